@@ -1,0 +1,73 @@
+package singer
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+)
+
+// Bookmarks is a Singer state value: the object a tap gets as --state and a
+// target prints. The zero value is "nothing known".
+type Bookmarks struct{ raw json.RawMessage }
+
+// NewBookmarks wraps a state value; null, empty and {} are the zero value.
+func NewBookmarks(value json.RawMessage) Bookmarks {
+	v := bytes.TrimSpace(value)
+	if len(v) == 0 || string(v) == "null" || string(v) == "{}" {
+		return Bookmarks{}
+	}
+	return Bookmarks{raw: json.RawMessage(v)}
+}
+
+// Raw is the state value, nil for the zero value.
+func (b Bookmarks) Raw() json.RawMessage { return b.raw }
+
+// IsZero says that nothing is known.
+func (b Bookmarks) IsZero() bool { return b.raw == nil }
+
+type singerState struct {
+	Bookmarks map[string]json.RawMessage `json:"bookmarks"`
+}
+
+// Stream is the object under bookmarks.<stream>, nil when there is none.
+func (b Bookmarks) Stream(stream string) json.RawMessage {
+	var s singerState
+	if b.raw == nil || json.Unmarshal(b.raw, &s) != nil {
+		return nil
+	}
+	return s.Bookmarks[stream]
+}
+
+// With is b with the given streams' positions replaced (a nil value removes
+// one); everything else in the state value stays as it is.
+func (b Bookmarks) With(streams map[string]json.RawMessage) (Bookmarks, error) {
+	if len(streams) == 0 {
+		return b, nil
+	}
+	whole := map[string]json.RawMessage{}
+	if b.raw != nil {
+		if err := json.Unmarshal(b.raw, &whole); err != nil {
+			return Bookmarks{}, fmt.Errorf("the state value is no JSON object: %w", err)
+		}
+	}
+	marks := map[string]json.RawMessage{}
+	if old := whole["bookmarks"]; old != nil && string(old) != "null" {
+		if err := json.Unmarshal(old, &marks); err != nil {
+			return Bookmarks{}, fmt.Errorf("\"bookmarks\" of the state value is no JSON object: %w", err)
+		}
+	}
+	for stream, value := range streams {
+		if value == nil {
+			delete(marks, stream)
+		} else {
+			marks[stream] = value
+		}
+	}
+	inner, err := json.Marshal(marks)
+	if err != nil {
+		return Bookmarks{}, err
+	}
+	whole["bookmarks"] = inner
+	raw, err := json.Marshal(whole)
+	return Bookmarks{raw: raw}, err
+}

@@ -1,0 +1,80 @@
+// Package spec describes a connector as data: its settings, what it can do,
+// how it is named. Validation, redaction, --about, docs and (later) the UI's
+// form all come from a Spec, so a setting is written down once.
+package spec
+
+import (
+	"encoding/json"
+)
+
+// Type of a setting's value.
+type Type string
+
+const (
+	String  Type = "string"
+	Integer Type = "integer"
+	Number  Type = "number"
+	Boolean Type = "boolean"
+	Array   Type = "array"
+	Object  Type = "object"
+	Date    Type = "date_iso8601"
+)
+
+// Setting is one thing a user may configure.
+type Setting struct {
+	Name     string // dotted for a nested one: "ssh_tunnel.host"
+	Aliases  []string
+	Type     Type
+	Default  any // nil: none. Must be JSON-like (string, int, bool, []any, map[string]any)
+	Required bool
+	Secret   bool
+	Help     string // one sentence
+	Example  string
+	OneOf    []string // allowed values of a string
+}
+
+// Spec is what a connector says of itself.
+type Spec struct {
+	Name         string // "tap-csv"
+	Summary      string // one sentence
+	Settings     []Setting
+	Capabilities []string // Singer/SDK names: "catalog", "discover", "state", "batch", …
+	// Replaces lists the third-party plugins whose place this connector can
+	// take, by pip package name ("meltanolabs-tap-postgres",
+	// "pipelinewise-tap-postgres", …) with the naming dialect it then speaks.
+	Replaces []Replacement
+}
+
+// Replacement is a foreign plugin that a connector stands in for.
+type Replacement struct {
+	Package string // distribution name in pip_url, normalised (lower case, dashes)
+	Variant string // Meltano Hub variant name
+	Dialect string // passed to the connector as the setting "dialect"
+}
+
+// Config is a connector's configuration after Spec.Resolve: aliases folded,
+// defaults filled in, types checked, dotted names nested.
+type Config struct{ values map[string]any }
+
+// Decode stores the configuration in a struct with json tags. Numbers reach
+// any-typed fields as json.Number.
+func (c Config) Decode(into any) error {
+	raw, err := json.Marshal(c.values)
+	if err != nil {
+		return err
+	}
+	return decode(raw, into)
+}
+
+// Secrets are the values of all secret settings, for the redactor.
+func (s Spec) Secrets(c Config) []string {
+	var out []string
+	for _, set := range s.Settings {
+		if v, ok := lookup(c.values, set.Name); set.Secret && ok {
+			if text, ok := v.(string); ok && text != "" {
+				out = append(out, text)
+			}
+		}
+	}
+	return out
+}

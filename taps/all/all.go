@@ -1,0 +1,9 @@
+// Package all lists the built-in taps, one line each.
+package all
+
+import "elt/taps"
+
+// All is a registry of every built-in tap.
+func All() *taps.Registry {
+	return taps.NewRegistry()
+}

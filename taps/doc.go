@@ -1,0 +1,73 @@
+// Package taps is the contract of a built-in tap: a source that hands typed
+// rows and positions to an Output. A tap knows no project, no store and no
+// command line; taps.Serve gives it the command line every Singer tap has,
+// and a fused run gives it an Output that is the target itself.
+//
+// To add one: a folder taps/NAME with a New() taps.Tap, one line in taps/all,
+// a changelog file. See CONTRIBUTING.md.
+package taps
+
+import (
+	"context"
+	"encoding/json"
+
+	"elt/internal/row"
+	"elt/internal/singer"
+	"elt/internal/spec"
+)
+
+// Tap reads a source.
+type Tap interface {
+	// Spec is data: no I/O, always the same.
+	Spec() spec.Spec
+	// Discover lists what the source has, with everything a user may select.
+	Discover(ctx context.Context, cfg spec.Config) (*singer.Catalog, error)
+	// Sync reads the selected streams of catalog from where bookmarks stand
+	// and returns when all are complete or ctx ends. A stream that fails must
+	// not stop the others: Sync ends it without Stream.End, goes on and
+	// returns the joined errors (setting on_stream_error: stop changes that).
+	// A nil catalog means: discover, and take all.
+	Sync(ctx context.Context, cfg spec.Config, catalog *singer.Catalog, bookmarks singer.Bookmarks, out Output) error
+}
+
+// Output takes a tap's rows. It is safe for concurrent use: one Stream per
+// goroutine, at most Parallel of them open at once.
+type Output interface {
+	// Stream opens a stream of rows; its schema is announced even if no row follows.
+	Stream(ctx context.Context, schema *row.Schema) (Stream, error)
+	// Parallel is how many streams the tap may have open at the same time.
+	Parallel() int
+	// Acked carries positions that are durable at the destination, oldest
+	// first; taps that hold resources until then (a replication slot) read
+	// it. It is closed when the output is.
+	Acked() <-chan Position
+}
+
+// Stream is one stream on its way. Its methods are called by one goroutine,
+// in order; they block while the reader is slow and fail once ctx of
+// Output.Stream is done or the reader is gone.
+type Stream interface {
+	// Schema announces a new shape; later batches have it.
+	Schema(schema *row.Schema) error
+	// Write consumes the batch, error or not: the caller must not touch it again.
+	Write(batch *row.Batch) error
+	// Position says: everything written so far is covered by this position.
+	Position(p Position) error
+	// Activate says that rows of other versions are dead once the stream ends.
+	Activate(version int64) error
+	// End says that the stream is complete: swaps and purges may happen now.
+	// A stream without End was broken off.
+	End() error
+}
+
+// Position is a bookmark of one stream.
+type Position struct {
+	Stream string
+	// Value is the stream's bookmark object in the dialect of the tap, as
+	// it stands under bookmarks.<stream> of a Singer state.
+	Value json.RawMessage
+	// Exact: resuming from Value repeats no row (design.md §4, invariant 4).
+	Exact bool
+	// Rows is how many rows of the stream were written before it.
+	Rows int64
+}

@@ -1,0 +1,9 @@
+// Package all lists the built-in targets, one line each.
+package all
+
+import "elt/targets"
+
+// All is a registry of every built-in target.
+func All() *targets.Registry {
+	return targets.NewRegistry()
+}
