@@ -1,13 +1,15 @@
 // Package cli is what every command shares: the App with its lazy providers,
-// the streams it talks through, printers, and the mapping of errors to exit
-// codes. Commands import it; it imports no command and no connector.
+// the streams it talks through, printers, completion, and elt's own settings.
+// Commands import it; it imports no command and no connector.
 package cli
 
 import (
 	"context"
-	"io"
+
+	"github.com/rs/zerolog"
 
 	"elt/internal/project"
+	"elt/internal/secret"
 	"elt/state"
 	"elt/taps"
 	"elt/targets"
@@ -16,15 +18,25 @@ import (
 // App is everything a command needs. Cheap things are values, dear things are
 // functions that do their work on first use.
 type App struct {
-	IO      *IOStreams
-	Global  *Global
-	Taps    *taps.Registry
-	Targets *targets.Registry
-	Version string
-	Environ []string
+	IO       *IOStreams
+	Global   *Global
+	Taps     *taps.Registry
+	Targets  *targets.Registry
+	Version  string
+	Environ  []string
+	Redactor *secret.Redactor
 
+	// Project loads the project file once; errors carry file and line.
 	Project func(ctx context.Context) (*project.Project, error)
-	Store   func(ctx context.Context) (state.Store, error)
+	// ProjectExplicit is Project without default_environment: for commands
+	// that take an environment only when it is named.
+	ProjectExplicit func(ctx context.Context) (*project.Project, error)
+	// Store opens the state store once; Close closes it.
+	Store func(ctx context.Context) (state.Store, error)
+	// Settings are elt's own (log level, store, native …), read on first use.
+	Settings func() (*Settings, error)
+	// Log is the logger on standard error, as the log flags say.
+	Log func() zerolog.Logger
 	// Self is the path of this binary, for starting built-in connectors.
 	Self func() (string, error)
 }
@@ -37,14 +49,7 @@ type Global struct {
 	EnvFile       string
 	LogLevel      string
 	LogFormat     string
+	LogConfig     string
 	JSON          bool
 	NoColor       bool
-}
-
-// IOStreams are standard input, output and error; results go to Out, talk to Err.
-type IOStreams struct {
-	In       io.Reader
-	Out, Err io.Writer
-	OutTTY   bool
-	ErrTTY   bool
 }

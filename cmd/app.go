@@ -1,0 +1,145 @@
+package cmd
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"sync"
+
+	"github.com/rs/zerolog"
+
+	"elt/internal/cli"
+	"elt/internal/fault"
+	"elt/internal/logging"
+	"elt/internal/project"
+	"elt/internal/secret"
+	"elt/state"
+	"elt/taps/all"
+	targetsall "elt/targets/all"
+)
+
+// release is set by the linker: -X elt/cmd.release=1.2.3.
+var release = ""
+
+// app is the App with what its providers have opened.
+type app struct {
+	*cli.App
+	mu      sync.Mutex
+	store   state.Store
+	project *project.Project
+}
+
+// newApp opens nothing; every provider works on first use.
+func newApp(io *cli.IOStreams, redactor *secret.Redactor) *app {
+	a := &app{App: &cli.App{
+		IO: io, Global: &cli.Global{}, Redactor: redactor,
+		Version: buildVersion(), Environ: os.Environ(),
+		Self: os.Executable,
+	}}
+	a.Taps, a.Targets = all.All(), targetsall.All()
+	a.Settings = sync.OnceValues(a.readSettings)
+	a.Log = sync.OnceValue(a.newLog)
+	a.Project = a.loader(false)
+	a.ProjectExplicit = a.loader(true)
+	a.Store = a.openStore
+	return a
+}
+
+func buildVersion() string {
+	if release != "" {
+		return release
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
+}
+
+func (a *app) readSettings() (*cli.Settings, error) {
+	s, err := cli.ReadSettings()
+	if err != nil {
+		return nil, err
+	}
+	for key, value := range map[string]string{"log_level": a.Global.LogLevel, "log_format": a.Global.LogFormat} {
+		if value != "" {
+			s.Set(key, value)
+		}
+	}
+	return s, nil
+}
+
+// newLog is the logger on standard error. Wrong log settings are said there
+// and replaced by the defaults: they must not stop a run.
+func (a *app) newLog() zerolog.Logger {
+	o := logging.Options{Color: a.IO.Color && !a.Global.NoColor, UTC: os.Getenv("NO_UTC") == ""}
+	s, err := a.Settings()
+	if err == nil {
+		o.Level, o.Format = s.String("log_level"), s.String("log_format")
+	}
+	log, wrong := logging.New(a.IO.Err, o)
+	if wrong != nil {
+		log, _ = logging.New(a.IO.Err, logging.Options{Color: o.Color, UTC: o.UTC})
+		err = wrong
+	}
+	if err != nil {
+		log.Warn().Msg(err.Error())
+	}
+	return log
+}
+
+func (a *app) loader(ignoreDefault bool) func(context.Context) (*project.Project, error) {
+	var loaded *project.Project
+	return func(ctx context.Context) (*project.Project, error) {
+		if loaded != nil {
+			return loaded, nil
+		}
+		dir, err := a.dir()
+		if err != nil {
+			return nil, err
+		}
+		p, err := project.Load(ctx, project.Options{
+			Dir: dir, Environment: a.Global.Environment, NoEnvironment: a.Global.NoEnvironment,
+			IgnoreDefault: ignoreDefault, EnvFile: a.Global.EnvFile, Environ: a.Environ,
+			Stored: storedSettings{a},
+		})
+		if err != nil {
+			return nil, err
+		}
+		for _, w := range p.Warnings {
+			log := a.Log()
+			log.Warn().Msg(w)
+		}
+		a.project, loaded = p, p
+		return p, nil
+	}
+}
+
+func (a *app) dir() (string, error) {
+	if a.Global.Cwd == "" {
+		return os.Getwd()
+	}
+	dir, err := filepath.Abs(a.Global.Cwd)
+	if err != nil {
+		return "", err
+	}
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		return "", fault.New(fault.Usage, "--cwd %s is not a directory", a.Global.Cwd)
+	}
+	return dir, nil
+}
+
+// fold gives Meltano's callers what they know: in a project whose file is
+// meltano.yml our own codes, from 10 up, are 1.
+func (a *app) fold(code fault.Code) fault.Code {
+	if code >= 10 && code < 128 && a.project != nil && filepath.Base(a.project.File) == "meltano.yml" {
+		return fault.Failed
+	}
+	return code
+}
+
+func (a *app) close() {
+	if a.store != nil {
+		a.store.Close()
+	}
+}

@@ -1,0 +1,15 @@
+package cmd
+
+import (
+	"github.com/spf13/cobra"
+
+	"elt/cmd/version"
+	"elt/internal/cli"
+)
+
+// addCommands hangs the commands under root, one line each.
+func addCommands(root *cobra.Command, a *cli.App) {
+	root.AddCommand(
+		version.NewCmd(a),
+	)
+}

@@ -1,0 +1,48 @@
+package cli
+
+import (
+	"bytes"
+	"io"
+	"os"
+
+	"golang.org/x/term"
+
+	"elt/internal/secret"
+)
+
+// IOStreams are standard input, output and error; results go to Out, talk to Err.
+type IOStreams struct {
+	In       io.Reader
+	Out, Err io.Writer
+	InTTY    bool
+	OutTTY   bool
+	ErrTTY   bool
+	Color    bool
+}
+
+// System are the process's own streams. Standard error is masked by r
+// (invariant 10); standard output is not: commands decide what they print.
+func System(environ []string, r *secret.Redactor) *IOStreams {
+	io := &IOStreams{
+		In: os.Stdin, Out: os.Stdout, Err: r.Writer(os.Stderr),
+		InTTY:  term.IsTerminal(int(os.Stdin.Fd())),
+		OutTTY: term.IsTerminal(int(os.Stdout.Fd())),
+		ErrTTY: term.IsTerminal(int(os.Stderr.Fd())),
+	}
+	io.Color = io.ErrTTY
+	for _, kv := range environ {
+		switch {
+		case len(kv) > len("NO_COLOR=") && kv[:len("NO_COLOR=")] == "NO_COLOR=":
+			io.Color = false
+		case len(kv) > len("FORCE_COLOR=") && kv[:len("FORCE_COLOR=")] == "FORCE_COLOR=":
+			io.Color = true
+		}
+	}
+	return io
+}
+
+// Test are streams over buffers.
+func Test(in string) (streams *IOStreams, out, err *bytes.Buffer) {
+	out, err = &bytes.Buffer{}, &bytes.Buffer{}
+	return &IOStreams{In: bytes.NewBufferString(in), Out: out, Err: err}, out, err
+}
