@@ -1,0 +1,56 @@
+# make quickstart   build elt and load real data into SQLite, twice if you like
+# make test         everything CI runs
+# make help         the rest
+
+GO      ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS  = -s -w -X elt/cmd.version=$(VERSION)
+export CGO_ENABLED = 1
+
+.PHONY: help build quickstart test check unit e2e cases long bench image clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+build: ## ./elt
+	@scripts/need go cc
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o elt .
+
+quickstart: build ## three public tables from CSV into SQLite
+	cd examples/quickstart && ../../elt run tap-csv target-sqlite
+	@echo
+	@echo "The rows are in examples/quickstart/quickstart.db. Try:"
+	@echo "  sqlite3 examples/quickstart/quickstart.db 'select state, count(*) from airports group by 1 order by 2 desc limit 5'"
+
+test: check unit e2e cases ## all tests: what CI runs
+
+check: ## formatting and vet
+	@scripts/need go cc
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "run gofmt -w on these"; exit 1; }
+	$(GO) vet ./...
+
+unit: ## tests of every package, with the race detector
+	@scripts/need go cc postgres
+	$(GO) test -race -shuffle=on $$($(GO) list ./... | grep -v /e2e)
+
+e2e: ## the binary as a user runs it, with other people's plugins from PyPI
+	@scripts/need go cc postgres sqlite3 python3-venv
+	$(GO) test -shuffle=on -timeout 20m ./e2e/...
+
+cases: build ## recorded behaviour of Meltano, where the checker is there
+	@scripts/need python3
+	@if [ -x ../shared/meltano-cases/check ]; then ../shared/meltano-cases/check --elt ./elt; \
+	else echo "cases: skipped, ../shared/meltano-cases is not beside this checkout"; fi
+
+long: ## crash and soak runs: 60 kills of each process for each target
+	ELT_TEST_LONG=1 $(GO) test -timeout 60m -v -run 'Kill|Crash|Soak' ./e2e/...
+
+bench: ## Go benchmarks of the row path
+	$(GO) test -run xxx -bench . -benchmem ./internal/row ./internal/singer ./internal/pipe ./taps/... ./targets/...
+
+image: ## container image (needs a Docker engine)
+	docker build -t elt:$(VERSION) --build-arg VERSION=$(VERSION) .
+
+clean: ## what make built
+	rm -f elt examples/quickstart/quickstart.db*
+	rm -rf examples/quickstart/.elt
