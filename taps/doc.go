@@ -56,8 +56,11 @@ type Stream interface {
 	// Activate says that rows of other versions are dead once the stream ends.
 	Activate(version int64) error
 	// End says that the stream is complete: swaps and purges may happen now.
-	// A stream without End was broken off.
 	End() error
+	// Close gives the stream's place to the next one; after it the stream is
+	// not touched again. Closed without End, it was broken off: what no
+	// position covers is given up. Always call it (defer).
+	Close() error
 }
 
 // Position is a bookmark of one stream.

@@ -38,7 +38,7 @@ type Sink interface {
 	// open), hands decide what it found, stores what decide returns, commits.
 	// From then on every commit of this Sink checks that the fence's epoch is
 	// still the claimed one, and fails with ErrFenced if not. A destination
-	// without transactions calls decide with a zero Fence and stores nothing.
+	// that can keep nothing calls decide with Fence{Keepless: true}.
 	// Without a Claim (under a foreign runner) no state is kept there.
 	Claim(ctx context.Context, stateID string, decide func(found Fence) (Fence, error)) error
 	// Lanes is how many lanes may be open at the same time, at least 1.
@@ -55,7 +55,8 @@ type Sink interface {
 
 // Fence is what a destination keeps per state id.
 type Fence struct {
-	Found bool // false: the destination has no row for this state id
+	Found    bool // false: the destination has no row for this state id
+	Keepless bool // the destination cannot keep fences at all
 	// Epoch counts the runs that claimed; Edit counts a user's changes of the
 	// bookmark (state set, clear, rollback, full refresh); Seq counts the
 	// commits within the epoch, so that after a lost COMMIT reply it can be

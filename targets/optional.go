@@ -1,0 +1,55 @@
+package targets
+
+import (
+	"context"
+	"encoding/json"
+
+	"elt/internal/row"
+)
+
+// Merger is a Sink that knows which streams it merges by key. Rows of a
+// merging stream may be committed at any time, since rows that come again
+// replace themselves (invariant 4). Without it, streams with a key merge.
+type Merger interface {
+	Merges(schema *row.Schema) bool
+}
+
+// ChangeReporter is a Sink that says what it did to the destination's shape.
+// OnChange is called once, before anything else; report may be called by any
+// lane at any time.
+type ChangeReporter interface {
+	OnChange(report func(Change))
+}
+
+// Change is one change of the destination's shape, recorded with the run.
+type Change struct {
+	Stream string `json:"stream"`
+	Kind   string `json:"kind"` // "create", "add", "widen", "version", "drop", "rekey", "ignore"
+	Column string `json:"column,omitempty"`
+	Detail string `json:"detail,omitempty"` // "integer -> numeric", the new file, the reason
+}
+
+// Rejecter is a Lane that can keep rejected records, in the transaction of
+// the rows around them (table or file _elt_rejects). Under on_bad_record:
+// quarantine a Lane without it is an error at start.
+type Rejecter interface {
+	Reject(ctx context.Context, r Reject) error
+}
+
+// Reject is a record that could not be loaded. The record lies only at r's
+// memory until Reject returns.
+type Reject struct {
+	Stream string
+	Reason string
+	Record json.RawMessage
+}
+
+// VersionMillis makes table versions (ACTIVATE_VERSION) comparable: some taps
+// count milliseconds since 1970, others seconds; whatever lies before the
+// year 1973 in milliseconds was seconds. Rows keep the number they came with.
+func VersionMillis(version int64) int64 {
+	if version > 0 && version < 100_000_000_000 {
+		return version * 1000
+	}
+	return version
+}
