@@ -1,0 +1,120 @@
+package singer
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+)
+
+func TestMerge(t *testing.T) {
+	for _, c := range [][3]string{
+		{``, ``, ``},
+		{`{}`, `{"a":1}`, `{"a":1}`},
+		{`{"a":1}`, `null`, `{"a":1}`},
+		{`{"bookmarks":{"a":{"v":1,"w":2},"b":[1,2]}}`, `{"bookmarks":{"a":{"v":1.50},"b":[3],"c":null}}`,
+			`{"bookmarks":{"a":{"v":1.50,"w":2},"b":[3],"c":null}}`},
+		{`{"a":{"x":1}}`, `{"a":5}`, `{"a":5}`},
+		{`{"a":5}`, `{"a":{"x":1}}`, `{"a":{"x":1}}`},
+		{`{"n":12345678901234567890123.4500}`, `{"m":1e400}`, `{"m":1e400,"n":12345678901234567890123.4500}`},
+	} {
+		got, err := Merge(json.RawMessage(c[0]), json.RawMessage(c[1]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c[2] == "" && got == nil {
+			continue
+		}
+		if !EqualJSON(got, []byte(c[2])) {
+			t.Errorf("%s + %s = %s, want %s", c[0], c[1], got, c[2])
+		}
+	}
+	got, _ := Merge([]byte(`{"n":12345678901234567890123.4500}`), []byte(`{"m":1e400}`))
+	if !strings.Contains(string(got), "12345678901234567890123.4500") || !strings.Contains(string(got), "1e400") {
+		t.Errorf("numbers were rewritten: %s", got)
+	}
+	if _, err := Merge([]byte(`{"a":`), []byte(`{"b":1}`)); err == nil {
+		t.Error("broken JSON merges")
+	}
+}
+
+func TestEqualJSON(t *testing.T) {
+	for _, c := range []struct {
+		a, b string
+		same bool
+	}{
+		{`1`, `1.0`, true}, {`1`, `10e-1`, true}, {`100`, `1E+2`, true}, {`0`, `-0.00`, true}, {`1`, `-1`, false},
+		{`9007199254740993`, `9007199254740992`, false}, {`0.1`, `0.10000000000000001`, false},
+		{`1`, `"1"`, false}, {`true`, `1`, false}, {`null`, `0`, false}, {`{"a":1,"b":[2, 3]}`, `{ "b":[2.0,3],"a":1}`, true},
+		{`[1,2]`, `[2,1]`, false}, {`"\u0041"`, `"A"`, true}, {`{"a":null}`, `{}`, false}, {`[1,[2]]`, `[[1],2]`, false},
+		{`1e99999999999`, `1e99999999999`, true}, {`x`, `x`, true}, {`x`, `1`, false}, {`{"a,b":1}`, `{"a":1}`, false},
+	} {
+		if EqualJSON([]byte(c.a), []byte(c.b)) != c.same || EqualJSON([]byte(c.b), []byte(c.a)) != c.same {
+			t.Errorf("%s and %s: want same %v", c.a, c.b, c.same)
+		}
+	}
+}
+
+// Invariant 5: what was never sent, or was emptied, does not count.
+func TestTrace(t *testing.T) {
+	const start = `{"currently_syncing":"x","bookmarks":{"a":{"v":1},"b":{"v":7.0}}}`
+	for _, c := range []struct {
+		name, start string
+		forwarded   []string
+		acked, want string // want: part of the error, "" when it counts
+	}{
+		{"the starting state", start, nil, start, ""},
+		{"another spelling", start, nil, `{"bookmarks":{"b":{"v":7},"a":{"v":1.0}}}`, ""},
+		{"a mix of old and new", start, []string{`{"bookmarks":{"a":{"v":2},"b":{"v":8}}}`}, `{"bookmarks":{"a":{"v":2},"b":{"v":7}}}`, ""},
+		{"currently_syncing aside", start, nil, `{"currently_syncing":null,"bookmarks":{"a":{"v":1},"b":{"v":7}}}`, ""},
+		{"invented", start, []string{`{"bookmarks":{"a":{"v":2},"b":{"v":8}}}`}, `{"bookmarks":{"a":{"v":3},"b":{"v":8}}}`, `"a"`},
+		{"of another stream", start, nil, `{"bookmarks":{"a":{"v":7},"b":{"v":7}}}`, `"a"`},
+		{"emptied", start, nil, `{}`, "empty"},
+		{"null", start, nil, `null`, "empty"},
+		{"no bookmarks left", start, nil, `{"bookmarks":{}}`, "empty"},
+		{"one emptied", start, nil, `{"bookmarks":{"a":{"v":1},"b":{}}}`, `"b"`},
+		{"one lost", start, []string{`{"bookmarks":{"a":{"v":2},"b":{"v":8}}}`}, `{"bookmarks":{"a":{"v":2}}}`, `"b"`},
+		{"one dropped by the tap", start, []string{`{"bookmarks":{"a":{"v":2}}}`}, `{"bookmarks":{"a":{"v":2}}}`, ""},
+		{"first run", ``, []string{`{"bookmarks":{"a":1}}`, `{"bookmarks":{"a":1,"b":2}}`}, `{"bookmarks":{"a":1,"b":2}}`, ""},
+		{"nothing known, nothing said", ``, []string{`{}`}, `{}`, ""},
+		{"own shape", `{"since":5}`, []string{`{"since":6}`}, `{"since":6.0}`, ""},
+		{"own shape, invented", `{"since":5}`, []string{`{"since":6}`}, `{"since":7}`, `"state.since"`},
+		{"big numbers apart", ``, []string{`{"lsn":9007199254740993}`}, `{"lsn":9007199254740992}`, `lsn`},
+		{"no JSON", start, nil, `{"a"`, "no JSON"},
+	} {
+		trace := NewTrace(NewBookmarks([]byte(c.start)))
+		for _, f := range c.forwarded {
+			trace.Forwarded([]byte(f))
+		}
+		err := trace.Check([]byte(c.acked))
+		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%s: %v, want %q", c.name, err, c.want)
+		}
+	}
+}
+
+func TestTraceOfManyValuesForgetsNoneAndStaysSmall(t *testing.T) {
+	trace := NewTrace(Bookmarks{})
+	value := func(n int) []byte { return fmt.Appendf(nil, `{"bookmarks":{"a":%d}}`, n) }
+	const many = exactTraces + 20000
+	for n := range many {
+		trace.Forwarded(value(n))
+	}
+	if len(trace.exact) > exactTraces {
+		t.Errorf("%d values are kept exactly", len(trace.exact))
+	}
+	for _, n := range []int{0, 1, exactTraces - 1, exactTraces, many - 1} {
+		if err := trace.Check(value(n)); err != nil {
+			t.Errorf("value %d: %v", n, err)
+		}
+	}
+	wrong := 0
+	for n := many; n < many+2000; n++ {
+		if trace.Check(value(n)) == nil {
+			wrong++
+		}
+	}
+	if wrong > 20 {
+		t.Errorf("%d of 2000 invented values pass", wrong)
+	}
+}
