@@ -1,0 +1,164 @@
+package crash
+
+import (
+	"bufio"
+	"context"
+	"database/sql"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"elt/internal/pgtest"
+
+	"github.com/jackc/pgx/v5"
+	_ "github.com/mattn/go-sqlite3"
+)
+
+// destination is a project folder and what its loader writes to.
+type destination struct {
+	kind, dir, url string
+}
+
+func (j job) prepare(t *testing.T, kind string) destination {
+	t.Helper()
+	d := destination{kind: kind, dir: t.TempDir()}
+	var loader string
+	switch kind {
+	case "sqlite":
+		loader = "{database: out.db, batch_size_rows: 500}"
+	case "postgres":
+		d.url = pgtest.URL(t)
+		u, err := url.Parse(d.url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		loader = fmt.Sprintf("{host: %s, port: %s, user: %s, database: %s, default_target_schema: public, batch_size_rows: 500}",
+			u.Hostname(), u.Port(), u.User.Username(), strings.TrimPrefix(u.Path, "/"))
+	case "jsonl":
+		loader = "{destination_path: ., batch_size_rows: 500}"
+	}
+	project := "default_environment: dev\nenvironments:\n- name: dev\nplugins:\n  extractors:\n" + j.tap +
+		"  loaders:\n  - name: target-" + kind + "\n    config: " + loader + "\n"
+	write(t, filepath.Join(d.dir, "elt.yml"), project)
+	var csv strings.Builder
+	csv.WriteString("id,name,total\n")
+	for n := 1; n <= j.total; n++ {
+		fmt.Fprintf(&csv, "%d,customer %d,%d.%02d\n", n, n, n, n%100)
+	}
+	write(t, filepath.Join(d.dir, "orders.csv"), csv.String())
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"tap-scripted", "target-scripted"} {
+		if err := os.Symlink(self, filepath.Join(d.dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return d
+}
+
+func (d destination) command() *exec.Cmd {
+	tap := "tap-csv"
+	if text, _ := os.ReadFile(filepath.Join(d.dir, "elt.yml")); strings.Contains(string(text), "tap-scripted") {
+		tap = "tap-scripted"
+	}
+	cmd := exec.Command(elt, "run", tap, "target-"+d.kind)
+	cmd.Dir, cmd.Env = d.dir, append(os.Environ(), "NO_COLOR=1")
+	return cmd
+}
+
+// check wants every id from 1 to total; once: exactly once.
+func (d destination) check(t *testing.T, total int, once bool) {
+	t.Helper()
+	seen := map[int]int{}
+	for _, id := range d.ids(t) {
+		seen[id]++
+	}
+	lost, doubled := 0, 0
+	for id := 1; id <= total; id++ {
+		switch {
+		case seen[id] == 0:
+			lost++
+		case seen[id] > 1:
+			doubled++
+		}
+	}
+	if lost > 0 || len(seen) != total {
+		t.Errorf("%d of %d rows are lost (%d ids are there)", lost, total, len(seen))
+	}
+	if doubled > 0 && once {
+		t.Errorf("%d rows are there more than once", doubled)
+	}
+}
+
+func (d destination) ids(t *testing.T) []int {
+	t.Helper()
+	var ids []int
+	switch d.kind {
+	case "sqlite":
+		db, err := sql.Open("sqlite3", filepath.Join(d.dir, "out.db"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		rows, err := db.Query("select id from orders")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var id int
+			if err := rows.Scan(&id); err != nil {
+				t.Fatal(err)
+			}
+			ids = append(ids, id)
+		}
+		if err := rows.Err(); err != nil {
+			t.Fatal(err)
+		}
+	case "postgres":
+		ctx := context.Background()
+		conn, err := pgx.Connect(ctx, d.url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close(ctx)
+		rows, err := conn.Query(ctx, "select id::int from orders")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ids, err = pgx.CollectRows(rows, pgx.RowTo[int]); err != nil {
+			t.Fatal(err)
+		}
+	case "jsonl":
+		f, err := os.Open(filepath.Join(d.dir, "orders.jsonl"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		for s := bufio.NewScanner(f); s.Scan(); {
+			_, rest, _ := strings.Cut(s.Text(), `"id":`)
+			digits := strings.TrimLeft(rest, ` "`)
+			end := strings.IndexFunc(digits, func(r rune) bool { return r < '0' || r > '9' })
+			id, err := strconv.Atoi(digits[:max(end, 0)])
+			if err != nil {
+				t.Fatalf("a broken line: %q", s.Text())
+			}
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+func write(t *testing.T, path, content string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}

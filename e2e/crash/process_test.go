@@ -1,0 +1,50 @@
+package crash
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+type process struct {
+	pid     int
+	cmdline string
+}
+
+func (p process) String() string { return fmt.Sprintf("%d %s", p.pid, p.cmdline) }
+
+// marked are the living processes that have the mark in their environment. A
+// zombie is dead: it waits for a parent that, in a container, may never reap.
+func marked(mark string) []process {
+	found, _ := filepath.Glob("/proc/[0-9]*/environ")
+	var out []process
+	for _, path := range found {
+		env, err := os.ReadFile(path)
+		if err != nil || !bytes.Contains(env, []byte(mark+"\x00")) {
+			continue
+		}
+		dir := filepath.Dir(path)
+		stat, err := os.ReadFile(filepath.Join(dir, "stat"))
+		if err != nil || bytes.Contains(stat, []byte(") Z ")) {
+			continue
+		}
+		cmdline, _ := os.ReadFile(filepath.Join(dir, "cmdline"))
+		pid, _ := strconv.Atoi(filepath.Base(dir))
+		out = append(out, process{pid, strings.ReplaceAll(strings.TrimRight(string(cmdline), "\x00"), "\x00", " ")})
+	}
+	return out
+}
+
+// survivors are the marked processes still there after the time given.
+func survivors(mark string, within time.Duration) []process {
+	for end := time.Now().Add(within); ; time.Sleep(20 * time.Millisecond) {
+		left := marked(mark)
+		if len(left) == 0 || time.Now().After(end) {
+			return left
+		}
+	}
+}
