@@ -44,6 +44,7 @@ func (tap) Sync(ctx context.Context, _ spec.Config, _ *singer.Catalog, _ singer.
 	if err != nil {
 		return err
 	}
+	defer s.Close()
 	b := &row.Batch{}
 	b.Reset(schema)
 	b.Begin()
