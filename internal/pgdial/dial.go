@@ -1,0 +1,112 @@
+package pgdial
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/failsafe-go/failsafe-go"
+	"github.com/failsafe-go/failsafe-go/retrypolicy"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
+	"github.com/jackc/pgx/v5/pgproto3"
+
+	"elt/internal/fault"
+)
+
+// readBuffer is what one read from the socket may bring: PostgreSQL sends
+// 8 KiB at a time, but several wait when the reader was busy.
+const readBuffer = 128 << 10
+
+const session = `set timezone = 'UTC'; set datestyle = 'ISO, YMD'; set intervalstyle = 'postgres'; set extra_float_digits = 3;
+set standard_conforming_strings = on; set bytea_output = 'hex'; set xmloption = 'content'; set lc_monetary = 'C';
+set statement_timeout = 0; set lock_timeout = 0; set idle_in_transaction_session_timeout = 0`
+
+// Dial connects. A server that is absent or just starting is tried again for
+// s.Retry seconds; a refused password or an unknown database is not.
+func (s Settings) Dial(ctx context.Context) (*pgx.Conn, error) {
+	cfg, err := s.Config()
+	if err != nil {
+		return nil, err
+	}
+	prepare(cfg)
+	again := retrypolicy.NewBuilder[*pgx.Conn]().
+		HandleIf(func(_ *pgx.Conn, err error) bool { return transient(err) }).
+		WithBackoff(200*time.Millisecond, 4*time.Second).
+		WithJitterFactor(0.2).
+		WithMaxDuration(time.Duration(s.Retry) * time.Second).
+		WithMaxRetries(-1).
+		ReturnLastFailure().
+		Build()
+	conn, err := failsafe.With(again).WithContext(ctx).Get(func() (*pgx.Conn, error) { return pgx.ConnectConfig(ctx, cfg) })
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		return nil, explain(cfg, err)
+	}
+	return conn, nil
+}
+
+// prepare fixes what a session must not inherit from the server or the role.
+func prepare(cfg *pgx.ConnConfig) {
+	cfg.RuntimeParams["application_name"] = "elt"
+	cfg.RuntimeParams["client_encoding"] = "UTF8"
+	// By statement, not as startup parameters: PgBouncer refuses those it does not know.
+	cfg.AfterConnect = func(ctx context.Context, c *pgconn.PgConn) error {
+		return c.Exec(ctx, session).Close()
+	}
+	cfg.DefaultQueryExecMode = pgx.QueryExecModeExec // behind PgBouncer too
+	cfg.BuildFrontend = func(r io.Reader, w io.Writer) *pgproto3.Frontend {
+		return pgproto3.NewFrontend(bufio.NewReaderSize(r, readBuffer), w)
+	}
+	cfg.BuildContextWatcherHandler = func(c *pgconn.PgConn) ctxwatch.Handler {
+		return &pgconn.CancelRequestContextWatcherHandler{Conn: c, DeadlineDelay: 2 * time.Second}
+	}
+}
+
+// transient says that trying again may help: no answer, a server that is
+// starting or stopping, no free connection slot.
+func transient(err error) bool {
+	if err == nil {
+		return false
+	}
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) {
+		return !errors.Is(err, context.Canceled)
+	}
+	return strings.HasPrefix(pg.Code, "57P") || pg.Code == "53300" || strings.HasPrefix(pg.Code, "08")
+}
+
+func explain(cfg *pgx.ConnConfig, err error) error {
+	e := fault.Wrap(fault.Failed, errors.New(cause(err)), "cannot connect to PostgreSQL at %s, database %q as %q", address(cfg), cfg.Database, cfg.User)
+	var pg *pgconn.PgError
+	switch {
+	case !errors.As(err, &pg):
+		return e.WithHint("is the server running at that host and port, does a firewall or the ssl settings stand in between? Try: psql -h %s -p %d -U %s %s",
+			cfg.Host, cfg.Port, cfg.User, cfg.Database)
+	case strings.HasPrefix(pg.Code, "28"):
+		return e.WithHint("check user and password, and pg_hba.conf on the server")
+	case pg.Code == "3D000":
+		return e.WithHint("check the setting database")
+	case pg.Code == "53300":
+		return e.WithHint("the server has no free connection; lower parallelism or raise max_connections")
+	}
+	return e
+}
+
+// cause is the server's or the network's word, without pgx's own prefix.
+func cause(err error) string {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return pg.Message
+	}
+	return reason(err)
+}
+
+func address(cfg *pgx.ConnConfig) string { return fmt.Sprintf("%s:%d", cfg.Host, cfg.Port) }

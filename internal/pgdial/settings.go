@@ -1,0 +1,239 @@
+package pgdial
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"elt/internal/fault"
+	"elt/internal/spec"
+)
+
+// Settings say where the server is and how to log in. A connector embeds
+// them in its own configuration struct.
+type Settings struct {
+	Host         string `json:"host"`
+	Port         int    `json:"port"`
+	User         string `json:"user"`
+	Password     string `json:"password"`
+	Database     string `json:"database"`
+	URL          string `json:"sqlalchemy_url"`
+	SSL          string `json:"ssl"`
+	SSLEnable    bool   `json:"ssl_enable"`
+	SSLMode      string `json:"ssl_mode"`
+	Authority    string `json:"ssl_certificate_authority"`
+	ClientEnable bool   `json:"ssl_client_certificate_enable"`
+	ClientCert   string `json:"ssl_client_certificate"`
+	ClientKey    string `json:"ssl_client_private_key"`
+	SSHTunnel    struct {
+		Enable bool `json:"enable"`
+	} `json:"ssh_tunnel"`
+	// Retry is for how many seconds an absent server is tried again.
+	Retry int `json:"connect_retry_seconds"`
+}
+
+// Spec lists the settings for a connector's spec.Spec.
+func Spec() []spec.Setting {
+	return []spec.Setting{
+		{Name: "host", Type: spec.String, Help: "Host name or address of the server, or the folder of its Unix socket.", Example: "db.example.com"},
+		{Name: "port", Type: spec.Integer, Default: 5432, Help: "Port of the server."},
+		{Name: "user", Type: spec.String, Help: "Role to log in as."},
+		{Name: "password", Type: spec.String, Secret: true, Help: "Password of the role; without one ~/.pgpass is asked."},
+		{Name: "database", Aliases: []string{"dbname"}, Type: spec.String, Help: "Name of the database."},
+		{Name: "sqlalchemy_url", Type: spec.String, Secret: true, Help: "URL to connect to instead of host, port, user, password, database and ssl_*.", Example: "postgresql://user:password@host:5432/database?sslmode=require"},
+		{Name: "ssl", Type: spec.String, Help: `"true" demands an encrypted connection (PipelineWise's spelling).`},
+		{Name: "ssl_enable", Type: spec.Boolean, Default: false, Help: "Encrypt the connection and check the server as ssl_mode says."},
+		{Name: "ssl_mode", Type: spec.String, Default: "verify-full", OneOf: []string{"disable", "allow", "prefer", "require", "verify-ca", "verify-full"}, Help: "How strictly the server is checked, as PostgreSQL's sslmode."},
+		{Name: "ssl_certificate_authority", Type: spec.String, Default: "~/.postgresql/root.crl", Help: "Certificate authority of the server: a file, or the PEM text itself."},
+		{Name: "ssl_client_certificate_enable", Type: spec.Boolean, Default: false, Help: "Log in with a client certificate."},
+		{Name: "ssl_client_certificate", Type: spec.String, Default: "~/.postgresql/postgresql.crt", Help: "Client certificate: a file, or the PEM text itself."},
+		{Name: "ssl_client_private_key", Type: spec.String, Default: "~/.postgresql/postgresql.key", Secret: true, Help: "Key of the client certificate: a file, or the PEM text itself."},
+		{Name: "ssl_storage_directory", Type: spec.String, Default: ".secrets", Help: "Accepted for compatibility; PEM texts are never written to disk."},
+		{Name: "ssh_tunnel.enable", Type: spec.Boolean, Default: false, Help: "Connect through a bastion host; not supported yet."},
+		{Name: "ssh_tunnel.host", Type: spec.String, Help: "Bastion host."},
+		{Name: "ssh_tunnel.port", Type: spec.Integer, Default: 22, Help: "Port of the bastion host."},
+		{Name: "ssh_tunnel.username", Type: spec.String, Help: "User on the bastion host."},
+		{Name: "ssh_tunnel.private_key", Type: spec.String, Secret: true, Help: "Private key for the bastion host."},
+		{Name: "ssh_tunnel.private_key_password", Type: spec.String, Secret: true, Help: "Password of that key."},
+		{Name: "connect_retry_seconds", Type: spec.Integer, Default: 30, Help: "For how long an absent server is tried again at the start."},
+	}
+}
+
+// Config is the configuration to connect with. Its errors never hold the password.
+func (s Settings) Config() (*pgx.ConnConfig, error) {
+	if s.SSHTunnel.Enable {
+		return nil, fault.New(fault.BadConfig, "setting \"ssh_tunnel.enable\": tunnels are not supported yet").
+			WithHint("open the tunnel yourself (ssh -L 5433:%s:%d bastion) and set host to localhost and port to 5433", s.Host, s.Port)
+	}
+	params, inline, err := s.params()
+	if err != nil {
+		return nil, err
+	}
+	cfg, err := pgx.ParseConfig(params.dsn())
+	if err != nil {
+		// The cause repeats the connection string; only its reason is told.
+		return nil, fault.New(fault.BadConfig, "the connection settings are not usable: %s", reason(err)).
+			WithHint("check host, port, user, database and the ssl_* settings, and that the certificate files can be read")
+	}
+	if err := inline.apply(cfg); err != nil {
+		return nil, err
+	}
+	return cfg, nil
+}
+
+// reason is err without pgx's own words, which repeat the settings, in one line.
+func reason(err error) string {
+	if inner := errors.Unwrap(err); inner != nil {
+		err = inner
+	}
+	lines := strings.Split(err.Error(), "\n")
+	for i, l := range lines {
+		lines[i] = strings.TrimSpace(l)
+	}
+	return strings.Join(slices.Compact(lines), "; ")
+}
+
+func (s Settings) params() (params, pemText, error) {
+	p := params{"connect_timeout": "15"}
+	if s.URL != "" {
+		return p, pemText{}, p.fromURL(s.URL)
+	}
+	for _, must := range [][2]string{{"host", s.Host}, {"user", s.User}, {"database", s.Database}} {
+		if must[1] == "" {
+			return nil, pemText{}, fault.New(fault.BadConfig, "setting %q is missing", must[0]).
+				WithHint("set host, user, password and database, or sqlalchemy_url")
+		}
+	}
+	p["host"], p["port"], p["user"], p["dbname"] = s.Host, strconv.Itoa(s.Port), s.User, s.Database
+	if s.Password != "" {
+		p["password"] = s.Password
+	}
+	var inline pemText
+	if on, _ := strconv.ParseBool(s.SSL); on {
+		p["sslmode"] = "require"
+	}
+	if s.SSLEnable {
+		p["sslmode"] = s.SSLMode
+		if strings.HasPrefix(s.SSLMode, "verify-") {
+			p.pem("sslrootcert", s.Authority, &inline.authority)
+		}
+	}
+	if s.ClientEnable {
+		p.pem("sslcert", s.ClientCert, &inline.cert)
+		p.pem("sslkey", s.ClientKey, &inline.key)
+		if (inline.cert == "") != (inline.key == "") { // one in a file, one as text: read the file
+			for name, text := range map[string]*string{"sslcert": &inline.cert, "sslkey": &inline.key} {
+				if path := p[name]; path != "" {
+					raw, err := os.ReadFile(path)
+					if err != nil {
+						return nil, pemText{}, fault.Wrap(fault.BadConfig, err, "the client certificate cannot be read")
+					}
+					*text = string(raw)
+					delete(p, name)
+				}
+			}
+		}
+	}
+	return p, inline, nil
+}
+
+// params are libpq's connection parameters.
+type params map[string]string
+
+// dsn quotes every value, so that none can add a parameter.
+func (p params) dsn() string {
+	var b strings.Builder
+	quote := strings.NewReplacer(`\`, `\\`, `'`, `\'`)
+	for k, v := range p {
+		fmt.Fprintf(&b, "%s='%s' ", k, quote.Replace(v))
+	}
+	return b.String()
+}
+
+// fromURL takes SQLAlchemy's form, whose scheme may name a driver.
+func (p params) fromURL(text string) error {
+	bad := func(why string) error {
+		return fault.New(fault.BadConfig, "setting \"sqlalchemy_url\" %s", why).
+			WithHint("it looks like postgresql://user:password@host:5432/database, with @ : / in the password written as %%40 %%3A %%2F")
+	}
+	u, err := url.Parse(text)
+	if err != nil {
+		return bad("is no URL") // err would repeat the password
+	}
+	if scheme, _, _ := strings.Cut(u.Scheme, "+"); scheme != "postgresql" && scheme != "postgres" {
+		return bad(fmt.Sprintf("begins with %q, not with postgresql://", u.Scheme+"://"))
+	}
+	p["host"], p["dbname"], p["user"] = u.Hostname(), strings.TrimPrefix(u.Path, "/"), u.User.Username()
+	if port := u.Port(); port != "" {
+		p["port"] = port
+	} else {
+		p["port"] = "5432"
+	}
+	if password, ok := u.User.Password(); ok {
+		p["password"] = password
+	}
+	for k, v := range u.Query() {
+		p[k] = v[0]
+	}
+	if p["host"] == "" || p["dbname"] == "" || p["user"] == "" {
+		return bad("must name user, host and database")
+	}
+	return nil
+}
+
+// pem stores a certificate that stands in a file as parameter, one given as
+// text in text.
+func (p params) pem(name, value string, text *string) {
+	if strings.Contains(value, "-----BEGIN") {
+		*text = value
+		return
+	}
+	if rest, ok := strings.CutPrefix(value, "~/"); ok {
+		if home, err := os.UserHomeDir(); err == nil {
+			value = filepath.Join(home, rest)
+		}
+	}
+	p[name] = value
+}
+
+// pemText holds certificates that were given as text instead of as files.
+type pemText struct{ authority, cert, key string }
+
+func (t pemText) apply(cfg *pgx.ConnConfig) error {
+	if t == (pemText{}) {
+		return nil
+	}
+	configs := []*tls.Config{cfg.TLSConfig}
+	for _, f := range cfg.Fallbacks {
+		configs = append(configs, f.TLSConfig)
+	}
+	for _, c := range configs {
+		if c == nil {
+			continue
+		}
+		if t.authority != "" {
+			pool := x509.NewCertPool()
+			if !pool.AppendCertsFromPEM([]byte(t.authority)) {
+				return fault.New(fault.BadConfig, "setting \"ssl_certificate_authority\" holds no usable certificate")
+			}
+			c.RootCAs = pool
+		}
+		if t.cert != "" {
+			pair, err := tls.X509KeyPair([]byte(t.cert), []byte(t.key))
+			if err != nil {
+				return fault.Wrap(fault.BadConfig, err, "ssl_client_certificate and ssl_client_private_key do not fit together")
+			}
+			c.Certificates = []tls.Certificate{pair}
+		}
+	}
+	return nil
+}
