@@ -19,8 +19,8 @@ import (
 	targetsall "elt/targets/all"
 )
 
-// release is set by the linker: -X elt/cmd.release=1.2.3.
-var release = ""
+// version is set by the linker: -X elt/cmd.version=1.2.3.
+var version = ""
 
 // app is the App with what its providers have opened.
 type app struct {
@@ -47,8 +47,8 @@ func newApp(io *cli.IOStreams, redactor *secret.Redactor) *app {
 }
 
 func buildVersion() string {
-	if release != "" {
-		return release
+	if version != "" {
+		return version
 	}
 	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
 		return info.Main.Version

@@ -3,13 +3,13 @@ package cmd
 import (
 	"github.com/spf13/cobra"
 
-	"elt/cmd/version"
+	versioncmd "elt/cmd/version"
 	"elt/internal/cli"
 )
 
 // addCommands hangs the commands under root, one line each.
 func addCommands(root *cobra.Command, a *cli.App) {
 	root.AddCommand(
-		version.NewCmd(a),
+		versioncmd.NewCmd(a),
 	)
 }

@@ -1,0 +1,174 @@
+// Package e2e runs the binary as a user does: every script under scripts
+// opens with one sentence on what a user sees. The scripts have elt, links
+// to it that are connectors, and tap-chaos and target-chaos on their PATH.
+package e2e
+
+import (
+	"database/sql"
+	"flag"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	_ "github.com/mattn/go-sqlite3"
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"elt/cmd"
+	"elt/e2e/chaos"
+	"elt/internal/pgtest"
+)
+
+var update = flag.Bool("update", false, "rewrite the expected output in the scripts")
+
+// postgresMain stops the Postgres that the scripts started.
+type postgresMain struct{ m *testing.M }
+
+func (p postgresMain) Run() int { return pgtest.Main(p.m) }
+
+func TestMain(m *testing.M) {
+	elt := func() { os.Exit(cmd.Main()) }
+	testscript.Main(postgresMain{m}, map[string]func(){
+		"elt": elt, "meltano": elt, "tap-csv": elt, "target-jsonl": elt,
+		"tap-chaos": chaos.Tap, "target-chaos": chaos.Target,
+	})
+}
+
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	for _, dir := range folders(t) {
+		t.Run(filepath.Base(dir), func(t *testing.T) {
+			testscript.Run(t, testscript.Params{
+				Dir: dir, RequireExplicitExec: true, RequireUniqueNames: true, UpdateScripts: *update,
+				Setup: func(env *testscript.Env) error {
+					env.Values[testingKey{}] = env.T()
+					env.Setenv("HOME", env.WorkDir)
+					env.Setenv("NO_COLOR", "1")
+					env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, ".config"))
+					return nil
+				},
+				Cmds: map[string]func(*testscript.TestScript, bool, []string){
+					"pgdb": postgres, "sqlite": sqlite, "waitfor": waitFor, "signal": send, "gone": gone, "count": count,
+				},
+			})
+		})
+	}
+}
+
+// folders are the folders that hold scripts: walked, so that none is forgotten.
+func folders(t *testing.T) []string {
+	var dirs []string
+	seen := map[string]bool{}
+	err := filepath.WalkDir("scripts", func(path string, d fs.DirEntry, err error) error {
+		if dir := filepath.Dir(path); err == nil && strings.HasSuffix(path, ".txtar") && !seen[dir] {
+			seen[dir] = true
+			dirs = append(dirs, dir)
+		}
+		return err
+	})
+	if err != nil || len(dirs) == 0 {
+		t.Fatalf("no scripts: %v", err)
+	}
+	return dirs
+}
+
+// postgres: pgdb NAME makes a fresh database and puts its address into $NAME.
+func postgres(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: pgdb NAME")
+	}
+	ts.Setenv(args[0], pgtest.URL(ts.Value(testingKey{}).(testing.TB)))
+}
+
+// testingKey finds the script's test, which has a *testing.T inside.
+type testingKey struct{}
+
+// sqlite: sqlite FILE QUERY prints rows, fields joined by |, for cmp stdout.
+func sqlite(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: sqlite FILE QUERY")
+	}
+	db, err := sql.Open("sqlite3", "file:"+ts.MkAbs(args[0])+"?mode=ro")
+	ts.Check(err)
+	defer db.Close()
+	rows, err := db.Query(args[1])
+	ts.Check(err)
+	defer rows.Close()
+	columns, err := rows.Columns()
+	ts.Check(err)
+	for rows.Next() {
+		values, refs := make([]any, len(columns)), make([]any, len(columns))
+		for i := range values {
+			refs[i] = &values[i]
+		}
+		ts.Check(rows.Scan(refs...))
+		texts := make([]string, len(values))
+		for i, v := range values {
+			if b, ok := v.([]byte); ok {
+				v = string(b)
+			}
+			if v != nil {
+				texts[i] = fmt.Sprint(v)
+			}
+		}
+		fmt.Fprintln(ts.Stdout(), strings.Join(texts, "|"))
+	}
+	ts.Check(rows.Err())
+}
+
+// waitFor: waitfor FILE, until it is there.
+func waitFor(ts *testscript.TestScript, neg bool, args []string) {
+	for range 3000 {
+		if _, err := os.Stat(ts.MkAbs(args[0])); (err == nil) != neg {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	ts.Fatalf("waited half a minute for %s", args[0])
+}
+
+// send: signal TERM|INT|KILL|STOP|CONT [NAME] to the background command whose
+// program is NAME, else to all.
+func send(ts *testscript.TestScript, neg bool, args []string) {
+	signals := map[string]syscall.Signal{"TERM": syscall.SIGTERM, "INT": syscall.SIGINT,
+		"KILL": syscall.SIGKILL, "STOP": syscall.SIGSTOP, "CONT": syscall.SIGCONT}
+	for _, c := range ts.BackgroundCmds() {
+		if len(args) == 1 || filepath.Base(c.Args[0]) == args[1] {
+			ts.Check(c.Process.Signal(signals[args[0]]))
+		}
+	}
+}
+
+// gone: gone PIDFILE, within two seconds the process is no more (a zombie is
+// none: in a container nobody may reap it).
+func gone(ts *testscript.TestScript, neg bool, args []string) {
+	pid, err := strconv.Atoi(strings.TrimSpace(ts.ReadFile(args[0])))
+	ts.Check(err)
+	for range 200 {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		_, rest, _ := strings.Cut(string(stat), ") ")
+		if err != nil || strings.HasPrefix(rest, "Z") || strings.HasPrefix(rest, "X") {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	ts.Fatalf("process %d of %s still runs after two seconds", pid, args[0])
+}
+
+// count: count FILE N, the number of lines (0: empty or missing).
+func count(ts *testscript.TestScript, neg bool, args []string) {
+	raw, err := os.ReadFile(ts.MkAbs(args[0]))
+	if err != nil && !os.IsNotExist(err) {
+		ts.Check(err)
+	}
+	want, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	if got := strings.Count(string(raw), "\n"); (got == want) == neg {
+		ts.Fatalf("%s has %d lines", args[0], got)
+	}
+}
