@@ -7,11 +7,25 @@ import (
 	"elt/internal/row"
 )
 
-// Merger is a Sink that knows which streams it merges by key. Rows of a
-// merging stream may be committed at any time, since rows that come again
-// replace themselves (invariant 4). Without it, streams with a key merge.
-type Merger interface {
-	Merges(schema *row.Schema) bool
+// Method is how rows of a stream meet those that are there.
+type Method uint8
+
+const (
+	// Upsert merges by key: rows that come again replace themselves, so they
+	// may be committed at any time (invariant 4).
+	Upsert Method = iota
+	// Append adds: rows that come again double, so they are committed only
+	// together with a position that covers exactly them.
+	Append
+	// Overwrite gathers rows in a place nobody sees until Loader.End: they
+	// may be committed at any time, their positions only with the End.
+	Overwrite
+)
+
+// Planner is a Sink that knows how it loads a stream. Without it streams with
+// a key are upserted and the others appended.
+type Planner interface {
+	Method(schema *row.Schema) Method
 }
 
 // ChangeReporter is a Sink that says what it did to the destination's shape.

@@ -1,0 +1,114 @@
+package load
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"elt/internal/fault"
+	"elt/internal/singer"
+	"elt/targets"
+)
+
+// The runner and a built-in target talk through the environment and the
+// target's first line on stdout. Under a foreign runner none of these is set.
+const (
+	// EnvEnd is "1" when the runner says {"type":"ELT_END"} at the end of a
+	// complete input; end of file without it is then a broken run.
+	EnvEnd = "ELT_RUN_END"
+	// EnvClaim names a file (0600, JSON) with a ClaimRequest.
+	EnvClaim = "ELT_RUN_CLAIM"
+	// EnvEvents is the number of an inherited file descriptor that takes
+	// Stats as JSON lines.
+	EnvEvents = "ELT_RUN_EVENTS"
+)
+
+// ClaimRequest is what the runner knows of a state id before a run.
+type ClaimRequest struct {
+	StateID   string          `json:"state_id"`
+	RunID     string          `json:"run_id"`
+	Epoch     int64           `json:"epoch"`
+	Edit      int64           `json:"edit"`
+	Bookmarks json.RawMessage `json:"bookmarks,omitempty"`
+	// HadDestination: an earlier claim's reply had Kept set, so the
+	// destination must have a row for this state id.
+	HadDestination bool `json:"had_destination"`
+	// TrustState accepts a destination that lost its row, FullRefresh starts
+	// over with Bookmarks (which the runner has emptied, at a higher Edit).
+	TrustState  bool `json:"trust_state,omitempty"`
+	FullRefresh bool `json:"full_refresh,omitempty"`
+	// Windowed runs never activate a version, swap or hard-delete (invariant 9).
+	Windowed bool `json:"windowed,omitempty"`
+}
+
+// TypeClaim is ClaimReply.Type.
+const TypeClaim = "ELT_CLAIM"
+
+// ClaimReply is the first line on stdout of a target that was asked to claim.
+// The tap starts from Bookmarks, and only after the runner adopted Epoch.
+type ClaimReply struct {
+	Type      string          `json:"type"`
+	StateID   string          `json:"state_id"`
+	Epoch     int64           `json:"epoch"`
+	Edit      int64           `json:"edit"`
+	Bookmarks json.RawMessage `json:"bookmarks"` // null: none
+	Source    Source          `json:"source"`
+	Note      string          `json:"note,omitempty"` // said aloud when not empty
+	Kept      bool            `json:"kept"`           // the destination keeps positions with the rows
+}
+
+// Source says whose bookmarks count.
+type Source string
+
+const (
+	FromStore       Source = "store"
+	FromDestination Source = "destination"
+	FromNone        Source = "none" // there is no bookmark
+)
+
+// Decision is what a claim means for the run.
+type Decision struct {
+	Bookmarks singer.Bookmarks
+	Source    Source
+	Note      string
+}
+
+// Decide settles which bookmarks count (invariant 3). It is a pure function
+// of what the store (req) and the destination (found) know; the Fence it
+// returns is what the destination must now hold.
+func Decide(req ClaimRequest, found targets.Fence) (targets.Fence, Decision, error) {
+	store := singer.NewBookmarks(req.Bookmarks)
+	take := func(b singer.Bookmarks, from Source, note string) (targets.Fence, Decision, error) {
+		if b.IsZero() {
+			from = FromNone
+		}
+		fence := targets.Fence{
+			Found:     true,
+			Epoch:     max(found.Epoch, req.Epoch) + 1,
+			Edit:      max(found.Edit, req.Edit),
+			Bookmarks: b,
+		}
+		return fence, Decision{Bookmarks: b, Source: from, Note: note}, nil
+	}
+	switch {
+	case found.Keepless || req.FullRefresh:
+		return take(store, FromStore, "")
+	case !found.Found && req.HadDestination && !req.TrustState:
+		return targets.Fence{}, Decision{}, fault.New(fault.Failed,
+			"state id %q: the destination has lost the position that it kept with the rows", req.StateID).
+			WithHint("was it replaced by an empty one? --full-refresh loads everything again; --trust-state goes on from the store's bookmark, without the rows before it")
+	case !found.Found && req.HadDestination:
+		return take(store, FromStore, "the destination has no position of this state id; going on from the store's, as --trust-state asks")
+	case !found.Found:
+		return take(store, FromStore, "")
+	case req.Edit > found.Edit:
+		return take(store, FromStore, "")
+	case req.Edit < found.Edit:
+		return take(found.Bookmarks, FromDestination, fmt.Sprintf(
+			"the destination knows of a later edit (%d) than the store (%d), so the store was lost or is an old copy; going on from the destination's position", found.Edit, req.Edit))
+	}
+	note := ""
+	if !singer.EqualJSON(store.Raw(), found.Bookmarks.Raw()) {
+		note = "the destination's position differs from the store's (a run died between commit and acknowledgement, or the destination was restored); going on from the destination's"
+	}
+	return take(found.Bookmarks, FromDestination, note)
+}
