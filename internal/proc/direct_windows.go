@@ -1,0 +1,26 @@
+package proc
+
+import (
+	"os"
+	"syscall"
+)
+
+func ownGroup() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{CreationFlags: syscall.CREATE_NEW_PROCESS_GROUP}
+}
+
+// signalGroup can only end the process itself here: Windows has no SIGTERM,
+// and a tree of processes would need a job object.
+func signalGroup(pid int, _ syscall.Signal, reaped bool) {
+	if reaped {
+		return
+	}
+	if p, err := os.FindProcess(pid); err == nil {
+		p.Kill()
+		p.Release()
+	}
+}
+
+func statusOf(state *os.ProcessState) Status {
+	return Status{Code: state.ExitCode(), CPU: state.UserTime() + state.SystemTime()}
+}
