@@ -17,8 +17,8 @@ const (
 	EnvEnd = "ELT_RUN_END"
 	// EnvClaim names a file (0600, JSON) with a ClaimRequest.
 	EnvClaim = "ELT_RUN_CLAIM"
-	// EnvEvents is the number of an inherited file descriptor that takes
-	// Stats as JSON lines.
+	// EnvEvents names a pipe (a FIFO in the run's folder, read until the
+	// process has ended) that takes Stats as JSON lines.
 	EnvEvents = "ELT_RUN_EVENTS"
 )
 
