@@ -22,7 +22,7 @@ const (
 
 // PeerEnv is the environment variable by which a runner tells a connector
 // that its other side is one of ours ("elt"); a tap then writes Style Native.
-const PeerEnv = "ELT_PEER"
+const PeerEnv = "ELT_RUN_PEER"
 
 // SchemaOf is the JSON Schema of a stream: its source's own where it came
 // with one, else made from the columns. deletes adds _sdc_deleted_at.

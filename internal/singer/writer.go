@@ -120,7 +120,7 @@ func (w *Writer) Close() error {
 	}
 	<-w.done
 	for _, s := range w.openStreams() {
-		s.close()
+		_ = s.Close() // w.err keeps it
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -328,12 +328,18 @@ func (s *StreamWriter) End() error {
 	return nil
 }
 
-// close flushes a stream that was broken off.
-func (s *StreamWriter) close() {
+// Close gives the stream's place to the next one; it may be called again.
+// Without End before it the stream was broken off: what it still holds is
+// sent, but no version is activated.
+func (s *StreamWriter) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	_ = s.flush() // the Writer keeps the error
+	if s.closed {
+		return nil
+	}
+	err := s.flush()
 	s.finish()
+	return err
 }
 
 func (s *StreamWriter) finish() {
