@@ -1,0 +1,197 @@
+package taps
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime/debug"
+	"strings"
+
+	"github.com/rs/zerolog"
+
+	"elt/internal/fault"
+	"elt/internal/secret"
+	"elt/internal/singer"
+	"elt/internal/spec"
+)
+
+// IO are the streams of a tap's process: messages go to Out, talk to Err.
+type IO struct {
+	In       io.Reader
+	Out, Err io.Writer
+}
+
+// Serve runs a tap with the command line that every Singer tap has. When ctx
+// ends (SIGTERM), the tap stops soon; what it read up to its last position
+// stays valid, since each position was followed by its STATE. The error says
+// by its fault.Code how to exit; singer.ErrReaderGone needs no words.
+func Serve(ctx context.Context, tap Tap, args []string, io IO, environ []string) error {
+	s := tap.Spec()
+	o, err := parseArgs(s.Name, args)
+	if err != nil {
+		return err
+	}
+	switch {
+	case o.help:
+		return say(io.Out, usage(s))
+	case o.version:
+		return say(io.Out, fmt.Sprintf("%s, version %s\n", s.Name, version()))
+	case o.about:
+		text, err := s.About(o.format, version())
+		if err != nil {
+			return err
+		}
+		return say(io.Out, text)
+	}
+	raw, err := s.ReadConfig(o.configs, environ)
+	if err != nil {
+		return err
+	}
+	cfg, unknown, err := s.Resolve(raw)
+	if err != nil {
+		return err
+	}
+	redactor := &secret.Redactor{} // invariant 10
+	redactor.Add(s.Secrets(cfg)...)
+	stderr := redactor.Writer(io.Err)
+	defer stderr.Flush()
+	log := newLog(stderr)
+	ctx = log.WithContext(ctx)
+	if len(unknown) > 0 {
+		log.Warn().Msgf("%s does not know these settings and ignores them: %s", s.Name, strings.Join(unknown, ", "))
+	}
+	if o.discover {
+		return discover(ctx, tap, cfg, io.Out)
+	}
+	catalog, bookmarks, err := o.inputs()
+	if err != nil {
+		return err
+	}
+	if catalog != nil && len(catalog.Selected()) == 0 {
+		log.Warn().Msg("no stream of the catalog is selected")
+	}
+	return read(ctx, tap, cfg, catalog, bookmarks, io.Out, o.test, environ)
+}
+
+func discover(ctx context.Context, tap Tap, cfg spec.Config, out io.Writer) error {
+	catalog, err := tap.Discover(ctx, cfg)
+	if err != nil {
+		return stopped(ctx, err)
+	}
+	text, err := catalog.Print()
+	if err != nil {
+		return err
+	}
+	return say(out, string(text)+"\n")
+}
+
+func read(ctx context.Context, tap Tap, cfg spec.Config, catalog *singer.Catalog, bookmarks singer.Bookmarks, out io.Writer, test string, environ []string) error {
+	style := singer.Singer
+	for _, kv := range environ {
+		if kv == singer.PeerEnv+"=elt" {
+			style = singer.Native
+		}
+	}
+	w := singer.NewWriter(out, singer.WriterOptions{Bookmarks: bookmarks, Style: style})
+	o := newOutput(w, Parallel(cfg))
+	var err error
+	if test != "" {
+		err = tested(tap.Sync(ctx, cfg, catalog, singer.Bookmarks{}, probe{o, test == "schema"}))
+	} else {
+		err = tap.Sync(ctx, cfg, catalog, bookmarks, o)
+	}
+	o.close()
+	if wrote := w.Close(); wrote != nil {
+		err = wrote // what the tap met is its consequence
+	}
+	metrics(zerolog.Ctx(ctx), w.Counts())
+	return stopped(ctx, err)
+}
+
+// stopped makes an error that is only the end of ctx say so.
+func stopped(ctx context.Context, err error) error {
+	if err == nil || ctx.Err() == nil || !errors.Is(err, context.Canceled) {
+		return err
+	}
+	if cause := context.Cause(ctx); cause != nil && fault.CodeOf(cause) != fault.Failed {
+		return cause
+	}
+	return fault.Wrap(fault.Terminated, context.Cause(ctx), "the tap was stopped")
+}
+
+// metrics writes what each stream sent, in the form of singer-python.
+func metrics(log *zerolog.Logger, counts []singer.StreamCount) {
+	for _, c := range counts {
+		for _, m := range []any{
+			metric{"counter", "record_count", c.Rows, map[string]string{"stream": c.Stream}},
+			metric{"timer", "sync_duration", c.Seconds, map[string]string{"stream": c.Stream}},
+		} {
+			if raw, err := json.Marshal(m); err == nil {
+				log.Info().Msgf("METRIC: %s", raw)
+			}
+		}
+	}
+}
+
+type metric struct {
+	Type   string            `json:"type"`
+	Metric string            `json:"metric"`
+	Value  any               `json:"value"`
+	Tags   map[string]string `json:"tags"`
+}
+
+// newLog writes lines as singer-python does: LEVEL message key=value.
+func newLog(w io.Writer) zerolog.Logger {
+	return zerolog.New(zerolog.ConsoleWriter{
+		Out: w, NoColor: true, PartsOrder: []string{zerolog.LevelFieldName, zerolog.MessageFieldName},
+		FormatLevel: func(v any) string {
+			level, _ := v.(string)
+			if level == "warn" {
+				level = "warning"
+			}
+			return strings.ToUpper(level)
+		},
+	}).Level(zerolog.InfoLevel)
+}
+
+func say(w io.Writer, text string) error {
+	_, err := io.WriteString(w, text)
+	return err
+}
+
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
+}
+
+// inputs reads the catalog and the state that the arguments name.
+func (o *options) inputs() (*singer.Catalog, singer.Bookmarks, error) {
+	var catalog *singer.Catalog
+	if o.catalog != "" {
+		raw, err := os.ReadFile(o.catalog)
+		if err != nil {
+			return nil, singer.Bookmarks{}, fault.Wrap(fault.Usage, err, "the catalog cannot be read")
+		}
+		if catalog, err = singer.ParseCatalog(raw); err != nil {
+			return nil, singer.Bookmarks{}, err
+		}
+	}
+	if o.state == "" {
+		return catalog, singer.Bookmarks{}, nil
+	}
+	raw, err := os.ReadFile(o.state)
+	if err != nil {
+		return nil, singer.Bookmarks{}, fault.Wrap(fault.Usage, err, "the state cannot be read")
+	}
+	bookmarks := singer.NewBookmarks(raw)
+	var object map[string]json.RawMessage
+	if !bookmarks.IsZero() && json.Unmarshal(raw, &object) != nil {
+		return nil, singer.Bookmarks{}, fault.New(fault.BadInput, "%s holds no state: it is no JSON object", o.state)
+	}
+	return catalog, bookmarks, nil
+}
