@@ -2,10 +2,13 @@ package project
 
 import (
 	"context"
-	"errors"
-)
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
 
-var errNotYet = errors.New("internal/project: not written yet")
+	"elt/internal/fault"
+)
 
 // Options say which project and which environment.
 type Options struct {
@@ -16,11 +19,13 @@ type Options struct {
 	EnvFile       string   // --env-file; "" is ROOT/.env
 	Environ       []string // the process environment, "K=V"
 	Stored        Stored   // settings in the database; nil is none
-	Run           Runner   // runs ${exec:…}; nil is os/exec
+	Connector     Connector
+	Run           Runner           // runs ${exec:…}; nil is the shell
+	Now           func() time.Time // for relative dates; nil is the clock
 }
 
 // Stored reads the database layer of settings: name -> value of a scope
-// ("extractors.tap-x", or "meltano" for the project's own settings).
+// ("extractors.tap-x"). A value is JSON; text that is none stands for itself.
 type Stored interface {
 	SettingsIn(ctx context.Context, scope string) (map[string]string, error)
 }
@@ -33,36 +38,154 @@ type Project struct {
 	Root     string   // directory of the project file
 	File     string   // the project file itself
 	Warnings []string // what is odd but does no harm, with positions
+
+	options Options
+	own     bool // elt.yml
+	sources []*source
+	file    *node // all files merged
+	main    *node
+	environ map[string]string // the process environment
+	dotenv  map[string]string // .env
+	plugins map[Kind][]*Plugin
+	jobs    []Job
+	plans   []Schedule
+
+	environment *node // the active one; nil when none
+	named       bool
 }
 
 // Load finds, reads and validates the project. Errors carry file, line, column.
-func Load(ctx context.Context, o Options) (*Project, error) { return nil, errNotYet }
+func Load(ctx context.Context, o Options) (*Project, error) {
+	p, mistakes, err := load(o)
+	if err == nil {
+		err = first(mistakes)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
+}
 
-// Environment is the active environment; named says that it was chosen
-// explicitly and not by default_environment.
-func (p *Project) Environment() (name string, named bool) { return "", false }
+// load returns the project with everything wrong in its files, or an error
+// that leaves no project to speak of.
+func load(o Options) (*Project, []*fault.Error, error) {
+	p := &Project{options: o, environ: environMap(o.Environ), plugins: map[Kind][]*Plugin{}}
+	dir, err := filepath.Abs(o.Dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	if p.File, err = find(dir, p.environ); err != nil {
+		return nil, nil, err
+	}
+	p.Root, p.own = filepath.Dir(p.File), filepath.Base(p.File) == ownFile
+	if err := p.readDotenv(); err != nil {
+		return nil, nil, err
+	}
+	c := &checker{own: p.own}
+	if err := p.readFiles(c); err != nil {
+		return nil, nil, err
+	}
+	for _, k := range Kinds() {
+		p.plugins[k] = p.assemble(k, p.file.get("plugins").get(string(k)).list())
+	}
+	p.readJobs(c)
+	p.readSchedules(c)
+	if err := p.activate(); err != nil {
+		c.wrong(asMistake(err))
+	}
+	for _, w := range c.warnings {
+		p.Warnings = append(p.Warnings, w.Error())
+	}
+	return p, c.mistakes, nil
+}
 
-// Environments are the names of all environments, in file order.
-func (p *Project) Environments() []string { return nil }
+func environMap(environ []string) map[string]string {
+	out := map[string]string{}
+	for _, kv := range environ {
+		if k, v, ok := strings.Cut(kv, "="); ok && k != "" {
+			out[k] = v
+		}
+	}
+	return out
+}
 
-// SysDir is the directory for run files, .meltano under the root unless
-// $MELTANO_SYS_DIR_ROOT says otherwise (.elt for elt.yml).
-func (p *Project) SysDir() string { return "" }
+func (p *Project) readDotenv() (err error) {
+	path, shown := filepath.Join(p.Root, ".env"), ".env"
+	if p.options.EnvFile != "" {
+		path, shown = p.options.EnvFile, p.options.EnvFile
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(p.Root, path)
+		}
+	}
+	p.dotenv, err = readDotenv(path, shown, p.environ)
+	return err
+}
 
-// Setting is a setting of the project itself ("elt.buffer_size"), as text;
-// "" when nothing sets it.
-func (p *Project) Setting(name string) string { return "" }
+// Dotenv is the path of the project's .env file.
+func (p *Project) Dotenv() string {
+	if f := p.options.EnvFile; filepath.IsAbs(f) {
+		return f
+	} else if f != "" {
+		return filepath.Join(p.Root, f)
+	}
+	return filepath.Join(p.Root, ".env")
+}
+
+// SysDir is the directory for run files: .meltano under the root (.elt for an
+// elt.yml), unless $ELT_SYS_DIR_ROOT or $MELTANO_SYS_DIR_ROOT name another.
+func (p *Project) SysDir() string {
+	dir := ".meltano"
+	if p.own {
+		dir = ".elt"
+	}
+	for _, name := range []string{"ELT_SYS_DIR_ROOT", "MELTANO_SYS_DIR_ROOT"} {
+		if v := p.environ[name]; v != "" {
+			dir = v
+			break
+		}
+	}
+	if filepath.IsAbs(dir) {
+		return dir
+	}
+	return filepath.Join(p.Root, dir)
+}
 
 // Plugins are the plugins of a kind in file order; "" is all kinds.
-func (p *Project) Plugins(kind Kind) []*Plugin { return nil }
+func (p *Project) Plugins(kind Kind) []*Plugin {
+	if kind != "" {
+		return slices.Clone(p.plugins[kind])
+	}
+	var out []*Plugin
+	for _, k := range Kinds() {
+		out = append(out, p.plugins[k]...)
+	}
+	return out
+}
 
 // Plugin finds a plugin by name; kind "" looks through all kinds. The error
 // suggests the nearest name. A plugin that lacks a definition (no namespace,
 // no lock file, no parent) is an error here and nowhere earlier.
-func (p *Project) Plugin(kind Kind, name string) (*Plugin, error) { return nil, errNotYet }
+func (p *Project) Plugin(kind Kind, name string) (*Plugin, error) {
+	var names []string
+	for _, plugin := range p.Plugins(kind) {
+		if plugin.Name == name {
+			return plugin, plugin.problem
+		}
+		names = append(names, plugin.Name)
+	}
+	what := "plugin"
+	if kind != "" {
+		what = kind.Singular()
+	}
+	e := fault.New(fault.Failed, "no %s is called %q", what, name)
+	if near := fault.Nearest(name, names); near != "" {
+		return nil, e.WithHint("did you mean %q?", near)
+	}
+	return nil, e.WithHint("elt plugins lists those of the project")
+}
 
 // Jobs are the jobs in file order.
-func (p *Project) Jobs() []Job { return nil }
+func (p *Project) Jobs() []Job { return slices.Clone(p.jobs) }
 
 // Schedules are the schedules in file order.
-func (p *Project) Schedules() []Schedule { return nil }
+func (p *Project) Schedules() []Schedule { return slices.Clone(p.plans) }

@@ -1,11 +1,16 @@
 package project
 
-import "elt/internal/fault"
+import (
+	"strings"
+
+	"elt/internal/fault"
+)
 
 // Job is a named list of tasks; each task is a list of blocks.
 type Job struct {
 	Name  string
 	Tasks []Task
+	Env   map[string]string
 	At    fault.Position
 }
 
@@ -16,20 +21,131 @@ type Task struct {
 }
 
 // Blocks are the task's blocks, split at blanks.
-func (t Task) Blocks() []string { return nil }
+func (t Task) Blocks() []string {
+	var out []string
+	for _, item := range t.Items {
+		out = append(out, strings.Fields(item)...)
+	}
+	return out
+}
+
+// MarshalJSON writes a task as it is written in the file.
+func (t Task) MarshalJSON() ([]byte, error) {
+	if !t.List && len(t.Items) == 1 {
+		return marshal(t.Items[0])
+	}
+	return marshal(t.Items)
+}
+
+// Blocks are the blocks of all tasks.
+func (j Job) Blocks() []string {
+	var out []string
+	for _, t := range j.Tasks {
+		out = append(out, t.Blocks()...)
+	}
+	return out
+}
 
 // Schedule runs a job or a pair at an interval.
 type Schedule struct {
 	Name      string
 	Interval  string // as written
-	Cron      string // five fields; "" for manual schedules and bad intervals
+	Cron      string // five fields; "" for manual schedules
 	Job       string
 	Extractor string
 	Loader    string
-	Transform string
+	Transform string // "skip" unless written
 	Env       map[string]string
+	Timezone  string
+	Catchup   string // "none", "latest", "all"; "" is the daemon's default
+	Overlap   string // "skip", "queue", "cancel"; "" is the daemon's default
 	At        fault.Position
 }
 
 // StateID is the state id of a pair's schedule: its name.
 func (s Schedule) StateID() string { return s.Name }
+
+// readJobs reads jobs; of two with one name the first counts, as in Meltano.
+func (p *Project) readJobs(c *checker) {
+	seen := map[string]bool{}
+	for _, n := range p.file.get("jobs").list() {
+		j := Job{Name: n.get("name").text(), Env: n.get("env").textMap(), At: n.at()}
+		if j.Name == "" || seen[j.Name] {
+			continue
+		}
+		seen[j.Name] = true
+		list := n.get("tasks")
+		items := list.list()
+		if list != nil && !list.isList && !list.isNull() {
+			items = []*node{list} // a plain text: one task
+		}
+		for _, t := range items {
+			if t.isList {
+				j.Tasks = append(j.Tasks, Task{Items: t.texts(), List: true})
+			} else {
+				j.Tasks = append(j.Tasks, Task{Items: []string{t.text()}})
+			}
+		}
+		p.jobs = append(p.jobs, j)
+		for _, plugin := range p.Plugins("") {
+			if plugin.Name == j.Name {
+				c.warnings = append(c.warnings, n.get("name").errorf("job %q has the name of a plugin", j.Name))
+			}
+		}
+	}
+}
+
+func (p *Project) readSchedules(c *checker) {
+	seen := map[string]bool{}
+	for _, n := range p.file.get("schedules").list() {
+		s := Schedule{
+			Name: n.get("name").text(), Interval: n.get("interval").text(), Job: n.get("job").text(),
+			Extractor: n.get("extractor").text(), Loader: n.get("loader").text(), Transform: n.get("transform").text(),
+			Env: n.get("env").textMap(), Timezone: n.get("timezone").text(), Catchup: n.get("catchup").text(),
+			Overlap: n.get("overlap").text(), At: n.at(),
+		}
+		if s.Name == "" || seen[s.Name] {
+			continue
+		}
+		seen[s.Name] = true
+		if s.Transform == "" {
+			s.Transform = "skip"
+		}
+		cron, err := Cron(s.Interval)
+		if err != nil {
+			// Meltano notices a bad interval only in "schedule add"; such a
+			// schedule can still be listed and run by hand.
+			e := n.get("interval").errorf("%v", err)
+			c.warnings = append(c.warnings, e)
+			cron = s.Interval
+		}
+		s.Cron = cron
+		p.plans = append(p.plans, s)
+	}
+}
+
+// Job finds a job by name.
+func (p *Project) Job(name string) (Job, bool) {
+	for _, j := range p.jobs {
+		if j.Name == name {
+			return j, true
+		}
+	}
+	return Job{}, false
+}
+
+// Schedule finds a schedule by name; the error suggests the nearest.
+func (p *Project) Schedule(name string) (Schedule, error) {
+	var names []string
+	for _, s := range p.plans {
+		if s.Name == name {
+			return s, nil
+		}
+		names = append(names, s.Name)
+	}
+	e := fault.New(fault.Failed, "no schedule is called %q", name)
+	if near := fault.Nearest(name, names); near != "" {
+		e = e.WithHint("did you mean %q?", near)
+	}
+	return Schedule{}, e
+}

@@ -98,3 +98,12 @@ func appendJSON(b *bytes.Buffer, v any) error {
 	b.Truncate(b.Len() - 1) // the encoder's newline
 	return nil
 }
+
+// marshal is json.Marshal without the escapes for HTML.
+func marshal(v any) ([]byte, error) {
+	var b bytes.Buffer
+	err := appendJSON(&b, v)
+	return b.Bytes(), err
+}
+
+func jsonInt(digits string) json.Number { return json.Number(digits) }

@@ -1,0 +1,123 @@
+package project
+
+import (
+	"os"
+	"regexp"
+	"strings"
+
+	"elt/internal/fault"
+)
+
+// readDotenv reads a .env file as Meltano does (python-dotenv): ${NAME} and
+// ${NAME:-default} are filled in, $NAME is not; quotes may span lines. The
+// dotenv library of Go expands $NAME too and cannot be told not to.
+func readDotenv(path, shown string, environ map[string]string) (map[string]string, error) {
+	text, err := os.ReadFile(path)
+	if os.IsNotExist(err) {
+		return map[string]string{}, nil
+	}
+	if err != nil {
+		return nil, fault.Wrap(fault.Failed, err, "cannot read %s", shown)
+	}
+	out := map[string]string{}
+	rest, line := strings.ReplaceAll(strings.TrimPrefix(string(text), "\ufeff"), "\r\n", "\n"), 1
+	for rest != "" {
+		d, ok := cutDotenv(rest)
+		if !ok {
+			first, _, _ := strings.Cut(rest, "\n")
+			return nil, fault.New(fault.Failed, "this is not NAME=value").
+				WithPosition(fault.Position{File: shown, Line: line, Column: 1}, redactLine(first))
+		}
+		if d.name != "" && d.assigned {
+			out[d.name] = fillDotenv(d.value, environ, out)
+		}
+		line += strings.Count(d.raw, "\n")
+		rest = rest[len(d.raw):]
+	}
+	return out, nil
+}
+
+// dotenvLine is one binding with the text it takes, line end included.
+type dotenvLine struct {
+	raw, name, value string
+	assigned         bool
+}
+
+var (
+	dotenvName   = regexp.MustCompile(`^[^\S\n]*(?:export[^\S\n]+)?(?:'([^'\n]+)'|([^=#\s'"]+))[^\S\n]*`)
+	dotenvSingle = regexp.MustCompile(`^'((?:\\'|[^'])*)'`)
+	dotenvDouble = regexp.MustCompile(`^"((?:\\"|[^"])*)"`)
+	dotenvEnd    = regexp.MustCompile(`^[^\S\n]*(?:#[^\n]*)?(?:\n|$)`)
+	dotenvNote   = regexp.MustCompile(`\s+#.*`)
+)
+
+func cutDotenv(text string) (dotenvLine, bool) {
+	if m := dotenvEnd.FindString(text); m != "" || text == "" {
+		return dotenvLine{raw: m}, true // blank, or a comment
+	}
+	m := dotenvName.FindStringSubmatch(text)
+	if m == nil {
+		return dotenvLine{}, false
+	}
+	d := dotenvLine{name: m[1] + m[2]}
+	at := len(m[0])
+	if strings.HasPrefix(text[at:], "=") {
+		d.assigned = true
+		at++
+		at += len(text[at:]) - len(strings.TrimLeft(text[at:], " \t"))
+		rest := text[at:]
+		switch {
+		case strings.HasPrefix(rest, "'"):
+			q := dotenvSingle.FindStringSubmatch(rest)
+			if q == nil {
+				return dotenvLine{}, false
+			}
+			d.value, at = strings.NewReplacer(`\\`, `\`, `\'`, `'`).Replace(q[1]), at+len(q[0])
+		case strings.HasPrefix(rest, `"`):
+			q := dotenvDouble.FindStringSubmatch(rest)
+			if q == nil {
+				return dotenvLine{}, false
+			}
+			d.value, at = dotenvEscapes.Replace(q[1]), at+len(q[0])
+		default:
+			bare, _, _ := strings.Cut(rest, "\n")
+			d.value, at = strings.TrimSpace(dotenvNote.ReplaceAllString(bare, "")), at+len(bare)
+		}
+	}
+	end := dotenvEnd.FindString(text[at:])
+	if end == "" && at < len(text) {
+		return dotenvLine{}, false
+	}
+	d.raw = text[:at+len(end)]
+	return d, true
+}
+
+var dotenvEscapes = strings.NewReplacer(`\\`, `\`, `\'`, `'`, `\"`, `"`, `\a`, "\a", `\b`, "\b",
+	`\f`, "\f", `\n`, "\n", `\r`, "\r", `\t`, "\t", `\v`, "\v")
+
+var dotenvVariable = regexp.MustCompile(`\$\{([^}:]*)(?::-([^}]*))?\}`)
+
+// fillDotenv fills in ${NAME}: values above it in the file win over the environment.
+func fillDotenv(value string, environ, above map[string]string) string {
+	return dotenvVariable.ReplaceAllStringFunc(value, func(ref string) string {
+		m := dotenvVariable.FindStringSubmatch(ref)
+		if v, ok := above[m[1]]; ok {
+			return v
+		}
+		if v, ok := environ[m[1]]; ok {
+			return v
+		}
+		return m[2]
+	})
+}
+
+// redactLine keeps a line's name and hides what may be its secret.
+func redactLine(line string) string {
+	if name, _, ok := strings.Cut(line, "="); ok {
+		return name + "=…"
+	}
+	if len(line) > 0 {
+		return "…"
+	}
+	return ""
+}
