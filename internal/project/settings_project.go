@@ -1,7 +1,6 @@
 package project
 
 import (
-	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -74,19 +73,19 @@ func (p *Project) OwnSettings() (*Settings, error) {
 	return &Settings{Values: values, environ: s.references()}, nil
 }
 
-// Setting is a setting of the project itself ("elt.buffer_size") as text; set
-// says that something other than its default gives it.
-func (p *Project) Setting(name string) (value string, set bool) {
+// Setting is what something sets a setting of the project itself to
+// ("state_backend.uri"), as text; "" when it has its default.
+func (p *Project) Setting(name string) string {
 	s, err := p.OwnSettings()
 	if err != nil {
-		return "", false
+		return ""
 	}
 	for _, v := range s.Values {
-		if v.Name == name {
-			return scalarText(v.Value), v.Source != FromDefault
+		if v.Name == name && v.Source != FromDefault {
+			return scalarText(v.Value)
 		}
 	}
-	return "", false
+	return ""
 }
 
 // strict says that unset variables are errors (ff.strict_env_var_mode). It is
@@ -116,11 +115,4 @@ func (p *Project) variables() (map[string]string, error) {
 		}
 	}
 	return out, nil
-}
-
-func (p *Project) rel(path string) string {
-	if rel, err := filepath.Rel(p.Root, path); err == nil {
-		return rel
-	}
-	return path
 }
