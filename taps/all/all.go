@@ -1,9 +1,14 @@
 // Package all lists the built-in taps, one line each.
 package all
 
-import "elt/taps"
+import (
+	"elt/taps"
+	"elt/taps/postgres"
+)
 
 // All is a registry of every built-in tap.
 func All() *taps.Registry {
-	return taps.NewRegistry()
+	return taps.NewRegistry(
+		postgres.New(),
+	)
 }

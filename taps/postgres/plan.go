@@ -1,0 +1,280 @@
+package postgres
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"elt/internal/fault"
+	"elt/internal/row"
+	"elt/internal/singer"
+	"elt/taps"
+)
+
+// plan is how one stream is read in this run.
+type plan struct {
+	id      string // under which its bookmark stands
+	rel     *relation
+	db      *database
+	schema  *row.Schema
+	columns []reading
+	method  string
+	where   []string
+	limit   int64 // 0 for none
+	dialect string
+
+	version   int64 // table version of the rows, 0 for none
+	activate  bool  // rows of other versions die at the stream's end
+	firstTime bool  // no version was known before this run
+
+	key        *column // the replication key, nil without one
+	keyReading reading
+	keyAt      int  // its field
+	hidden     bool // that field is no column but the key as text
+	resumed    bool
+	from       string          // the bookmark's value, when resumed
+	prior      json.RawMessage // the bookmark as it was
+}
+
+// newPlan joins what the user selected with what the database has.
+func newPlan(db *database, rel *relation, sel selection, s settings, bookmarks singer.Bookmarks) (*plan, error) {
+	p := &plan{id: sel.id, rel: rel, db: db, dialect: s.Dialect, method: sel.method, where: s.Options[sel.id].Where, limit: s.MaxRecords, keyAt: -1, prior: bookmarks.Stream(sel.id)}
+	if p.method == "" {
+		if p.method = s.Method; sel.replicationKey != "" {
+			p.method = singer.Incremental
+		}
+	}
+	for _, c := range rel.columns {
+		if sel.columns == nil || slices.Contains(sel.columns, c.name) || slices.Contains(sel.keys, c.name) || c.name == sel.replicationKey {
+			p.columns = append(p.columns, db.read(c, s))
+		}
+	}
+	for _, k := range sel.keys {
+		if rel.column(k) == nil {
+			return nil, missingColumn(rel, "key property", k)
+		}
+	}
+	if len(p.columns) == 0 {
+		return nil, fault.New(fault.BadConfig, "none of its columns is selected").WithHint("select some of %s, or deselect the stream", names(rel))
+	}
+	p.schema = &row.Schema{Stream: sel.name, Key: sel.keys}
+	for _, r := range p.columns {
+		p.schema.Columns = append(p.schema.Columns, r.Column)
+	}
+	for _, k := range sel.keys { // a view's key columns are nullable by declaration only
+		if i := p.schema.Index(k); !rel.view() {
+			p.schema.Columns[i].Nullable = false
+		}
+	}
+	mark, err := parseBookmark(p.prior)
+	if err != nil {
+		return nil, err
+	}
+	if mark.Method != "" && mark.Method != p.method {
+		mark = bookmark{} // another method's position says nothing here
+	}
+	switch p.method {
+	case singer.FullTable:
+		p.activate = s.Dialect == transferwise || s.Activate
+		p.firstTime = mark.Version == 0
+		if p.activate {
+			p.version = time.Now().UnixMilli()
+		}
+		return p, nil
+	case singer.Incremental:
+		if s.Limit > 0 && (p.limit == 0 || s.Limit < p.limit) {
+			p.limit = s.Limit
+		}
+		return p, p.incremental(sel.replicationKey, mark)
+	case singer.LogBased:
+		return nil, fault.New(fault.BadConfig, "replication method LOG_BASED is not supported yet").
+			WithHint("set replication-method to INCREMENTAL with a replication-key, or to FULL_TABLE; or keep the Python plugin with native: never")
+	}
+	return nil, fault.New(fault.BadConfig, "replication method %q is unknown", p.method).WithHint("it is one of FULL_TABLE, INCREMENTAL, LOG_BASED")
+}
+
+func (p *plan) incremental(key string, mark bookmark) error {
+	if key == "" {
+		return fault.New(fault.BadConfig, "replication method INCREMENTAL needs a replication key").
+			WithHint("set the metadata replication-key to a column that grows with every change, one of %s", names(p.rel))
+	}
+	if p.key = p.rel.column(key); p.key == nil {
+		return missingColumn(p.rel, "replication key", key)
+	}
+	p.schema.ReplicationKey = key
+	p.keyAt = p.schema.Index(key)
+	if p.keyReading = p.columns[p.keyAt]; p.keyReading.expr != "" || p.keyReading.element != nil {
+		// What is read is not what the server compares: read the key once more, as text.
+		p.hidden, p.keyAt = true, len(p.columns)
+		p.keyReading = reading{Column: row.Column{Name: key, Kind: row.Text, Wire: row.WireText}}
+	}
+	if mark.Key == key || mark.Key == "" && mark.Value == nil {
+		var err error
+		if p.from, p.resumed, err = mark.text(); err != nil {
+			return err
+		}
+		p.version = mark.Version
+	}
+	if p.dialect == transferwise && !p.resumed {
+		// Everything is read anew: what was loaded before is dead. A resumed
+		// stream keeps its version, and says nothing about older rows.
+		p.activate, p.firstTime = true, true
+		p.version = time.Now().UnixMilli()
+	}
+	return nil
+}
+
+// copyAll reads the whole relation.
+func (p *plan) copyAll() string {
+	if p.rel.kind == "r" && !p.rel.inherited && len(p.where) == 0 && p.limit == 0 && p.plain() {
+		return fmt.Sprintf("COPY %s (%s) TO STDOUT (FORMAT binary)", p.table(), list(p.columns))
+	}
+	return p.copy(nil, "", p.limit)
+}
+
+// copyNulls reads the rows without a replication key, which only a first run does.
+func (p *plan) copyNulls() string {
+	return p.copy([]string{p.qualified() + " IS NULL"}, "", p.limit)
+}
+
+// copyFrom reads from the bookmark on, in the order of the replication key.
+func (p *plan) copyFrom(limit int64) string {
+	var where []string
+	switch {
+	case p.resumed:
+		where = append(where, fmt.Sprintf("%s >= %s::%s", p.qualified(), literal(p.from), p.db.castType(p.key.typ)))
+	case !p.key.notNull:
+		where = append(where, p.qualified()+" IS NOT NULL")
+	}
+	return p.copy(where, p.qualified(), limit)
+}
+
+func (p *plan) copy(where []string, order string, limit int64) string {
+	var b strings.Builder
+	b.WriteString("COPY (SELECT " + list(p.columns))
+	if p.hidden {
+		b.WriteString(", " + fmt.Sprintf(asText, identifier(p.key.name)))
+	}
+	b.WriteString(" FROM " + p.table())
+	word := " WHERE "
+	for _, clause := range where {
+		b.WriteString(word + clause)
+		word = " AND "
+	}
+	for _, clause := range p.where { // a comment in a user's clause ends with the line
+		b.WriteString(word + "(" + strings.TrimSpace(clause) + "\n)")
+		word = " AND "
+	}
+	if order != "" {
+		b.WriteString(" ORDER BY " + order)
+	}
+	if limit > 0 {
+		fmt.Fprintf(&b, " LIMIT %d", limit)
+	}
+	return b.String() + ") TO STDOUT (FORMAT binary)"
+}
+
+func (p *plan) table() string { return identifier(p.rel.schema, p.rel.name) }
+
+// qualified names the replication key so that ORDER BY cannot take it for an
+// expression of the SELECT list.
+func (p *plan) qualified() string { return identifier(p.rel.schema, p.rel.name, p.key.name) }
+
+// plain says that COPY can read the columns without a query.
+func (p *plan) plain() bool {
+	for _, r := range p.columns {
+		if r.expr != "" || p.rel.column(r.name).generated {
+			return false
+		}
+	}
+	return true
+}
+
+// elements are those of the columns whose arrays are made JSON here, nil when there are none.
+func (p *plan) elements() []*row.Column {
+	out, any := make([]*row.Column, len(p.columns)), false
+	for i, r := range p.columns {
+		out[i] = r.element
+		any = any || r.element != nil
+	}
+	if !any {
+		return nil
+	}
+	return out
+}
+
+// position is where the stream stands when the next row, or without exact the
+// last one, has the replication key that field holds; nil: none was read.
+func (p *plan) position(field []byte, rows int64, exact bool) taps.Position {
+	pos := taps.Position{Stream: p.id, Rows: rows, Exact: exact && p.keyReading.canonical}
+	switch {
+	case field != nil:
+		pos.Value = p.encode(keyValue(&p.keyReading.Column, field))
+	case p.resumed:
+		mark, _ := parseBookmark(p.prior) // was read before
+		pos.Value = p.encode(mark.Value)
+	default:
+		pos.Value = p.encode(nil)
+	}
+	return pos
+}
+
+// encode is the bookmark in the dialect's shape.
+func (p *plan) encode(value json.RawMessage) json.RawMessage {
+	if p.dialect == transferwise {
+		type full struct {
+			Method  string  `json:"last_replication_method"`
+			Version int64   `json:"version"`
+			Xmin    *string `json:"xmin"`
+		}
+		if p.method == singer.FullTable {
+			return mustJSON(full{p.method, p.version, nil})
+		}
+		return mustJSON(bookmark{p.key.name, value, p.version, p.method})
+	}
+	switch {
+	case p.method == singer.FullTable && p.prior != nil:
+		return p.prior
+	case p.method == singer.FullTable || value == nil:
+		return json.RawMessage("{}")
+	}
+	return mustJSON(bookmark{Key: p.key.name, Value: value})
+}
+
+// mustJSON encodes what cannot fail: our own structs of strings and numbers.
+func mustJSON(v any) json.RawMessage {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return raw
+}
+
+func missingColumn(rel *relation, what, name string) error {
+	all := make([]string, len(rel.columns))
+	for i, c := range rel.columns {
+		all[i] = c.name
+	}
+	e := fault.New(fault.BadConfig, "%s %q is no column of %s", what, name, identifier(rel.schema, rel.name))
+	if near := fault.Nearest(name, all); near != "" {
+		return e.WithHint("did you mean %q?", near)
+	}
+	return e.WithHint("it has %s", names(rel))
+}
+
+func names(rel *relation) string {
+	var b strings.Builder
+	for i, c := range rel.columns {
+		if i == 12 {
+			fmt.Fprintf(&b, " and %d more", len(rel.columns)-i)
+			break
+		}
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(c.name)
+	}
+	return b.String()
+}

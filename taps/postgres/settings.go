@@ -1,0 +1,95 @@
+package postgres
+
+import (
+	"strings"
+
+	"elt/internal/fault"
+	"elt/internal/pgdial"
+	"elt/internal/singer"
+	"elt/internal/spec"
+)
+
+// Naming dialects: whose stream names, catalog metadata and bookmarks we speak.
+const (
+	meltanoLabs  = "meltanolabs"
+	transferwise = "transferwise"
+)
+
+type settings struct {
+	pgdial.Settings
+	Dialect       string                   `json:"dialect"`
+	Schemas       []string                 `json:"filter_schemas"`
+	DatesAsString bool                     `json:"dates_as_string"`
+	MaxRecords    int64                    `json:"max_record_count"`
+	Limit         int64                    `json:"limit"`
+	Options       map[string]streamOptions `json:"stream_options"`
+	Method        string                   `json:"default_replication_method"`
+	Activate      bool                     `json:"emit_activate_version_messages"`
+	OnError       string                   `json:"on_stream_error"`
+	Secondary     bool                     `json:"use_secondary"`
+	SecondaryHost string                   `json:"secondary_host"`
+	SecondaryPort int                      `json:"secondary_port"`
+}
+
+type streamOptions struct {
+	Where []string `json:"custom_where_clauses"`
+}
+
+func decode(cfg spec.Config) (settings, error) {
+	var s settings
+	if err := cfg.Decode(&s); err != nil {
+		return s, fault.Wrap(fault.BadConfig, err, "tap-postgres: the settings cannot be read")
+	}
+	if s.Secondary {
+		if s.SecondaryHost == "" || s.SecondaryPort == 0 {
+			return s, fault.New(fault.BadConfig, "tap-postgres: use_secondary needs secondary_host and secondary_port")
+		}
+		s.Host, s.Port = s.SecondaryHost, s.SecondaryPort
+	}
+	return s, nil
+}
+
+// schemas are the schemas to discover, nil for all but the system's.
+func (s settings) schemas() []string {
+	var names []string
+	for _, name := range s.Schemas {
+		if name = strings.TrimSpace(name); name != "" {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// Spec lists the settings of both families of plugins.
+func (Tap) Spec() spec.Spec {
+	own := []spec.Setting{
+		{Name: "dialect", Type: spec.String, Default: meltanoLabs, OneOf: []string{meltanoLabs, transferwise}, Help: "Whose catalog metadata, table versions and bookmarks to speak."},
+		{Name: "filter_schemas", Type: spec.Array, Help: "Schemas to read; without it all but the system's.", Example: "public,sales"},
+		{Name: "default_replication_method", Type: spec.String, Default: singer.FullTable, OneOf: []string{singer.FullTable, singer.Incremental, singer.LogBased}, Help: "How streams are replicated of which the catalog does not say it."},
+		{Name: "stream_options", Type: spec.Object, Help: "Per stream: custom_where_clauses, a list of SQL conditions that all rows must meet.", Example: `{"public-orders": {"custom_where_clauses": ["status <> 'draft'"]}}`},
+		{Name: "max_record_count", Type: spec.Integer, Help: "Read at most so many rows of each stream."},
+		{Name: "limit", Type: spec.Integer, Help: "Read at most so many rows of each INCREMENTAL stream per run."},
+		{Name: "dates_as_string", Type: spec.Boolean, Default: false, Help: "Hand on dates and timestamps as the text that PostgreSQL prints."},
+		{Name: "json_as_object", Type: spec.Boolean, Default: false, Help: "Accepted for compatibility: json and jsonb always travel as JSON."},
+		{Name: "emit_activate_version_messages", Type: spec.Boolean, Default: false, Help: "Give FULL_TABLE streams a table version, so that rows which are gone get deleted; always on in the transferwise dialect."},
+		{Name: "on_stream_error", Type: spec.String, Default: "continue", OneOf: []string{"continue", "stop"}, Help: "Whether the other streams go on when one fails."},
+		{Name: "use_secondary", Type: spec.Boolean, Default: false, Help: "Read from secondary_host and secondary_port."},
+		{Name: "secondary_host", Type: spec.String, Help: "Host of a replica."},
+		{Name: "secondary_port", Type: spec.Integer, Help: "Port of the replica."},
+		{Name: "itersize", Type: spec.Integer, Help: "Accepted for compatibility: COPY needs no cursor."},
+	}
+	for _, name := range []string{"replication_slot_name", "replication_max_run_seconds", "replication_idle_exit_seconds", "log_based_single_connection", "auto_bootstrap_log_based",
+		"logical_poll_total_seconds", "max_run_seconds", "break_at_end_lsn", "debug_lsn", "tap_id"} {
+		own = append(own, spec.Setting{Name: name, Type: spec.String, Help: "Of LOG_BASED replication, which is not supported yet; accepted and unused."})
+	}
+	return spec.Spec{
+		Name:         "tap-postgres",
+		Summary:      "Reads tables and views of a PostgreSQL database by binary COPY.",
+		Settings:     append(pgdial.Spec(), own...),
+		Capabilities: []string{"catalog", "discover", "state", "about"},
+		Replaces: []spec.Replacement{
+			{Package: "meltanolabs-tap-postgres", Variant: "meltanolabs", Dialect: meltanoLabs},
+			{Package: "pipelinewise-tap-postgres", Variant: "transferwise", Dialect: transferwise},
+		},
+	}
+}

@@ -1,0 +1,167 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/jackc/pgx/v5"
+
+	"elt/internal/fault"
+	"elt/internal/row"
+	"elt/internal/singer"
+	"elt/internal/spec"
+	"elt/taps"
+)
+
+// Tap is tap-postgres.
+type Tap struct{}
+
+// New makes the tap.
+func New() taps.Tap { return Tap{} }
+
+// Discover lists the relations that the role may read.
+func (Tap) Discover(ctx context.Context, cfg spec.Config) (*singer.Catalog, error) {
+	s, err := decode(cfg)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := s.Dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	w := worker{conn: conn}
+	defer w.close()
+	db, err := discover(ctx, conn, s.schemas(), nil)
+	if err != nil {
+		return nil, err
+	}
+	return db.catalog(s)
+}
+
+// Sync reads the selected streams, each in a snapshot of its own, as many at
+// a time as the output takes.
+func (Tap) Sync(ctx context.Context, cfg spec.Config, catalog *singer.Catalog, bookmarks singer.Bookmarks, out taps.Output) error {
+	s, err := decode(cfg)
+	if err != nil {
+		return err
+	}
+	conn, err := s.Dial(ctx)
+	if err != nil {
+		return err
+	}
+	first := &worker{dial: s.Dial, conn: conn, out: out, pool: row.NewPool(batchBytes + batchBytes/8)}
+	defer first.close()
+	plans, failed, err := plansFor(ctx, conn, s, catalog, bookmarks)
+	if err != nil {
+		return err
+	}
+	if len(failed) > 0 && s.OnError == "stop" {
+		return errors.Join(failed...)
+	}
+	return errors.Join(append(failed, run(ctx, first, plans, s.OnError == "stop")...)...)
+}
+
+// run shares plans among workers and returns the errors of those that failed.
+func run(ctx context.Context, first *worker, plans []*plan, stopAtFirst bool) []error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	todo := make(chan *plan)
+	go func() {
+		defer close(todo)
+		for _, p := range plans {
+			select {
+			case todo <- p:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	var failed []error
+	for i := range max(1, min(first.out.Parallel(), len(plans))) {
+		w := first
+		if i > 0 {
+			w = &worker{dial: first.dial, out: first.out, pool: first.pool}
+		}
+		wg.Go(func() {
+			defer w.close()
+			for p := range todo {
+				err := w.sync(ctx, p)
+				if err == nil {
+					continue
+				}
+				mu.Lock()
+				failed = append(failed, fmt.Errorf("stream %q: %w", p.id, err))
+				mu.Unlock()
+				if stopAtFirst {
+					cancel()
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if err := context.Cause(ctx); err != nil && len(failed) == 0 {
+		failed = append(failed, err)
+	}
+	return failed
+}
+
+// selection is what the user's catalog says of one stream.
+type selection struct {
+	id, name       string
+	method         string
+	keys           []string
+	replicationKey string
+	columns        []string // nil: all
+}
+
+// plansFor makes the plans of all streams to be read. A mistake in the user's
+// settings is an error; a table that is gone fails its stream only.
+func plansFor(ctx context.Context, conn *pgx.Conn, s settings, catalog *singer.Catalog, bookmarks singer.Bookmarks) (plans []*plan, failed []error, err error) {
+	schemas, ids := s.schemas(), []string(nil)
+	if catalog != nil {
+		schemas, ids = nil, []string{}
+		for _, cs := range catalog.Selected() {
+			schema, table := names2(cs)
+			ids = append(ids, cs.ID(), schema+"-"+table)
+		}
+	}
+	db, err := discover(ctx, conn, schemas, ids)
+	if err != nil {
+		return nil, nil, err
+	}
+	add := func(rel *relation, sel selection) error {
+		p, err := newPlan(db, rel, sel, s, bookmarks)
+		if err != nil {
+			return fmt.Errorf("stream %q: %w", sel.id, err)
+		}
+		plans = append(plans, p)
+		return nil
+	}
+	if catalog == nil {
+		for _, named := range db.streams() {
+			if named.rel.partition {
+				continue // its parent is read
+			}
+			if err := add(named.rel, selection{id: named.id, name: named.id, keys: named.rel.keys(s)}); err != nil {
+				return nil, nil, err
+			}
+		}
+		return plans, nil, nil
+	}
+	for _, cs := range catalog.Selected() {
+		rel := db.find(cs)
+		if rel == nil {
+			failed = append(failed, fault.New(fault.Failed, "stream %q: there is no such table or view in database %q, or the role %q may not read it", cs.ID(), db.name, conn.Config().User).
+				WithHint("run discovery again, or deselect the stream"))
+			continue
+		}
+		if err := add(rel, selectionOf(cs, rel, s)); err != nil {
+			return nil, nil, err
+		}
+	}
+	return plans, failed, nil
+}
