@@ -177,6 +177,62 @@ func (b *Batch) Drop() {
 	}
 }
 
+// Split keeps the first n rows and returns the others as a batch of their own.
+func (b *Batch) Split(n int) *Batch {
+	rest := &Batch{}
+	if b.pool != nil {
+		rest = b.pool.Get(b.Schema)
+	}
+	base := b.Offsets[n]
+	rest.Schema, rest.Unset, rest.Version = b.Schema, b.Unset, b.Version
+	rest.Data = append(rest.Data, b.Data[base:]...)
+	for _, at := range b.Offsets[n:] {
+		rest.Offsets = append(rest.Offsets, at-base)
+	}
+	if b.Ops != nil {
+		rest.Ops = append(rest.ops[:0], b.Ops[n:]...)
+		b.Ops = b.Ops[:n]
+	}
+	if b.Extracted != nil {
+		rest.Extracted = append(rest.extracted[:0], b.Extracted[n:]...)
+		b.Extracted = b.Extracted[:n]
+	}
+	b.Data, b.Offsets = b.Data[:base], b.Offsets[:n]
+	return rest
+}
+
+// Take copies the rows of o behind those of b. It says false, and does
+// nothing, when they cannot lie in one batch.
+func (b *Batch) Take(o *Batch) bool {
+	if b.Len() > 0 && (b.Schema != o.Schema || b.Version != o.Version || (b.Extracted == nil) != (o.Extracted == nil)) {
+		return false
+	}
+	if b.Len() == 0 {
+		b.Schema, b.Version = o.Schema, o.Version
+	}
+	if o.Ops != nil && b.Ops == nil {
+		b.Ops = b.ops[:0]
+		for range b.Offsets {
+			b.Ops = append(b.Ops, Insert)
+		}
+	}
+	if b.Ops != nil {
+		for i := range o.Offsets {
+			b.Ops = append(b.Ops, o.Op(i))
+		}
+	}
+	base := int32(len(b.Data))
+	for _, at := range o.Offsets {
+		b.Offsets = append(b.Offsets, at+base)
+	}
+	if o.Extracted != nil {
+		b.Extracted = append(b.Extracted, o.Extracted...)
+	}
+	b.Data = append(b.Data, o.Data...)
+	b.Unset = b.Unset || o.Unset
+	return true
+}
+
 // Op is the operation of row i.
 func (b *Batch) Op(i int) Op {
 	if b.Ops == nil {

@@ -1,0 +1,101 @@
+package load
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+
+	"elt/internal/fault"
+	"elt/internal/singer"
+	"elt/targets"
+)
+
+// Session is one run's work on one Sink. NewSession, then Claim (under our
+// runner), then either Input or Output, which end it; Close in any case.
+type Session struct {
+	sink   targets.Sink
+	opt    Options
+	acks   *acks
+	meters *meters
+	warn   func(format string, args ...any)
+	start  singer.Bookmarks
+}
+
+// NewSession takes over sink. STATE lines go to stdout, talk to warn, and
+// Stats to events unless that is nil.
+func NewSession(sink targets.Sink, opt Options, stdout io.Writer, events io.Writer, warn func(format string, args ...any)) *Session {
+	s := &Session{sink: sink, opt: opt, acks: &acks{out: stdout}, meters: newMeters(events), warn: warn}
+	if r, ok := sink.(targets.ChangeReporter); ok {
+		r.OnChange(s.meters.changed)
+	}
+	return s
+}
+
+// Claim makes the destination this run's and prints the ClaimReply
+// (invariant 3). The bookmarks of the Decision are where the tap starts.
+func (s *Session) Claim(ctx context.Context, req ClaimRequest) (Decision, error) {
+	var decision Decision
+	var fence targets.Fence
+	kept := false
+	err := s.sink.Claim(ctx, req.StateID, func(found targets.Fence) (targets.Fence, error) {
+		var err error
+		kept = !found.Keepless
+		fence, decision, err = Decide(req, found)
+		return fence, err
+	})
+	if err != nil {
+		return Decision{}, fmt.Errorf("claim state id %s at the destination: %w", req.StateID, err)
+	}
+	s.start = decision.Bookmarks
+	if decision.Note != "" {
+		s.warn("%s", decision.Note)
+	}
+	line, err := json.Marshal(ClaimReply{
+		Type: TypeClaim, StateID: req.StateID, Epoch: fence.Epoch, Edit: fence.Edit,
+		Bookmarks: decision.Bookmarks.Raw(), Source: decision.Source, Note: decision.Note, Kept: kept,
+	})
+	if err != nil {
+		return Decision{}, err
+	}
+	if _, err := s.acks.out.Write(append(line, '\n')); err != nil {
+		return Decision{}, fmt.Errorf("print the claim: %w", err)
+	}
+	return decision, nil
+}
+
+// Close undoes what is not committed and writes the last statistics.
+func (s *Session) Close() error {
+	s.meters.close()
+	if err := s.sink.Abort(); err != nil {
+		return fmt.Errorf("release the destination: %w", err)
+	}
+	return nil
+}
+
+// Stats are the streams' figures so far.
+func (s *Session) Stats() Stats { return s.meters.stats() }
+
+// parallel is how many lanes work at the same time.
+func (s *Session) parallel() int {
+	n := s.opt.Parallelism
+	if n == 0 {
+		n = min(runtime.GOMAXPROCS(0), 4)
+	}
+	return max(1, min(n, s.sink.Lanes()))
+}
+
+// lane opens a lane that can do what the options ask for.
+func (s *Session) lane(ctx context.Context) (targets.Lane, error) {
+	lane, err := s.sink.Lane(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if _, ok := lane.(targets.Rejecter); !ok && s.opt.OnBadRecord == "quarantine" {
+		return nil, errors.Join(lane.Close(), fault.New(fault.BadConfig,
+			"on_bad_record: quarantine is set, but this target has no place for rejected records"))
+	}
+	return lane, nil
+}
