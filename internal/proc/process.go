@@ -144,6 +144,18 @@ func (p *Process) Stop(grace time.Duration) Status {
 	return p.Wait()
 }
 
+// CloseStdin ends the child's input. The function it returns says, once the
+// child has ended, how many bytes of it the child left unread (0 where the
+// system cannot tell), and must be called.
+func (p *Process) CloseStdin() (unread func() int) {
+	if p.Stdin == nil {
+		return func() int { return 0 }
+	}
+	unread = watchPipe(p.Stdin)
+	p.Stdin.Close()
+	return unread
+}
+
 // Close gives up the pipes; it ends nothing. Use it once the process has
 // ended or its output is of no interest.
 func (p *Process) Close() {

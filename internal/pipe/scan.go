@@ -1,0 +1,144 @@
+package pipe
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"elt/internal/singer"
+)
+
+// scanner looks at the lines on their way to the target.
+type scanner struct {
+	tally
+	events *Events
+	trace  *singer.Trace
+	source string // whose lines these are, for messages
+	last   json.RawMessage
+
+	line   int64
+	warned bool
+	env    envelope
+	// prefix is the beginning of the last RECORD line through its type and
+	// stream, where those come first: lines that begin with the same bytes
+	// are records of the same stream.
+	prefix []byte
+	stream *streamTally
+
+	inPart  bool // a long line is under way
+	partLen int
+}
+
+// lines looks at whole lines.
+func (s *scanner) lines(block []byte) {
+	s.bytes += int64(len(block))
+	for len(block) > 0 {
+		end := bytes.IndexByte(block, '\n') + 1
+		if end == 0 {
+			end = len(block)
+		}
+		s.one(block[:end])
+		block = block[end:]
+	}
+}
+
+func (s *scanner) one(line []byte) {
+	s.line++
+	s.tally.lines++
+	if s.stream != nil && bytes.HasPrefix(line, s.prefix) {
+		s.record(s.stream, len(line))
+		return
+	}
+	s.env.reset()
+	needed := s.env.feed(line)
+	s.message(line, needed)
+}
+
+// message acts on a line whose envelope was read.
+func (s *scanner) message(line []byte, needed int) {
+	switch typ := string(s.env.typ.text); {
+	case strings.EqualFold(typ, "RECORD"):
+		stream := s.of(s.env.stream.text)
+		s.record(stream, len(line))
+		s.remember(line[:needed], stream)
+	case strings.EqualFold(typ, "STATE"):
+		s.state(line)
+	case strings.EqualFold(typ, "SCHEMA"):
+		s.touch(s.of(s.env.stream.text)) // a stream without rows is a stream
+		s.events.Schema(unquote(s.env.stream.text), bytes.Clone(bytes.TrimSpace(line)))
+	case typ == "":
+		s.strange()
+	}
+}
+
+// remember keeps a prefix that means this stream in every line: two members,
+// type and stream, and nothing before or between them.
+func (s *scanner) remember(head []byte, stream *streamTally) {
+	s.stream = nil
+	if bytes.Count(head, []byte{'"'}) == 8 && bytes.IndexByte(head, '\\') < 0 && head[len(head)-1] == '"' {
+		s.prefix, s.stream = append(s.prefix[:0], head...), stream
+	}
+}
+
+func (s *scanner) state(line []byte) {
+	var m struct {
+		Value json.RawMessage `json:"value"`
+	}
+	if json.Unmarshal(line, &m) != nil || m.Value == nil {
+		s.strange()
+		return
+	}
+	s.trace.Forwarded(m.Value)
+	s.last = m.Value
+	s.events.State(m.Value)
+}
+
+func (s *scanner) strange() {
+	if !s.warned {
+		s.warned = true
+		s.events.Warn(fmt.Sprintf("line %d of the output of %s is no Singer message; it and others like it are passed on as they are", s.line, s.source))
+	}
+}
+
+// maxState bounds the length of a STATE line that is read.
+const maxState = 64 << 20
+
+// mayBeState says that a line of which this is the beginning is a STATE, or
+// has not said yet what it is. An undecided line is not waited for beyond
+// twice maxHeld: a type that late is a RECORD's.
+func (s *scanner) mayBeState(line []byte) bool {
+	s.env.reset()
+	s.env.feed(line)
+	if s.env.typ.found {
+		return strings.EqualFold(string(s.env.typ.text), "STATE")
+	}
+	return !s.env.dead && len(line) < 2*maxHeld
+}
+
+// part looks at a piece of a line that is too long to be held.
+func (s *scanner) part(piece []byte, last bool) {
+	if !s.inPart {
+		s.env.reset()
+		s.inPart, s.partLen = true, 0
+	}
+	s.bytes += int64(len(piece))
+	s.partLen += len(piece)
+	if !s.env.found() {
+		s.env.feed(piece)
+	}
+	if !last {
+		return
+	}
+	s.inPart = false
+	s.line++
+	s.tally.lines++
+	switch typ := string(s.env.typ.text); {
+	case strings.EqualFold(typ, "RECORD"):
+		s.record(s.of(s.env.stream.text), s.partLen)
+	case strings.EqualFold(typ, "STATE"):
+		s.events.Warn(fmt.Sprintf("the STATE on line %d of the output of %s is longer than %d MiB and was not read", s.line, s.source, maxState>>20))
+	case typ == "":
+		s.strange()
+	}
+}
