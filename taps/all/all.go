@@ -3,12 +3,14 @@ package all
 
 import (
 	"elt/taps"
+	"elt/taps/csv"
 	"elt/taps/postgres"
 )
 
 // All is a registry of every built-in tap.
 func All() *taps.Registry {
 	return taps.NewRegistry(
+		csv.New(),
 		postgres.New(),
 	)
 }

@@ -1,0 +1,293 @@
+package csv
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"unicode/utf8"
+
+	"elt/internal/fault"
+	"elt/internal/row"
+	"elt/taps"
+	"elt/taps/files"
+)
+
+// batchBytes is when a batch is handed on.
+const batchBytes = 256 << 10
+
+// reader carries one entity's files into a stream of rows.
+type reader struct {
+	settings *settings
+	entity   *entity
+	wanted   []string // selected columns, nil: all
+	schema   *row.Schema
+	pool     *row.Pool
+	batch    *row.Batch
+	out      taps.Stream
+	marks    files.Bookmark
+	rows     int64 // handed on in this run
+}
+
+func (s *settings) stream(ctx context.Context, e *entity, wanted []string, marks files.Bookmark, out taps.Output) error {
+	paths, err := e.set().Paths()
+	if err != nil {
+		return err
+	}
+	schema, err := s.schema(e, paths)
+	if err != nil {
+		return err
+	}
+	r := &reader{settings: s, entity: e, wanted: wanted, marks: marks, pool: row.NewPool(batchBytes + batchBytes/4)}
+	r.schema = r.selected(schema)
+	if r.out, err = out.Stream(ctx, r.schema); err != nil {
+		return err
+	}
+	defer r.out.Close()
+	for _, path := range paths {
+		if err := r.file(ctx, path); err != nil {
+			return err
+		}
+	}
+	if err := r.position(); err != nil {
+		return err
+	}
+	return r.out.End()
+}
+
+// selected is the schema without what the user left out; keys always stay.
+func (r *reader) selected(s *row.Schema) *row.Schema {
+	if r.wanted == nil {
+		return s
+	}
+	out := *s
+	out.Columns = nil
+	for _, c := range s.Columns {
+		if slices.Contains(r.wanted, c.Name) || slices.Contains(s.Key, c.Name) {
+			out.Columns = append(out.Columns, c)
+		}
+	}
+	return &out
+}
+
+func (r *reader) file(ctx context.Context, path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return fmt.Errorf("look at a file of %s: %w", r.entity, err)
+	}
+	skip, unchanged, err := r.marks.Start(path, info)
+	if err != nil || unchanged {
+		return err
+	}
+	src, err := r.entity.set().Open(path)
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	format, err := r.entity.format()
+	if err != nil {
+		return err
+	}
+	scan := newScanner(src, format)
+	m := files.Mark{Size: info.Size(), Mtime: info.ModTime().UnixNano()}
+	names, err := header(scan)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return badLine(path, scan.line, err)
+	}
+	f := &file{reader: r, path: path, mtime: info.ModTime().UnixMicro() - epochMicros, names: names}
+	f.match()
+	for err == nil {
+		var fields [][]byte
+		if fields, err = scan.record(); err != nil {
+			break
+		}
+		if m.Rows++; m.Rows <= skip {
+			continue
+		}
+		if err := f.row(fields, scan.line); err != nil {
+			return err
+		}
+		if len(r.batch.Data) >= batchBytes {
+			r.marks.Files[path] = m
+			if err := r.flush(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	if !errors.Is(err, io.EOF) {
+		return badLine(path, scan.line, err)
+	}
+	if r.marks.Files[path], err = src.Mark(m); err != nil {
+		return fmt.Errorf("read %s to its end: %w", path, err)
+	}
+	return r.flush(ctx)
+}
+
+// flush hands the batch on, and says how far that brings us.
+func (r *reader) flush(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := r.hand(); err != nil {
+		return err
+	}
+	return r.position()
+}
+
+func (r *reader) hand() error {
+	if r.batch == nil || r.batch.Len() == 0 {
+		return nil
+	}
+	b := r.batch
+	r.batch = nil
+	r.rows += int64(b.Len())
+	return r.out.Write(b)
+}
+
+func (r *reader) position() error {
+	value, err := r.marks.Value()
+	if err != nil {
+		return err
+	}
+	return r.out.Position(taps.Position{Stream: r.entity.Entity, Value: value, Exact: true, Rows: r.rows})
+}
+
+// 2000-01-01 UTC in Unix microseconds.
+const epochMicros = 946684800 * 1_000_000
+
+// file maps one file's fields to the stream's columns.
+type file struct {
+	*reader
+	path  string
+	mtime int64
+	names []string
+	from  []int // per column of the schema: the field it comes from, or one of the below
+}
+
+const (
+	absent = -1 - iota
+	fromFile
+	fromMtime
+	fromLine
+)
+
+func (f *file) match() {
+	f.from = f.from[:0]
+	for _, c := range f.schema.Columns {
+		at := slices.Index(f.names, c.Name)
+		if at < 0 && f.settings.AddMetadata {
+			switch c.Name {
+			case sourceFile:
+				at = fromFile
+			case sourceMtime:
+				at = fromMtime
+			case sourceLine:
+				at = fromLine
+			}
+		}
+		f.from = append(f.from, at)
+	}
+}
+
+// row appends one record; when a field does not fit its column, the column is
+// widened and the record begun again.
+func (f *file) row(fields [][]byte, line int64) error {
+	if len(fields) > len(f.names) {
+		for _, extra := range fields[len(f.names):] {
+			if len(extra) > 0 {
+				return fault.New(fault.BadInput, "the row has %d fields, but the header has %d", len(fields), len(f.names)).
+					WithPosition(fault.Position{File: f.path, Line: int(line)}, "").
+					WithHint("check delimiter and quotechar of %s", f.entity)
+			}
+		}
+	}
+	for {
+		misfit, err := f.try(fields, line)
+		if err != nil {
+			return err
+		}
+		if misfit < 0 {
+			return nil
+		}
+		f.batch.Drop()
+		if err := f.widen(misfit, fields[f.from[misfit]]); err != nil {
+			return err
+		}
+	}
+}
+
+// try builds the row; misfit is the column whose field does not fit, -1 for none.
+func (f *file) try(fields [][]byte, line int64) (misfit int, err error) {
+	if f.batch == nil {
+		f.batch = f.pool.Get(f.schema)
+	}
+	b := f.batch
+	b.Begin()
+	for i := range f.schema.Columns {
+		c, at := &f.schema.Columns[i], f.from[i]
+		if at < 0 {
+			f.metadata(b, at, line)
+			continue
+		}
+		if at >= len(fields) {
+			b.Null() // a short row
+			continue
+		}
+		field := fields[at]
+		switch {
+		case len(field) == 0 && (c.Kind != row.Text || f.entity.Empty == "null"):
+			if slices.Contains(f.schema.Key, c.Name) {
+				return -1, fault.New(fault.BadInput, "key column %q is empty", c.Name).
+					WithPosition(fault.Position{File: f.path, Line: int(line)}, "").WithHint("choose other keys for %s, or none", f.entity)
+			}
+			b.Null()
+		case c.Kind == row.Text && !utf8.Valid(field):
+			return -1, fault.New(fault.BadInput, "column %q is not UTF-8", c.Name).
+				WithPosition(fault.Position{File: f.path, Line: int(line)}, "").
+				WithHint("set encoding of %s, for example latin-1 or windows-1252", f.entity)
+		case !put(b, c, field):
+			return i, nil
+		}
+	}
+	b.End()
+	return -1, nil
+}
+
+func (f *file) metadata(b *row.Batch, which int, line int64) {
+	switch which {
+	case fromFile:
+		b.Str(f.path)
+	case fromMtime:
+		b.Int8(f.mtime)
+	case fromLine:
+		b.Int8(line)
+	default:
+		b.Null()
+	}
+}
+
+// widen gives column i a type that holds the field, and announces it.
+func (f *file) widen(i int, field []byte) error {
+	if err := f.hand(); err != nil {
+		return err
+	}
+	if f.batch != nil {
+		f.batch.Release()
+		f.batch = nil
+	}
+	wider := *f.schema
+	wider.Columns = slices.Clone(f.schema.Columns)
+	have := wider.Columns[i]
+	c := row.Widen(have, columnOf(have.Name, field))
+	switch {
+	case c.Kind == row.Numeric:
+		c.Precision, c.Scale = 0, 0 // rows with more digits may be there already
+	case c.Kind == have.Kind:
+		c.Kind, c.Wire = row.Text, row.WireText
+	}
+	wider.Columns[i] = c
+	f.schema = &wider
+	return f.out.Schema(f.schema)
+}

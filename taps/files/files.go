@@ -1,0 +1,213 @@
+// Package files is what taps over local files share: which files an entity
+// has, opening them whatever their compression and encoding, and a bookmark
+// that says how far which file was read.
+package files
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"elt/internal/fault"
+
+	"github.com/bmatcuk/doublestar/v4"
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+	"golang.org/x/text/encoding/charmap"
+	"golang.org/x/text/encoding/htmlindex"
+	"golang.org/x/text/encoding/unicode"
+	"golang.org/x/text/transform"
+)
+
+// Set is the files of one entity.
+type Set struct {
+	Tap      string   // for messages: "tap-csv"
+	Entity   string   // the stream
+	Path     string   // a file, a folder, or a glob with **
+	Suffixes []string // what counts in a folder, besides a compressed form: ".csv"
+	Encoding string   // "" is UTF-8 unless a byte order mark says otherwise
+}
+
+const relative = "relative paths start at the project folder"
+
+// Paths are the files: the path itself, the fitting files of a folder, or
+// what a glob matches; sorted.
+func (s Set) Paths() ([]string, error) {
+	info, err := os.Stat(s.Path)
+	switch {
+	case err == nil && !info.IsDir():
+		return []string{s.Path}, nil
+	case err == nil:
+		return s.inFolder()
+	}
+	found, globErr := doublestar.FilepathGlob(s.Path, doublestar.WithFilesOnly())
+	if globErr != nil {
+		return nil, fault.Wrap(fault.BadConfig, globErr, "%s: the path %q of entity %q is no valid pattern", s.Tap, s.Path, s.Entity)
+	}
+	if len(found) == 0 {
+		if strings.ContainsAny(s.Path, "*?[{") {
+			return nil, fault.New(fault.BadConfig, "%s: no file matches %q of entity %q", s.Tap, s.Path, s.Entity).WithHint(relative)
+		}
+		return nil, fault.Wrap(fault.BadConfig, err, "%s: the file of entity %q cannot be read", s.Tap, s.Entity).WithHint(relative)
+	}
+	slices.Sort(found)
+	return found, nil
+}
+
+func (s Set) inFolder() ([]string, error) {
+	entries, err := os.ReadDir(s.Path)
+	if err != nil {
+		return nil, fault.Wrap(fault.BadConfig, err, "%s: the folder of entity %q cannot be read", s.Tap, s.Entity)
+	}
+	var found []string
+	for _, entry := range entries {
+		name := strings.TrimSuffix(strings.TrimSuffix(strings.ToLower(entry.Name()), ".gz"), ".zst")
+		if !entry.IsDir() && slices.ContainsFunc(s.Suffixes, func(suffix string) bool { return strings.HasSuffix(name, suffix) }) {
+			found = append(found, filepath.Join(s.Path, entry.Name()))
+		}
+	}
+	if len(found) == 0 {
+		return nil, fault.New(fault.BadConfig, "%s: the folder %s of entity %q holds no %s file", s.Tap, s.Path, s.Entity, strings.Join(s.Suffixes, " or "))
+	}
+	return found, nil
+}
+
+// Source is an open file; it reads as UTF-8 text.
+type Source struct {
+	io.Reader
+	file *os.File
+	crc  *checksum
+	done func()
+}
+
+const blockSize = 256 << 10
+
+// checksum counts and sums what passes.
+type checksum struct {
+	in   io.Reader
+	sum  uint32
+	size int64
+	last byte
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+func (c *checksum) Read(p []byte) (int, error) {
+	n, err := c.in.Read(p)
+	if n > 0 {
+		c.sum = crc32.Update(c.sum, castagnoli, p[:n])
+		c.size += int64(n)
+		c.last = p[n-1]
+	}
+	return n, err
+}
+
+// Open opens a file of the set. Compression is told by the first bytes,
+// the encoding by the setting or a byte order mark, else it is UTF-8.
+func (s Set) Open(path string) (*Source, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("open a file of entity %q: %w", s.Entity, err)
+	}
+	src := &Source{file: f, crc: &checksum{in: f}, done: func() {}}
+	raw := bufio.NewReaderSize(src.crc, blockSize)
+	magic, err := raw.Peek(4)
+	if err != nil && err != io.EOF {
+		f.Close()
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	src.Reader = raw
+	switch {
+	case bytes.HasPrefix(magic, []byte{0x1f, 0x8b}):
+		z, err := gzip.NewReader(raw)
+		if err != nil {
+			f.Close()
+			return nil, fmt.Errorf("read %s as gzip: %w", path, err)
+		}
+		src.Reader = z
+	case bytes.HasPrefix(magic, []byte{0x28, 0xb5, 0x2f, 0xfd}):
+		z, err := zstd.NewReader(raw, zstd.WithDecoderConcurrency(1))
+		if err != nil {
+			f.Close()
+			return nil, fmt.Errorf("read %s as zstd: %w", path, err)
+		}
+		src.Reader, src.done = z, z.Close
+	}
+	if err := src.decode(s); err != nil {
+		src.Close()
+		return nil, err
+	}
+	return src, nil
+}
+
+// decode turns the text into UTF-8 without a byte order mark.
+func (src *Source) decode(s Set) error {
+	name := strings.ToLower(strings.ReplaceAll(s.Encoding, "_", "-"))
+	switch name {
+	case "", "utf-8", "utf8", "utf-8-sig", "ascii":
+		peek := bufio.NewReaderSize(src.Reader, 4096)
+		mark, _ := peek.Peek(3)
+		switch {
+		case bytes.Equal(mark, []byte{0xef, 0xbb, 0xbf}):
+			peek.Discard(3)
+		case bytes.HasPrefix(mark, []byte{0xff, 0xfe}), bytes.HasPrefix(mark, []byte{0xfe, 0xff}):
+			src.Reader = transform.NewReader(peek, unicode.UTF16(unicode.LittleEndian, unicode.ExpectBOM).NewDecoder())
+			return nil
+		}
+		src.Reader = peek
+		return nil
+	case "utf-16":
+		src.Reader = transform.NewReader(src.Reader, unicode.UTF16(unicode.LittleEndian, unicode.UseBOM).NewDecoder())
+		return nil
+	case "latin-1", "latin1", "iso8859-1", "iso-8859-1": // htmlindex would take windows-1252 for it
+		src.Reader = transform.NewReader(src.Reader, charmap.ISO8859_1.NewDecoder())
+		return nil
+	case "cp1252":
+		name = "windows-1252"
+	}
+	enc, err := htmlindex.Get(name)
+	if err != nil {
+		return fault.New(fault.BadConfig, "%s: the encoding %q of entity %q is unknown", s.Tap, s.Encoding, s.Entity).WithHint("use a name such as utf-8, utf-16, latin-1 or windows-1252")
+	}
+	src.Reader = transform.NewReader(src.Reader, enc.NewDecoder())
+	return nil
+}
+
+// Close closes the file.
+func (src *Source) Close() {
+	src.done()
+	src.file.Close()
+}
+
+// Mark completes m for a file that was read to its end.
+func (src *Source) Mark(m Mark) (Mark, error) {
+	// A decompressor may stop before the last bytes of the file.
+	if _, err := io.Copy(io.Discard, src.crc); err != nil {
+		return m, err
+	}
+	m.Size, m.CRC, m.Done, m.Whole = src.crc.size, src.crc.sum, true, src.crc.last == '\n'
+	return m, nil
+}
+
+// checksumOf sums the first size bytes of a file.
+func checksumOf(path string, size int64) (uint32, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	c := &checksum{in: io.LimitReader(f, size)}
+	if _, err := io.CopyBuffer(io.Discard, onlyReader{c}, make([]byte, blockSize)); err != nil {
+		return 0, err
+	}
+	return c.sum, nil
+}
+
+// onlyReader hides every method but Read, so that the copy goes through it.
+type onlyReader struct{ io.Reader }
