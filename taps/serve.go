@@ -13,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"elt/internal/fault"
+	"elt/internal/logging"
 	"elt/internal/secret"
 	"elt/internal/singer"
 	"elt/internal/spec"
@@ -58,7 +59,7 @@ func Serve(ctx context.Context, tap Tap, args []string, io IO, environ []string)
 	redactor.Add(s.Secrets(cfg)...)
 	stderr := redactor.Writer(io.Err)
 	defer stderr.Flush()
-	log := newLog(stderr)
+	log := logging.Plugin(stderr)
 	ctx = log.WithContext(ctx)
 	if len(unknown) > 0 {
 		log.Warn().Msgf("%s does not know these settings and ignores them: %s", s.Name, strings.Join(unknown, ", "))
@@ -141,20 +142,6 @@ type metric struct {
 	Metric string            `json:"metric"`
 	Value  any               `json:"value"`
 	Tags   map[string]string `json:"tags"`
-}
-
-// newLog writes lines as singer-python does: LEVEL message key=value.
-func newLog(w io.Writer) zerolog.Logger {
-	return zerolog.New(zerolog.ConsoleWriter{
-		Out: w, NoColor: true, PartsOrder: []string{zerolog.LevelFieldName, zerolog.MessageFieldName},
-		FormatLevel: func(v any) string {
-			level, _ := v.(string)
-			if level == "warn" {
-				level = "warning"
-			}
-			return strings.ToUpper(level)
-		},
-	}).Level(zerolog.InfoLevel)
 }
 
 func say(w io.Writer, text string) error {

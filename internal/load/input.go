@@ -108,7 +108,7 @@ func (in *Input) schema(schema *row.Schema) error {
 		if err := in.release(st); err != nil {
 			return err
 		}
-		return st.schema(in.ctx, in.s.sink, schema)
+		return st.schema(in.ctx, in.s, schema)
 	}
 	if err := in.ready(); err != nil {
 		return err

@@ -64,7 +64,7 @@ func play(t testing.TB, f *fakeSink, opt Options, script string, schemas ...*row
 }
 
 func defaults() Options {
-	return Options{BatchBytes: 64 << 20, BatchAge: 10, Keyless: "hold", OnBadRecord: "fail", ActivateVersions: true}
+	return Options{BatchBytes: 64 << 20, BatchAge: 10, Keyless: "hold", OnBadRecord: "fail"}
 }
 
 func TestWatermarkOfTheSDKStream(t *testing.T) {

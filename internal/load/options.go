@@ -18,8 +18,6 @@ type Options struct {
 	// OnBadRecord is fail or quarantine; more than MaxBadRecords fail all the same.
 	OnBadRecord   string `json:"on_bad_record"`
 	MaxBadRecords int64  `json:"max_bad_records"`
-	// ActivateVersions: obey ACTIVATE_VERSION.
-	ActivateVersions bool `json:"process_activate_version_messages"`
 	// Windowed runs never activate, swap or hard-delete (invariant 9).
 	Windowed bool `json:"-"`
 }
@@ -42,10 +40,6 @@ func Settings() []spec.Setting {
 			Help: "A record that cannot be loaded fails the run, or is put into _elt_rejects with the reason."},
 		{Name: "max_bad_records", Type: spec.Integer, Default: 1000,
 			Help: "With on_bad_record: quarantine, more rejects than this fail the run; 0 is no limit."},
-		{Name: "on_schema_change", Type: spec.String, Default: "evolve", OneOf: []string{"evolve", "add", "freeze", "fail"},
-			Help: "When a stream's shape changes: evolve adds and widens columns, add only adds, freeze keeps the destination and drops new fields, fail stops."},
-		{Name: "process_activate_version_messages", Aliases: []string{"activate_version"}, Type: spec.Boolean, Default: true,
-			Help: "Obey ACTIVATE_VERSION: once the stream is complete, rows of older versions are dead."},
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -23,10 +25,11 @@ type Output struct {
 	lanes sync.Mutex // guards free, and the Sink's own methods
 	free  []targets.Lane
 
-	mu    sync.Mutex // guards marks, acked, open
+	mu    sync.Mutex // guards what follows
 	marks singer.Bookmarks
 	acked chan taps.Position
 	open  map[*outputStream]struct{}
+	errs  []error // of streams, in case the tap swallows them
 }
 
 // Output starts loading; bookmarks are what the tap starts from.
@@ -99,18 +102,25 @@ func (o *Output) closeLane(lane targets.Lane) error {
 
 // done takes a stream's lane back. One with uncommitted rows is closed, which
 // undoes them.
-func (o *Output) done(st *outputStream, clean bool) error {
-	o.mu.Lock()
-	delete(o.open, st)
-	o.mu.Unlock()
+func (o *Output) done(st *outputStream, failed error) error {
 	defer func() { <-o.slots }()
-	if !clean {
-		return o.closeLane(st.lane)
+	err := failed
+	if failed == nil && st.ended {
+		o.lanes.Lock()
+		o.free = append(o.free, st.lane)
+		o.lanes.Unlock()
+	} else {
+		err = errors.Join(failed, o.closeLane(st.lane))
 	}
-	o.lanes.Lock()
-	defer o.lanes.Unlock()
-	o.free = append(o.free, st.lane)
-	return nil
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	delete(o.open, st)
+	if err != nil {
+		o.errs = append(o.errs, err)
+	} else if !st.ended {
+		o.errs = append(o.errs, fmt.Errorf("stream %s was broken off", st.name))
+	}
+	return err
 }
 
 // committed makes a durable position known: as part of the whole STATE on
@@ -139,28 +149,23 @@ func (o *Output) committed(p taps.Position) error {
 	}
 }
 
-// Close ends what the tap left open (as broken off) and gives the lanes back.
-// With complete, which needs a Sync without error, the Sink is finished.
-func (o *Output) Close(ctx context.Context, complete bool) error {
+// Close ends what the tap left open (as broken off) and gives the lanes back;
+// its error is that of any stream. Once a tap's Sync had no error and no
+// stream failed, the Sink is finished.
+func (o *Output) Close(ctx context.Context, synced bool) error {
 	o.mu.Lock()
-	left := make([]*outputStream, 0, len(o.open))
-	for st := range o.open {
-		left = append(left, st)
-	}
+	left := slices.Collect(maps.Keys(o.open))
 	o.mu.Unlock()
-	var errs []error
 	for _, st := range left {
-		errs = append(errs, st.Close())
-		complete = false
+		st.Close()
 	}
 	close(o.acked)
-	o.lanes.Lock()
+	errs := o.errs
 	for _, lane := range o.free {
 		errs = append(errs, lane.Close())
 	}
 	o.free = nil
-	o.lanes.Unlock()
-	if err := errors.Join(errs...); err != nil || !complete {
+	if err := errors.Join(errs...); err != nil || !synced {
 		return err
 	}
 	if err := o.s.sink.Finish(context.WithoutCancel(ctx)); err != nil {

@@ -3,7 +3,6 @@ package load
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"sync"
 	"time"
 
@@ -41,7 +40,7 @@ func (st *outputStream) do(call func() error) error {
 }
 
 func (st *outputStream) Schema(schema *row.Schema) error {
-	return st.do(func() error { return st.schema(st.work, st.o.s.sink, schema) })
+	return st.do(func() error { return st.schema(st.work, st.o.s, schema) })
 }
 
 func (st *outputStream) Write(b *row.Batch) error {
@@ -164,9 +163,7 @@ func (st *outputStream) close() error {
 			}
 			return st.mayCommit()
 		})
-		st.err = st.relay.close()
-		clean := st.err == nil && st.ended
-		st.err = errors.Join(st.err, st.o.done(st, clean))
+		st.err = st.o.done(st, st.relay.close())
 		st.meter.ended(st.err)
 	})
 	return st.err

@@ -8,8 +8,11 @@ import (
 	"io"
 	"runtime"
 
+	"github.com/rs/zerolog"
+
 	"elt/internal/fault"
 	"elt/internal/singer"
+	"elt/internal/spec"
 	"elt/targets"
 )
 
@@ -32,6 +35,25 @@ func NewSession(sink targets.Sink, opt Options, stdout io.Writer, events io.Writ
 		r.OnChange(s.meters.changed)
 	}
 	return s
+}
+
+// openSession connects to the destination. Under a windowed claim nothing is
+// deleted for good (invariant 9).
+func openSession(ctx context.Context, target targets.Target, cfg spec.Config, env environ, stdout io.Writer, log zerolog.Logger) (*Session, error) {
+	opt, err := ParseOptions(cfg)
+	if err != nil {
+		return nil, err
+	}
+	opt.Windowed = env.claim != nil && env.claim.Windowed
+	if opt.Windowed {
+		cfg = cfg.With("hard_delete", false)
+	}
+	sink, err := target.Open(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	warn := func(format string, args ...any) { log.Warn().Msgf(format, args...) }
+	return NewSession(sink, opt, stdout, env.listener(), warn), nil
 }
 
 // Claim makes the destination this run's and prints the ClaimReply

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"elt/internal/fault"
 	"elt/internal/row"
 	"elt/targets"
 )
@@ -21,7 +22,9 @@ type stream struct {
 // open makes the destination ready for a stream.
 func (s *Session) open(ctx context.Context, lane targets.Lane, schema *row.Schema) (*stream, error) {
 	st := &stream{name: schema.Stream, lane: lane, meter: s.meters.stream(schema.Stream)}
-	st.plan(s.sink, schema)
+	if err := st.plan(s, schema); err != nil {
+		return nil, err
+	}
 	var err error
 	if st.loader, err = lane.Stream(ctx, schema); err != nil {
 		return nil, st.failed("prepare", err)
@@ -30,8 +33,8 @@ func (s *Session) open(ctx context.Context, lane targets.Lane, schema *row.Schem
 }
 
 // plan asks how rows of this shape are loaded; a new key may change it.
-func (st *stream) plan(sink targets.Sink, schema *row.Schema) {
-	switch p, ok := sink.(targets.Planner); {
+func (st *stream) plan(s *Session, schema *row.Schema) error {
+	switch p, ok := s.sink.(targets.Planner); {
 	case ok:
 		st.method = p.Method(schema)
 	case len(schema.Key) > 0:
@@ -39,14 +42,18 @@ func (st *stream) plan(sink targets.Sink, schema *row.Schema) {
 	default:
 		st.method = targets.Append
 	}
+	if st.method == targets.Overwrite && s.opt.Windowed {
+		return fault.New(fault.BadConfig, "stream %s: a windowed run cannot overwrite what is outside of its window", st.name).
+			WithHint("set the target to upsert or append for this run") // invariant 9
+	}
+	return nil
 }
 
-func (st *stream) schema(ctx context.Context, sink targets.Sink, schema *row.Schema) error {
+func (st *stream) schema(ctx context.Context, s *Session, schema *row.Schema) error {
 	if err := st.loader.Schema(ctx, schema); err != nil {
 		return st.failed("change the shape", err)
 	}
-	st.plan(sink, schema)
-	return nil
+	return st.plan(s, schema)
 }
 
 func (st *stream) write(ctx context.Context, b *row.Batch) error {
@@ -67,7 +74,7 @@ func (st *stream) activate(version int64) {
 
 // end lets versions, swaps and publications happen with the next commit.
 func (st *stream) end(ctx context.Context, opt Options) error {
-	if st.version != 0 && opt.ActivateVersions && !opt.Windowed { // invariant 9
+	if st.version != 0 && !opt.Windowed { // invariant 9
 		if err := st.loader.Activate(ctx, st.version); err != nil {
 			return st.failed("activate the version", err)
 		}

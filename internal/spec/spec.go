@@ -5,6 +5,7 @@ package spec
 
 import (
 	"encoding/json"
+	"maps"
 )
 
 // Type of a setting's value.
@@ -64,6 +65,16 @@ func (c Config) Decode(into any) error {
 		return err
 	}
 	return decode(raw, into)
+}
+
+// With is c with one top-level value replaced.
+func (c Config) With(name string, value any) Config {
+	values := maps.Clone(c.values)
+	if values == nil {
+		values = map[string]any{}
+	}
+	values[name] = value
+	return Config{values}
 }
 
 // Secrets are the values of all secret settings, for the redactor.

@@ -1,0 +1,96 @@
+package load
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"elt/internal/fault"
+	"elt/internal/logging"
+	"elt/internal/secret"
+	"elt/internal/singer"
+	"elt/internal/spec"
+	"elt/taps"
+	"elt/targets"
+)
+
+// IO are the streams of a target's process: STATE goes to Out, talk to Err.
+type IO struct {
+	In       io.Reader
+	Out, Err io.Writer
+}
+
+// Fused is a tap and a target that run in one process.
+type Fused struct {
+	Tap          taps.Tap
+	TapConfig    spec.Config
+	Catalog      *singer.Catalog  // nil: all the tap finds
+	Bookmarks    singer.Bookmarks // where to start, unless a claim decides
+	Target       targets.Target
+	TargetConfig spec.Config
+}
+
+// Fuse runs a tap whose Output is the target itself. To its runner it behaves
+// like any target: the claim, then STATE lines on stdout.
+//
+// A stream that fails does not stop the others; they finish, are committed,
+// and the error names the one that failed. When ctx ends, what a position
+// covers is committed and nothing is published; the error is then Terminated.
+func Fuse(ctx context.Context, f Fused, io IO, environ []string) (err error) {
+	tap, target := f.Tap.Spec(), f.Target.Spec()
+	redactor := &secret.Redactor{} // invariant 10
+	redactor.Add(tap.Secrets(f.TapConfig)...)
+	redactor.Add(target.Secrets(f.TargetConfig)...)
+	stderr := redactor.Writer(io.Err)
+	defer stderr.Flush()
+	log := logging.Plugin(stderr)
+	ctx = log.WithContext(ctx)
+
+	env, err := parseEnviron(environ)
+	if err != nil {
+		return err
+	}
+	defer env.close()
+	s, err := openSession(ctx, f.Target, f.TargetConfig, env, io.Out, log)
+	if err != nil {
+		return stopped(ctx, err)
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	bookmarks := f.Bookmarks
+	if env.claim != nil {
+		d, err := s.Claim(ctx, *env.claim)
+		if err != nil {
+			return stopped(ctx, err)
+		}
+		bookmarks = d.Bookmarks
+	}
+	out := s.Output(bookmarks)
+	err = f.Tap.Sync(ctx, f.TapConfig, f.Catalog, bookmarks, out)
+	complete := err == nil && ctx.Err() == nil
+	if closed := out.Close(ctx, complete); closed != nil && err == nil {
+		err = closed // otherwise the tap has met it
+	}
+	if err == nil && !complete {
+		err = ctx.Err()
+	}
+	return stopped(ctx, err)
+}
+
+// stopped makes an error that is only the end of ctx say so.
+func stopped(ctx context.Context, err error) error {
+	if err == nil || ctx.Err() == nil || !errors.Is(err, context.Canceled) {
+		return fenced(err)
+	}
+	if cause := context.Cause(ctx); cause != nil && fault.CodeOf(cause) != fault.Failed {
+		return cause
+	}
+	return fault.Wrap(fault.Terminated, context.Cause(ctx), "the target was stopped")
+}
+
+// fenced gives the loss of the state id to another run its exit code.
+func fenced(err error) error {
+	if err != nil && errors.Is(err, targets.ErrFenced) {
+		return fault.Wrap(fault.Fenced, err, "nothing more was written")
+	}
+	return err
+}
