@@ -100,11 +100,12 @@ func nest(m *Map, name string, value any) {
 	}
 }
 
-// nested rebuilds objects from dotted keys, also inside.
+// nested rebuilds objects from dotted keys, also inside. Dots that do not cut
+// stay written \. for those who cut again.
 func nested(m *Map) *Map {
 	out := NewMap()
 	for k, v := range m.All() {
-		nest(out, k, v)
+		nest(out, strings.ReplaceAll(k, `\.`, `\\.`), v)
 	}
 	return out
 }

@@ -1,0 +1,352 @@
+package project
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/gofrs/flock"
+	"github.com/google/renameio/v2"
+
+	"elt/internal/fault"
+)
+
+// Editor changes the project's files. Each change goes to the file that owns
+// the entry; Save writes all of them, or none is touched.
+type Editor struct {
+	p     *Project
+	files map[*source]*textedit
+	lock  *flock.Flock
+}
+
+// Edit begins a change. It waits for another elt that is changing the same
+// project; Save or Close ends it. The project itself stays as it was loaded.
+func (p *Project) Edit() (*Editor, error) {
+	if truthy(p.Setting("project_readonly")) {
+		return nil, fault.New(fault.Failed, "the project is read-only (project_readonly)")
+	}
+	e := &Editor{p: p, files: map[*source]*textedit{}}
+	if err := os.MkdirAll(p.SysDir(), 0o755); err == nil {
+		e.lock = flock.New(p.SysDir() + "/project.lock")
+		if err := e.lock.Lock(); err != nil {
+			return nil, fault.Wrap(fault.Failed, err, "cannot lock the project for a change")
+		}
+	}
+	for _, src := range p.sources {
+		now, err := os.ReadFile(src.path)
+		if err == nil && strings.TrimPrefix(string(now), "\ufeff") != src.text {
+			e.Close()
+			return nil, fault.New(fault.Failed, "%s has just been changed by somebody else", src.shown).WithHint("try again")
+		}
+	}
+	return e, nil
+}
+
+// Close ends a change without saving it.
+func (e *Editor) Close() {
+	if e.lock != nil {
+		_ = e.lock.Close() // the lock is gone with the descriptor
+		e.lock = nil
+	}
+}
+
+// Save replaces each changed file at once, keeping its permissions.
+func (e *Editor) Save() error {
+	defer e.Close()
+	for old, t := range e.files {
+		if t.src.text == old.text {
+			continue
+		}
+		mode := os.FileMode(0o644)
+		if info, err := os.Stat(old.path); err == nil {
+			mode = info.Mode().Perm()
+		}
+		path := old.path
+		if real, err := os.Readlink(path); err == nil && !strings.HasPrefix(real, "/") {
+			path = path[:strings.LastIndexByte(path, '/')+1] + real // renaming must not replace a link
+		}
+		if err := renameio.WriteFile(path, []byte(t.src.text), mode, renameio.WithExistingPermissions()); err != nil {
+			return fault.Wrap(fault.Failed, err, "cannot write %s", old.shown)
+		}
+	}
+	return nil
+}
+
+func (e *Editor) file(src *source) (*textedit, error) {
+	if t := e.files[src]; t != nil {
+		return t, nil
+	}
+	t, err := newTextedit(src)
+	if err == nil {
+		e.files[src] = t
+	}
+	return t, err
+}
+
+func (e *Editor) main() (*textedit, error) { return e.file(e.p.main.src) }
+
+// entry is the file and path of a named item of the lists that get finds.
+func (e *Editor) entry(owner *node, list []step, name string) (*textedit, []step, error) {
+	t, err := e.file(owner.src)
+	if err != nil {
+		return nil, nil, err
+	}
+	at, err := t.locate(list)
+	if err != nil {
+		return nil, nil, err
+	}
+	i := slices.IndexFunc(at.node.list(), func(n *node) bool { return n.get("name").text() == name })
+	if i < 0 {
+		return nil, nil, fmt.Errorf("%s has no entry %q", pathText(list), name)
+	}
+	return t, append(slices.Clone(list), step{index: i + 1}), nil
+}
+
+// place is where the configuration of a plugin is written: its entry, or its
+// entry in an environment, which is made when it is missing.
+func (e *Editor) place(plugin *Plugin, environment string) (*textedit, []step, error) {
+	if environment == "" {
+		return e.entry(plugin.node, keys("plugins", string(plugin.Kind)), plugin.Name)
+	}
+	var owner *node
+	for _, n := range e.p.file.get("environments").list() {
+		if n.get("name").text() == environment {
+			owner = n
+			break
+		}
+	}
+	if owner == nil {
+		return nil, nil, fault.New(fault.Failed, "no environment is called %q", environment)
+	}
+	t, path, err := e.entry(owner, keys("environments"), environment)
+	if err != nil {
+		return nil, nil, err
+	}
+	list := append(path, keys("config", "plugins", string(plugin.Kind))...)
+	at, err := t.locate(list[:len(path)])
+	if err != nil {
+		return nil, nil, err
+	}
+	items := at.node.get("config").get("plugins").get(string(plugin.Kind)).list()
+	i := slices.IndexFunc(items, func(n *node) bool { return n.get("name").text() == plugin.Name })
+	if i < 0 {
+		i = len(items)
+		item := NewMap()
+		item.Set("name", plugin.Name)
+		if err := t.add(list[:len(list)-1], string(plugin.Kind), item); err != nil {
+			return nil, nil, err
+		}
+	}
+	return t, append(list, step{index: i + 1}), nil
+}
+
+// under is the object below place in which a setting stands, and its names:
+// an extra stands in the entry itself.
+func under(place []step, name []string) ([]step, []string) {
+	if extra, ok := strings.CutPrefix(name[0], "_"); ok {
+		return place, append([]string{extra}, name[1:]...)
+	}
+	return append(slices.Clone(place), step{key: "config"}), name
+}
+
+// SetConfig writes a setting of a plugin into its entry, or into its entry in
+// an environment. Other spellings of the setting (dotted, aliases) go.
+func (e *Editor) SetConfig(plugin *Plugin, environment string, path []string, value any) error {
+	t, place, err := e.place(plugin, environment)
+	if err != nil {
+		return err
+	}
+	if err := e.unset(t, place, plugin, path, true); err != nil {
+		return err
+	}
+	object, names := under(place, path)
+	object = append(object, keys(names[:len(names)-1]...)...)
+	return t.set(object, names[len(names)-1], value)
+}
+
+// UnsetConfig removes a setting of a plugin, with objects that it empties.
+func (e *Editor) UnsetConfig(plugin *Plugin, environment string, path []string) error {
+	if environment != "" && !e.hasEntry(plugin, environment) {
+		return nil
+	}
+	t, place, err := e.place(plugin, environment)
+	if err != nil {
+		return err
+	}
+	return e.unset(t, place, plugin, path, false)
+}
+
+func (e *Editor) hasEntry(plugin *Plugin, environment string) bool {
+	other, err := e.p.In(environment)
+	return err == nil && other.pluginEntry(plugin) != nil
+}
+
+// unset removes all spellings of a setting; but the one of path itself when
+// it is about to be written anew, so that it stays in its place.
+func (e *Editor) unset(t *textedit, place []step, plugin *Plugin, path []string, keepPath bool) error {
+	name := strings.Join(path, ".")
+	names := []string{name}
+	for _, d := range plugin.Definitions() {
+		if d.Name == name || slices.Contains(d.Aliases, name) {
+			names = appendNew(append([]string{d.Name}, d.Aliases...), name)
+		}
+	}
+	for _, n := range names {
+		spellings := [][]string{{n}}
+		if parts := strings.Split(n, "."); len(parts) > 1 {
+			spellings = append(spellings, parts)
+		}
+		for _, s := range spellings {
+			if keepPath && slices.Equal(s, path) {
+				continue
+			}
+			object, keysOf := under(place, s)
+			object = append(object, keys(keysOf[:len(keysOf)-1]...)...)
+			if at, err := t.locate(object); err != nil || !at.node.hasMap() {
+				continue
+			}
+			if err := t.remove(object, keysOf[len(keysOf)-1], len(place)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (n *node) hasMap() bool { return n != nil && n.isMap }
+
+// ResetConfig removes the configuration and the extras of a plugin.
+func (e *Editor) ResetConfig(plugin *Plugin, environment string) error {
+	if environment != "" && !e.hasEntry(plugin, environment) {
+		return nil
+	}
+	t, place, err := e.place(plugin, environment)
+	if err != nil {
+		return err
+	}
+	at, err := t.locate(place)
+	if err != nil {
+		return err
+	}
+	known := pluginKeys()
+	for _, en := range slices.Clone(at.node.object()) {
+		if _, is := known[en.key]; is && en.key != "config" || en.merged {
+			continue
+		}
+		if err := t.remove(place, en.key, len(place)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// SetProject writes a setting of the project itself.
+func (e *Editor) SetProject(path []string, value any) error {
+	t, err := e.main()
+	if err != nil {
+		return err
+	}
+	if name := strings.Join(path, "."); t.root.get(name) != nil {
+		return t.set(nil, name, value)
+	}
+	return t.set(keys(path[:len(path)-1]...), path[len(path)-1], value)
+}
+
+// UnsetProject removes a setting of the project itself.
+func (e *Editor) UnsetProject(path []string) error {
+	t, err := e.main()
+	if err != nil {
+		return err
+	}
+	if err := t.remove(nil, strings.Join(path, "."), 0); err != nil {
+		return err
+	}
+	object := keys(path[:len(path)-1]...)
+	if at, err := t.locate(object); err != nil || !at.node.hasMap() {
+		return nil
+	}
+	return t.remove(object, path[len(path)-1], 0)
+}
+
+// Select adds a selection rule to an extractor, or removes it.
+func (e *Editor) Select(plugin *Plugin, environment, pattern string, remove bool) error {
+	t, place, err := e.place(plugin, environment)
+	if err != nil {
+		return err
+	}
+	at, err := t.locate(append(slices.Clone(place), step{key: "select"}))
+	if err != nil {
+		return err
+	}
+	i := slices.Index(at.node.texts(), pattern)
+	switch {
+	case remove && i < 0:
+		return fault.New(fault.Failed, "%s has no selection rule %q", plugin.Name, pattern)
+	case remove:
+		return t.drop(place, "select", i+1)
+	case i >= 0:
+		return nil
+	}
+	return t.add(place, "select", pattern)
+}
+
+// ClearSelect removes all selection rules of an extractor.
+func (e *Editor) ClearSelect(plugin *Plugin, environment string) error {
+	if environment != "" && !e.hasEntry(plugin, environment) {
+		return nil
+	}
+	t, place, err := e.place(plugin, environment)
+	if err != nil {
+		return err
+	}
+	return t.remove(place, "select", len(place))
+}
+
+// Add appends an entry to one of the lists at the top: "environments",
+// "jobs", "schedules".
+func (e *Editor) Add(list string, item *Map) error {
+	t, err := e.main()
+	if err != nil {
+		return err
+	}
+	return t.add(nil, list, item)
+}
+
+// Remove takes an entry out of such a list, wherever it is written.
+func (e *Editor) Remove(list, name string) error {
+	t, path, err := e.named(list, name)
+	if err != nil {
+		return err
+	}
+	return t.drop(nil, list, path[1].index)
+}
+
+// Set changes keys of such an entry.
+func (e *Editor) Set(list, name string, values *Map) error {
+	t, path, err := e.named(list, name)
+	if err != nil {
+		return err
+	}
+	for k, v := range values.All() {
+		if err := t.set(path, k, v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (e *Editor) named(list, name string) (*textedit, []step, error) {
+	var names []string
+	for _, n := range e.p.file.get(list).list() {
+		if n.get("name").text() == name {
+			return e.entry(n, keys(list), name)
+		}
+		names = append(names, n.get("name").text())
+	}
+	err := fault.New(fault.Failed, "no %s is called %q", strings.TrimSuffix(list, "s"), name)
+	if near := fault.Nearest(name, names); near != "" {
+		err = err.WithHint("did you mean %q?", near)
+	}
+	return nil, nil, err
+}
