@@ -14,6 +14,7 @@ import (
 	"elt/internal/logging"
 	"elt/internal/project"
 	"elt/internal/secret"
+	"elt/internal/spec"
 	"elt/state"
 	"elt/taps/all"
 	targetsall "elt/targets/all"
@@ -101,7 +102,7 @@ func (a *app) loader(ignoreDefault bool) func(context.Context) (*project.Project
 		p, err := project.Load(ctx, project.Options{
 			Dir: dir, Environment: a.Global.Environment, NoEnvironment: a.Global.NoEnvironment,
 			IgnoreDefault: ignoreDefault, EnvFile: a.Global.EnvFile, Environ: a.Environ,
-			Stored: storedSettings{a},
+			Stored: storedSettings{a}, Connector: a.connector,
 		})
 		if err != nil {
 			return nil, err
@@ -113,6 +114,21 @@ func (a *app) loader(ignoreDefault bool) func(context.Context) (*project.Project
 		a.project, loaded = p, p
 		return p, nil
 	}
+}
+
+// connector describes a built-in connector to the project.
+func (a *app) connector(kind project.Kind, name string) (spec.Spec, bool) {
+	switch kind {
+	case project.Extractors:
+		if tap := a.Taps.Lookup(name); tap != nil {
+			return tap.Spec(), true
+		}
+	case project.Loaders:
+		if target := a.Targets.Lookup(name); target != nil {
+			return target.Spec(), true
+		}
+	}
+	return spec.Spec{}, false
 }
 
 func (a *app) dir() (string, error) {

@@ -3,6 +3,7 @@ package cmd
 import (
 	"github.com/spf13/cobra"
 
+	"elt/cmd/config"
 	versioncmd "elt/cmd/version"
 	"elt/internal/cli"
 )
@@ -11,5 +12,6 @@ import (
 func addCommands(root *cobra.Command, a *cli.App) {
 	root.AddCommand(
 		versioncmd.NewCmd(a),
+		config.NewCmd(a, config.Hooks{}),
 	)
 }

@@ -23,7 +23,7 @@ type Editor struct {
 // Edit begins a change. It waits for another elt that is changing the same
 // project; Save or Close ends it. The project itself stays as it was loaded.
 func (p *Project) Edit() (*Editor, error) {
-	if truthy(p.Setting("project_readonly")) {
+	if p.ReadOnly() {
 		return nil, fault.New(fault.Failed, "the project is read-only (project_readonly)")
 	}
 	e := &Editor{p: p, files: map[*source]*textedit{}}

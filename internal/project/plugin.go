@@ -98,3 +98,9 @@ func (p *Plugin) info() map[string]string {
 		variable("meltano", noun, "variant"):   p.Variant,
 	}
 }
+
+// inherits says that the entry names another plugin as its parent.
+func (p *Plugin) inherits() bool {
+	from := p.node.get("inherit_from").text()
+	return from != "" && from != p.Name
+}

@@ -132,11 +132,8 @@ func (b *binding) layers(plugin *Plugin, s *stack) (*layers, error) {
 		return nil, err
 	}
 	l := &layers{p: b.p, name: plugin.Name, env: s.env, references: s.references(), prefixes: plugin.readPrefixes(),
-		shadowing: plugin.Parent == nil, flags: b.o.Flags, chosen: chosen, file: plugin.config, stored: stored,
+		shadowing: !plugin.inherits(), flags: b.o.Flags, chosen: chosen, file: plugin.config, stored: stored,
 		strict: s.strict, missing: b.o.Missing}
-	if from := plugin.node.get("inherit_from").text(); from != "" && from != plugin.Name {
-		l.shadowing = false
-	}
 	if !b.o.NoSecrets {
 		l.outside = func(scheme, what string) (string, error) { return b.p.fetch(b.ctx, scheme, what) }
 	}
