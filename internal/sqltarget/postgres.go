@@ -1,0 +1,98 @@
+package sqltarget
+
+import (
+	"fmt"
+
+	"elt/internal/row"
+)
+
+// Postgres is PostgreSQL's dialect.
+type Postgres struct{}
+
+func (Postgres) Store(c row.Column) row.Column {
+	switch c.Kind {
+	case row.Text:
+		c.Wire, c.Precision = row.WireText, 0
+	case row.JSON:
+		c.Wire = row.WireJSONB
+	case row.Int64:
+		if c.Wire != row.WireInt2 && c.Wire != row.WireInt4 {
+			c.Wire = row.WireInt8
+		}
+	case row.Float64:
+		if c.Wire != row.WireFloat4 {
+			c.Wire = row.WireFloat8
+		}
+	case row.Numeric:
+		c.Wire = row.WireNumeric
+		if c.Precision > 1000 || c.Scale > c.Precision || c.Scale < 0 {
+			c.Precision, c.Scale = 0, 0
+		}
+	default:
+		c.Wire = c.Kind.DefaultWire()
+	}
+	if c.Kind != row.Numeric {
+		c.Precision, c.Scale = 0, 0
+	}
+	return c
+}
+
+func (Postgres) Type(c row.Column) string {
+	switch c.Kind {
+	case row.Bool:
+		return "boolean"
+	case row.Int64:
+		return map[row.Wire]string{row.WireInt2: "smallint", row.WireInt4: "integer", row.WireInt8: "bigint"}[c.Wire]
+	case row.Float64:
+		if c.Wire == row.WireFloat4 {
+			return "real"
+		}
+		return "double precision"
+	case row.Numeric:
+		if c.Precision > 0 {
+			return fmt.Sprintf("numeric(%d,%d)", c.Precision, c.Scale)
+		}
+		return "numeric"
+	case row.Bytes:
+		return "bytea"
+	case row.Date:
+		return "date"
+	case row.Time:
+		return "time without time zone"
+	case row.Timestamp:
+		return "timestamp without time zone"
+	case row.TimestampTZ:
+		return "timestamp with time zone"
+	case row.UUID:
+		return "uuid"
+	case row.JSON:
+		return "jsonb"
+	}
+	return "text"
+}
+
+func (p Postgres) Convert(expr string, from, to row.Column) string {
+	switch {
+	case to.Kind == row.JSON && from.Kind != row.JSON:
+		return "to_jsonb(" + expr + ")"
+	case to.Kind == row.TimestampTZ && from.Kind == row.Timestamp:
+		return expr + " at time zone 'UTC'"
+	case to.Kind == row.TimestampTZ && from.Kind == row.Date:
+		return expr + "::timestamp at time zone 'UTC'"
+	case to.Kind == row.Text && from.Kind == row.TimestampTZ:
+		return `to_char(` + expr + ` at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`
+	}
+	return expr + "::" + p.Type(to)
+}
+
+func (Postgres) Distinct(c Column, a, b string) string {
+	switch c.Type {
+	case "json", "xml", "point": // types without equality
+		a, b = a+"::text", b+"::text"
+	}
+	return a + " is distinct from " + b
+}
+
+func (Postgres) MaskBit(expr string, i int) string {
+	return fmt.Sprintf("(%s is not null and get_bit(%s, %d) = 1)", expr, expr, i)
+}

@@ -1,0 +1,258 @@
+package sqltarget
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"elt/internal/row"
+)
+
+// Table is a destination table. Key are the identifiers of the columns that
+// tell its rows apart, nil for a table of plain rows.
+type Table struct {
+	Schema, Name string
+	Columns      []Column
+	Key          []string
+}
+
+// Ref is the quoted, qualified name.
+func (t *Table) Ref() string { return Qualify(t.Schema, t.Name) }
+
+// Index is the position of the column called name, or -1.
+func (t *Table) Index(name string) int {
+	return slices.IndexFunc(t.Columns, func(c Column) bool { return c.Name == name })
+}
+
+// Has says whether there is a column called name.
+func (t *Table) Has(name string) bool { return t.Index(name) >= 0 }
+
+// Create is the statement that makes t. withKey declares the primary key;
+// without it key columns are just not null.
+func (t *Table) Create(withKey bool) string {
+	var parts []string
+	for _, c := range t.Columns {
+		def := Quote(c.Name) + " " + c.Type
+		if slices.Contains(t.Key, c.Name) {
+			def += " not null"
+		}
+		parts = append(parts, def)
+	}
+	if withKey && len(t.Key) > 0 {
+		parts = append(parts, "primary key ("+list(t.Key)+")")
+	}
+	return "create table " + t.Ref() + " (" + strings.Join(parts, ", ") + ")"
+}
+
+// AddColumn is the statement that adds c.
+func (t *Table) AddColumn(c Column) string {
+	return "alter table " + t.Ref() + " add column " + Quote(c.Name) + " " + c.Type
+}
+
+// Stage is a table beside t that rows are staged in before they are merged.
+type Stage struct {
+	Ref     string   // quoted name
+	Columns []Column // of the destination table, those that are loaded
+	// Ops: the stage has OpColumn and MaskColumn, too: its rows are inserts,
+	// updates and deletes and may leave fields as they are. No key is twice
+	// in such a stage.
+	Ops bool
+}
+
+// Columns of a stage that say what a row does: OpColumn holds a row.Op,
+// MaskColumn which fields the source did not send (NULL: none).
+const (
+	OpColumn   = "_elt_op"
+	MaskColumn = "_elt_unset"
+)
+
+// Create is the statement that makes the stage of a table with the given key
+// as a temporary one; its suffix is the dialect's ("on commit delete rows").
+func (s *Stage) Create(key []string, suffix string) string {
+	var parts []string
+	for _, c := range s.Columns {
+		def := Quote(c.Name) + " " + c.Type
+		if c.Cast {
+			def = Quote(c.Name) + " text"
+		}
+		if slices.Contains(key, c.Name) {
+			def += " not null"
+		}
+		parts = append(parts, def)
+	}
+	if s.Ops {
+		parts = append(parts, Quote(OpColumn)+" smallint", Quote(MaskColumn)+" bytea")
+	}
+	return strings.TrimSpace("create temporary table " + s.Ref + " (" + strings.Join(parts, ", ") + ") " + suffix)
+}
+
+// Append is the statement that copies every staged row into t.
+func (s *Stage) Append(t *Table) string {
+	return "insert into " + t.Ref() + " (" + s.names() + ") select " + s.values("s", nil) + " from " + s.Ref + " as s"
+}
+
+// Upsert is the statement that merges the stage's rows into t, which has a
+// unique constraint on its key. A row that is equal but for volatile columns
+// is left alone.
+func (s *Stage) Upsert(d Dialect, t *Table) string {
+	sql := "insert into " + t.Ref() + " as d (" + s.names() + ") select " + s.values("s", nil) + " from " + s.Ref + " as s where true"
+	return sql + s.OnConflict(d, t)
+}
+
+// OnConflict is the tail of an insert into t as d that makes it a merge.
+func (s *Stage) OnConflict(d Dialect, t *Table) string {
+	var set, differ []string
+	for _, c := range s.Columns {
+		if slices.Contains(t.Key, c.Name) {
+			continue
+		}
+		q := Quote(c.Name)
+		set = append(set, q+" = excluded."+q)
+		if !Volatile(c.Name) {
+			differ = append(differ, d.Distinct(c, "d."+q, "excluded."+q))
+		}
+	}
+	if len(differ) == 0 { // only the key: nothing to update
+		return " on conflict (" + list(t.Key) + ") do nothing"
+	}
+	return " on conflict (" + list(t.Key) + ") do update set " + strings.Join(set, ", ") + " where " + strings.Join(differ, " or ")
+}
+
+// Dedupe is the statement that keeps the last row per key of the stage, rows
+// being numbered by position (ctid in Postgres, rowid in SQLite).
+func (s *Stage) Dedupe(key []string, position string) string { return Dedupe(s.Ref, key, position) }
+
+// Dedupe is the statement that keeps of the rows of table that share a key
+// the one whose order (an expression list) is last.
+func Dedupe(table string, key []string, order string) string {
+	first, _, _ := strings.Cut(order, ",")
+	id := first
+	if i := strings.LastIndex(order, " "); i >= 0 {
+		id = order[i+1:]
+	}
+	return fmt.Sprintf("delete from %s where %s in (select %s from (select %s, row_number() over (partition by %s order by %s) as n, count(*) over (partition by %s) as of_key from %s) as x where n < of_key)",
+		table, id, id, id, list(key), order, list(key), table)
+}
+
+// Apply is the statements, in order, that bring a stage with Ops into t. They
+// need no constraint on the key. hard deletes rows instead of marking them.
+func (s *Stage) Apply(d Dialect, t *Table, hard bool) []string {
+	match := s.match(t)
+	var sqls []string
+	if hard {
+		sqls = append(sqls, fmt.Sprintf("delete from %s as d where exists (select 1 from %s as s where s.%s = %d and %s)",
+			t.Ref(), s.Ref, Quote(OpColumn), row.Delete, match))
+	} else if set := s.assign(d, func(c Column) bool { return Marker(c.Name) }, t, false); set != "" {
+		sqls = append(sqls, fmt.Sprintf("update %s as d set %s from %s as s where s.%s = %d and %s and d.%s is null",
+			t.Ref(), set, s.Ref, Quote(OpColumn), row.Delete, match, Quote(DeletedAt)))
+	}
+	if set := s.assign(d, func(Column) bool { return true }, t, true); set != "" {
+		sqls = append(sqls, fmt.Sprintf("update %s as d set %s from %s as s where s.%s <> %d and %s and (%s)",
+			t.Ref(), set, s.Ref, Quote(OpColumn), row.Delete, match, s.differs(d, t)))
+	}
+	missing := fmt.Sprintf("insert into %s (%s) select %s from %s as s where not exists (select 1 from %s as d where %s)",
+		t.Ref(), s.names(), s.values("s", nil), s.Ref, t.Ref(), match)
+	if hard {
+		missing += fmt.Sprintf(" and s.%s <> %d", Quote(OpColumn), row.Delete)
+	}
+	return append(sqls, missing)
+}
+
+// match says that d and s have the same key.
+func (s *Stage) match(t *Table) string {
+	var parts []string
+	for _, k := range t.Key {
+		parts = append(parts, "d."+Quote(k)+" = "+s.value("s", k))
+	}
+	return strings.Join(parts, " and ")
+}
+
+func (s *Stage) assign(d Dialect, take func(Column) bool, t *Table, masked bool) string {
+	var set []string
+	for i, c := range s.Columns {
+		if slices.Contains(t.Key, c.Name) || !take(c) {
+			continue
+		}
+		q := Quote(c.Name)
+		v := s.value("s", c.Name)
+		if masked {
+			v = "case when " + d.MaskBit("s."+Quote(MaskColumn), i) + " then d." + q + " else " + v + " end"
+		}
+		set = append(set, q+" = "+v)
+	}
+	return strings.Join(set, ", ")
+}
+
+func (s *Stage) differs(d Dialect, t *Table) string {
+	var parts []string
+	for i, c := range s.Columns {
+		if slices.Contains(t.Key, c.Name) || Volatile(c.Name) {
+			continue
+		}
+		parts = append(parts, "(not "+d.MaskBit("s."+Quote(MaskColumn), i)+" and "+d.Distinct(c, "d."+Quote(c.Name), s.value("s", c.Name))+")")
+	}
+	if len(parts) == 0 {
+		return "false"
+	}
+	return strings.Join(parts, " or ")
+}
+
+func (s *Stage) names() string {
+	names := make([]string, len(s.Columns))
+	for i, c := range s.Columns {
+		names[i] = c.Name
+	}
+	return list(names)
+}
+
+func (s *Stage) values(alias string, _ []string) string {
+	parts := make([]string, len(s.Columns))
+	for i, c := range s.Columns {
+		parts[i] = s.value(alias, c.Name)
+	}
+	return strings.Join(parts, ", ")
+}
+
+func (s *Stage) value(alias, name string) string {
+	i := slices.IndexFunc(s.Columns, func(c Column) bool { return c.Name == name })
+	v := alias + "." + Quote(name)
+	if i >= 0 && s.Columns[i].Cast {
+		v += "::" + s.Columns[i].Type
+	}
+	return v
+}
+
+// epochMillis is where versions in milliseconds begin: one in seconds reaches
+// it in the year 5138, one in milliseconds left it behind in 1973.
+const epochMillis = 100_000_000_000
+
+// Millis is a table version in milliseconds, whichever unit it came in.
+func Millis(version int64) int64 {
+	if version < epochMillis {
+		return version * 1000
+	}
+	return version
+}
+
+// Activate is the statement that makes rows of versions before version, and
+// of none, dead: deleted if hard, else marked with the timestamp expression
+// now. The version itself survives: the comparison is < and never <=.
+func (t *Table) Activate(version int64, hard bool, now string) string {
+	v := Quote(TableVersion)
+	old := fmt.Sprintf("(%s is null or case when %s < %d then %s * 1000 else %s end < %d)", v, v, epochMillis, v, v, Millis(version))
+	if hard {
+		return "delete from " + t.Ref() + " where " + old
+	}
+	return fmt.Sprintf("update %s set %s = %s where %s and %s is null", t.Ref(), Quote(DeletedAt), now, old, Quote(DeletedAt))
+}
+
+func list(names []string) string {
+	quoted := make([]string, len(names))
+	for i, n := range names {
+		quoted[i] = Quote(n)
+	}
+	return strings.Join(quoted, ", ")
+}
+
+// List is names quoted and joined by commas.
+func List(names []string) string { return list(names) }
