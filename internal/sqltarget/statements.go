@@ -88,14 +88,19 @@ func (s *Stage) Create(key []string, suffix string) string {
 
 // Append is the statement that copies every staged row into t.
 func (s *Stage) Append(t *Table) string {
-	return "insert into " + t.Ref() + " (" + s.names() + ") select " + s.values("s", nil) + " from " + s.Ref + " as s"
+	return "insert into " + t.Ref() + " (" + s.names() + ") select " + s.values("s") + " from " + s.Ref + " as s"
+}
+
+// Remove is the statement that deletes the rows of t whose key is staged.
+func (s *Stage) Remove(t *Table) string {
+	return "delete from " + t.Ref() + " as d where exists (select 1 from " + s.Ref + " as s where " + s.match(t) + ")"
 }
 
 // Upsert is the statement that merges the stage's rows into t, which has a
 // unique constraint on its key. A row that is equal but for volatile columns
 // is left alone.
 func (s *Stage) Upsert(d Dialect, t *Table) string {
-	sql := "insert into " + t.Ref() + " as d (" + s.names() + ") select " + s.values("s", nil) + " from " + s.Ref + " as s where true"
+	sql := "insert into " + t.Ref() + " as d (" + s.names() + ") select " + s.values("s") + " from " + s.Ref + " as s where true"
 	return sql + s.OnConflict(d, t)
 }
 
@@ -118,18 +123,9 @@ func (s *Stage) OnConflict(d Dialect, t *Table) string {
 	return " on conflict (" + list(t.Key) + ") do update set " + strings.Join(set, ", ") + " where " + strings.Join(differ, " or ")
 }
 
-// Dedupe is the statement that keeps the last row per key of the stage, rows
-// being numbered by position (ctid in Postgres, rowid in SQLite).
-func (s *Stage) Dedupe(key []string, position string) string { return Dedupe(s.Ref, key, position) }
-
 // Dedupe is the statement that keeps of the rows of table that share a key
-// the one whose order (an expression list) is last.
-func Dedupe(table string, key []string, order string) string {
-	first, _, _ := strings.Cut(order, ",")
-	id := first
-	if i := strings.LastIndex(order, " "); i >= 0 {
-		id = order[i+1:]
-	}
+// the last in the given order (an expression list); id tells rows apart.
+func Dedupe(table string, key []string, id, order string) string {
 	return fmt.Sprintf("delete from %s where %s in (select %s from (select %s, row_number() over (partition by %s order by %s) as n, count(*) over (partition by %s) as of_key from %s) as x where n < of_key)",
 		table, id, id, id, list(key), order, list(key), table)
 }
@@ -151,7 +147,7 @@ func (s *Stage) Apply(d Dialect, t *Table, hard bool) []string {
 			t.Ref(), set, s.Ref, Quote(OpColumn), row.Delete, match, s.differs(d, t)))
 	}
 	missing := fmt.Sprintf("insert into %s (%s) select %s from %s as s where not exists (select 1 from %s as d where %s)",
-		t.Ref(), s.names(), s.values("s", nil), s.Ref, t.Ref(), match)
+		t.Ref(), s.names(), s.values("s"), s.Ref, t.Ref(), match)
 	if hard {
 		missing += fmt.Sprintf(" and s.%s <> %d", Quote(OpColumn), row.Delete)
 	}
@@ -205,7 +201,7 @@ func (s *Stage) names() string {
 	return list(names)
 }
 
-func (s *Stage) values(alias string, _ []string) string {
+func (s *Stage) values(alias string) string {
 	parts := make([]string, len(s.Columns))
 	for i, c := range s.Columns {
 		parts[i] = s.value(alias, c.Name)
@@ -222,24 +218,15 @@ func (s *Stage) value(alias, name string) string {
 	return v
 }
 
-// epochMillis is where versions in milliseconds begin: one in seconds reaches
-// it in the year 5138, one in milliseconds left it behind in 1973.
+// epochMillis is where versions in milliseconds begin (targets.VersionMillis).
 const epochMillis = 100_000_000_000
 
-// Millis is a table version in milliseconds, whichever unit it came in.
-func Millis(version int64) int64 {
-	if version < epochMillis {
-		return version * 1000
-	}
-	return version
-}
-
-// Activate is the statement that makes rows of versions before version, and
-// of none, dead: deleted if hard, else marked with the timestamp expression
-// now. The version itself survives: the comparison is < and never <=.
-func (t *Table) Activate(version int64, hard bool, now string) string {
+// Activate is the statement that makes rows of versions before millis, and of
+// none, dead: deleted if hard, else marked with the timestamp expression now.
+// The version itself survives: the comparison is < and never <=.
+func (t *Table) Activate(millis int64, hard bool, now string) string {
 	v := Quote(TableVersion)
-	old := fmt.Sprintf("(%s is null or case when %s < %d then %s * 1000 else %s end < %d)", v, v, epochMillis, v, v, Millis(version))
+	old := fmt.Sprintf("(%s is null or case when %s < %d then %s * 1000 else %s end < %d)", v, v, epochMillis, v, v, millis)
 	if hard {
 		return "delete from " + t.Ref() + " where " + old
 	}
