@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/maphash"
+	"slices"
 
 	"elt/internal/fault"
 	"elt/internal/row"
@@ -108,6 +109,11 @@ func replaceEscapedNUL(json []byte) {
 // raw says that a batch's bytes are the COPY tuples already.
 func (e *encoder) raw(b *row.Batch) bool {
 	return e.same && len(e.meta) == 0 && !e.ops && !b.Unset && b.Ops == nil
+}
+
+// casts says that some value must be cast from text on its way into the table.
+func (e *encoder) casts() bool {
+	return slices.ContainsFunc(e.columns, func(c sqltarget.Column) bool { return c.Cast })
 }
 
 // stamp are the metadata values that rows of one batch share.

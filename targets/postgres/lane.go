@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgproto3"
+
 	"elt/internal/sqltarget"
 	"elt/targets"
 )
@@ -209,7 +211,9 @@ func (l *lane) Reject(ctx context.Context, r targets.Reject) error {
 }
 
 func (l *lane) Close() error {
-	if l.copying != nil {
+	if l.copying != nil { // or the server would take our farewell for a part of it
+		l.conn.Frontend().Send(&pgproto3.CopyFail{Message: "the run was broken off"})
+		l.conn.Frontend().Flush()
 		l.copying.release()
 		l.copying = nil
 	}

@@ -66,6 +66,7 @@ func describe(ctx context.Context, s session, schema, name string) (*table, erro
 		c.Name, c.Type, c.Nullable = r[0], r[2], r[5] == "f"
 		if r[6] == "t" {
 			t.generated = append(t.generated, c.Name)
+			c.Cast = true // whatever the stream has there is left out
 		}
 		t.Columns = append(t.Columns, c)
 	}

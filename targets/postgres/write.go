@@ -36,7 +36,7 @@ func (ld *loader) write(ctx context.Context, b *row.Batch) error {
 		b.Release()
 		return fmt.Errorf("stream %q: %w", ld.schema.Stream, plain(err))
 	}
-	if ld.stage != nil && ld.ops {
+	if ld.stage != nil && ld.stage.Ops {
 		return ld.writeOps(ctx, b)
 	}
 	if err := ld.lane.startCopy(ctx, ld, ld.copySQL()); err != nil {
@@ -73,8 +73,9 @@ func (ld *loader) ready(ctx context.Context, b *row.Batch) error {
 		}
 	}
 	switch {
-	case !ld.keyed:
+	case !ld.keyed && (ld.aside || !ld.encoder.casts()):
 		return nil
+	case !ld.keyed: // values must be cast on their way
 	case ld.aside && !ld.unique && !ld.ops:
 		return ld.number(ctx)
 	case ld.aside && !ld.unique: // what merges needs its key now
@@ -112,9 +113,9 @@ func (ld *loader) makeStage(ctx context.Context) error {
 	ld.lane.stages++
 	ld.stage = &sqltarget.Stage{
 		Ref:     sqltarget.Qualify("pg_temp", fmt.Sprintf("_elt_stage_%d", ld.lane.stages)),
-		Columns: ld.encoder.columns, Ops: ld.ops,
+		Columns: ld.encoder.columns, Ops: ld.ops && ld.keyed,
 	}
-	ld.encoder.ops = ld.ops
+	ld.encoder.ops = ld.stage.Ops
 	// Made anew in each transaction: only then does COPY add at the end
 	// always, so that ctid tells the order of its rows.
 	return ld.lane.exec(ctx, ld.stage.Create(ld.at.Key, "on commit drop"))
@@ -139,7 +140,7 @@ func (ld *loader) copySQL() string {
 	switch {
 	case ld.stage != nil:
 		ref = ld.stage.Ref
-		if ld.ops {
+		if ld.stage.Ops {
 			names = append(names, sqltarget.OpColumn, sqltarget.MaskColumn)
 		}
 	case ld.counted:
@@ -238,12 +239,16 @@ func (ld *loader) merge(ctx context.Context) error {
 		return nil
 	}
 	d := sqltarget.Postgres{}
-	if ld.staged >= analyzeRows && (ld.stage.Ops || !ld.unique) { // those join the stage
+	if ld.staged >= analyzeRows && ld.stage.Ops { // those statements join the stage
 		if err := ld.lane.exec(ctx, "analyze "+ld.stage.Ref); err != nil {
 			return err
 		}
 	}
-	if ld.stage.Ops {
+	if !ld.keyed {
+		if err := ld.lane.exec(ctx, ld.stage.Append(&ld.at.Table)); err != nil {
+			return err
+		}
+	} else if ld.stage.Ops {
 		for _, sql := range ld.stage.Apply(d, &ld.at.Table, ld.sink.set.HardDelete) {
 			if err := ld.lane.exec(ctx, sql); err != nil {
 				return err

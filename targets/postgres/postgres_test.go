@@ -1,0 +1,620 @@
+package postgres
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"elt/internal/pgtest"
+	"elt/internal/row"
+	"elt/targets"
+)
+
+func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
+
+// db is a database of a test and what it finds there.
+type db struct {
+	t    *testing.T
+	url  string
+	conn *pgx.Conn
+}
+
+func newDB(t *testing.T) *db {
+	t.Helper()
+	d := &db{t: t, url: pgtest.URL(t)}
+	conn, err := pgx.Connect(context.Background(), d.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close(context.Background()) })
+	d.conn = conn
+	return d
+}
+
+func (d *db) exec(sql string) {
+	d.t.Helper()
+	if _, err := d.conn.Exec(context.Background(), sql); err != nil {
+		d.t.Fatalf("%s: %v", sql, err)
+	}
+}
+
+// rows is a query's result as text: columns by "|", rows by newlines.
+func (d *db) rows(sql string) string {
+	d.t.Helper()
+	results, err := d.conn.PgConn().Exec(context.Background(), sql).ReadAll()
+	if err != nil {
+		d.t.Fatalf("%s: %v", sql, err)
+	}
+	var lines []string
+	for _, r := range results[0].Rows {
+		cells := make([]string, len(r))
+		for i, v := range r {
+			if cells[i] = string(v); v == nil {
+				cells[i] = "∅"
+			}
+		}
+		lines = append(lines, strings.Join(cells, "|"))
+	}
+	return strings.Join(lines, "\n")
+}
+
+func (d *db) want(sql, want string) {
+	d.t.Helper()
+	if got := d.rows(sql); got != want {
+		d.t.Errorf("%s:\ngot\n%s\nwant\n%s", sql, got, want)
+	}
+}
+
+// sink opens the target; settings are added to what a test always wants.
+func (d *db) sink(more map[string]any) targets.Sink {
+	d.t.Helper()
+	cfg := map[string]any{"sqlalchemy_url": d.url, "default_target_schema": "raw", "add_record_metadata": false}
+	maps.Copy(cfg, more)
+	s, err := open(cfg)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	d.t.Cleanup(func() { s.Abort() })
+	return s
+}
+
+func open(cfg map[string]any) (targets.Sink, error) {
+	raw, _ := json.Marshal(cfg)
+	resolved, _, err := New().Spec().Resolve(raw)
+	if err != nil {
+		return nil, err
+	}
+	return New().Open(context.Background(), resolved)
+}
+
+func (d *db) lane(s targets.Sink) targets.Lane {
+	d.t.Helper()
+	l, err := s.Lane(context.Background())
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	d.t.Cleanup(func() { l.Close() })
+	return l
+}
+
+// claim claims state id "test" as a runner would that lost nothing.
+func (d *db) claim(s targets.Sink) targets.Fence {
+	d.t.Helper()
+	var got targets.Fence
+	err := s.Claim(context.Background(), "test", func(f targets.Fence) (targets.Fence, error) {
+		got = f
+		f.Epoch++
+		f.Seq = 0
+		return f, nil
+	})
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return got
+}
+
+func (d *db) stream(l targets.Lane, s *row.Schema) targets.Loader {
+	d.t.Helper()
+	ld, err := l.Stream(context.Background(), s)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return ld
+}
+
+func (d *db) write(ld targets.Loader, b *row.Batch) {
+	d.t.Helper()
+	if err := ld.Write(context.Background(), b); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+func (d *db) commit(l targets.Lane, c targets.Commit) {
+	d.t.Helper()
+	if err := l.Commit(context.Background(), c); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+func (d *db) end(l targets.Lane, ld targets.Loader) {
+	d.t.Helper()
+	if err := ld.End(context.Background()); err != nil {
+		d.t.Fatal(err)
+	}
+	d.commit(l, targets.Commit{})
+}
+
+// load runs a whole stream through a sink of its own.
+func (d *db) load(more map[string]any, s *row.Schema, rows ...[]any) {
+	d.t.Helper()
+	sink := d.sink(more)
+	l := d.lane(sink)
+	ld := d.stream(l, s)
+	d.write(ld, batch(s, rows...))
+	d.end(l, ld)
+	l.Close()
+	sink.Abort()
+}
+
+func at(position string) targets.Commit { return targets.Commit{Whole: json.RawMessage(position)} }
+
+// schema makes a schema from "name kind" words; key names the key columns.
+func schema(stream, key string, columns ...string) *row.Schema {
+	s := &row.Schema{Stream: stream, Key: strings.Fields(key)}
+	for _, c := range columns {
+		name, kind, _ := strings.Cut(c, " ")
+		k := row.KindByName(kind)
+		s.Columns = append(s.Columns, row.Column{Name: name, Kind: k, Wire: k.DefaultWire(), Nullable: true})
+	}
+	return s
+}
+
+// unset is a field that the source did not send.
+type unset struct{}
+
+// batch makes rows of text values, ints and nil; a row.Op first says what the row does.
+func batch(s *row.Schema, rows ...[]any) *row.Batch {
+	b := row.NewPool(1 << 10).Get(s)
+	for _, r := range rows {
+		op := row.Insert
+		if o, ok := r[0].(row.Op); ok {
+			op, r = o, r[1:]
+		}
+		b.Begin()
+		for i, v := range r {
+			put(b, &s.Columns[i], v)
+		}
+		b.EndAs(op)
+	}
+	return b
+}
+
+func put(b *row.Batch, c *row.Column, v any) {
+	switch x := v.(type) {
+	case nil:
+		b.Null()
+	case unset:
+		b.SkipField()
+	case int:
+		if c.Wire == row.WireInt8 {
+			b.Int8(int64(x))
+			return
+		}
+		put(b, c, fmt.Sprint(x))
+	case bool:
+		b.Bool(x)
+	case string:
+		text := row.Column{Kind: row.Text, Wire: row.WireText}
+		convert, ok := row.Converter(text, *c)
+		if c.Wire == row.WireJSON {
+			convert = nil
+		}
+		if !ok {
+			panic("no " + c.Kind.String() + " from text")
+		}
+		b.Open()
+		if convert == nil {
+			b.Data = append(b.Data, x...)
+		} else {
+			var err error
+			if b.Data, err = convert(b.Data, []byte(x)); err != nil {
+				panic(err)
+			}
+		}
+		b.Close()
+	default:
+		panic(fmt.Sprintf("%T", v))
+	}
+}
+
+var orders = schema("orders", "id", "id int64", "name text")
+
+func TestFreshTableIsPublishedAtEnd(t *testing.T) {
+	d := newDB(t)
+	s := d.sink(nil)
+	d.claim(s)
+	l := d.lane(s)
+	ld := d.stream(l, orders)
+	d.write(ld, batch(orders, []any{1, "a"}, []any{2, "b"}))
+	d.commit(l, at(`{"bookmarks":{"orders":{"v":2}}}`))
+	d.want("select to_regclass('raw.orders') is null", "t")
+	d.write(ld, batch(orders, []any{2, "B"}, []any{3, "c"}))
+	d.end(l, ld)
+	d.want("select id, name from raw.orders order by id", "1|a\n2|B\n3|c")
+	d.want("select conname, pg_get_constraintdef(oid) from pg_constraint where conrelid = 'raw.orders'::regclass", "orders_pkey|PRIMARY KEY (id)")
+	d.want("select attname from pg_attribute where attrelid = 'raw.orders'::regclass and attnum > 0 and not attisdropped order by attnum", "id\nname")
+	d.want("select count(*) from pg_tables where schemaname = 'raw' and tablename not like '\\_elt%'", "1")
+}
+
+func TestUnclaimedFreshTableIsPublishedWithItsPosition(t *testing.T) {
+	d := newDB(t)
+	s := d.sink(nil)
+	l := d.lane(s)
+	ld := d.stream(l, orders)
+	d.write(ld, batch(orders, []any{1, "a"}, []any{1, "b"}))
+	d.commit(l, at(`{"v":2}`))
+	d.want("select id, name from raw.orders", "1|b")
+	d.write(ld, batch(orders, []any{1, "c"}, []any{2, "d"}))
+	d.end(l, ld)
+	d.want("select id, name from raw.orders order by id", "1|c\n2|d")
+	d.want("select to_regclass('raw._elt_state') is null", "t")
+}
+
+func TestLastOfAKeyWins(t *testing.T) {
+	d := newDB(t)
+	d.load(nil, orders, []any{1, "a"}, []any{2, "b"}, []any{1, "c"})
+	d.want("select id, name from raw.orders order by id", "1|c\n2|b")
+	d.load(nil, orders, []any{3, "x"}, []any{1, "d"}, []any{3, "y"}, []any{1, "e"})
+	d.want("select id, name from raw.orders order by id", "1|e\n2|b\n3|y")
+}
+
+func TestUnchangedRowsAreNotRewritten(t *testing.T) {
+	d := newDB(t)
+	meta := map[string]any{"add_record_metadata": true}
+	d.load(meta, orders, []any{1, "a"}, []any{2, "b"})
+	before := d.rows("select xmin, ctid from raw.orders where id = 1")
+	d.load(meta, orders, []any{1, "a"}, []any{2, "B"})
+	d.want("select xmin, ctid from raw.orders where id = 1", before)
+	d.want("select name from raw.orders where id = 2", "B")
+}
+
+func TestAppend(t *testing.T) {
+	d := newDB(t)
+	plain := schema("log", "", "id int64", "name text")
+	d.load(nil, plain, []any{1, "a"})
+	d.load(nil, plain, []any{1, "a"})
+	d.want("select count(*) from raw.log", "2")
+	d.load(map[string]any{"load_method": "append-only"}, orders, []any{1, "a"}, []any{1, "a"})
+	d.load(map[string]any{"load_method": "append-only"}, orders, []any{1, "a"})
+	d.want("select count(*) from raw.orders", "3")
+}
+
+func TestTypes(t *testing.T) {
+	d := newDB(t)
+	all := schema("all", "i", "i int64", "b bool", "f float64", "n numeric", "t text", "y bytes", "d date", "tm time", "ts timestamp", "tz timestamptz", "u uuid", "j json")
+	all.Columns = append(all.Columns, row.Column{Name: "i4", Kind: row.Int64, Wire: row.WireInt4}, row.Column{Name: "n2", Kind: row.Numeric, Wire: row.WireNumeric, Precision: 10, Scale: 2},
+		row.Column{Name: "x", Kind: row.TimestampTZ, Wire: row.WireTimestampExt})
+	values := []any{"9223372036854775807", "true", "1.5", "123456789012345678901234567890.123456789", "Zoë'", "\x01\xff", "2024-02-29", "12:34:56.789", "2024-01-01T00:00:00", "2024-01-01T00:00:00+02:00",
+		"123e4567-e89b-12d3-a456-426614174000", `{"a": "x\u0000y", "b": "\\u0000"}`, "7", "1.10", "2024-01-01T00:00:00.123456789+05:30"}
+	want := `9223372036854775807|t|1.5|123456789012345678901234567890.123456789|Zoë'|\x01ff|2024-02-29|12:34:56.789|2024-01-01 00:00:00|2023-12-31 22:00:00+00|123e4567-e89b-12d3-a456-426614174000|{"a": "x` + "\ufffd" + `y", "b": "\\u0000"}|7|1.10|2023-12-31 18:30:00.123456+00`
+	d.load(nil, all, values)
+	d.exec("set timezone to 'UTC'")
+	d.want(`select * from raw."all"`, want)
+	d.load(nil, all, values)
+	d.want(`select * from raw."all"`, want)
+	d.want(`select string_agg(format_type(atttypid, atttypmod), ', ' order by attnum) from pg_attribute where attrelid = 'raw.all'::regclass and attnum > 0`,
+		"bigint, boolean, double precision, numeric, text, bytea, date, time without time zone, timestamp without time zone, timestamp with time zone, uuid, jsonb, integer, numeric(10,2), timestamp with time zone")
+}
+
+func TestMetadata(t *testing.T) {
+	d := newDB(t)
+	s := d.sink(map[string]any{"add_record_metadata": true})
+	l := d.lane(s)
+	ld := d.stream(l, orders)
+	b := batch(orders, []any{1, "a"}, []any{2, "b"})
+	b.Version = 1700000000
+	b.Extracted = []int64{0, 1_000_000}
+	d.write(ld, b)
+	d.end(l, ld)
+	d.exec("set timezone to 'UTC'")
+	d.want(`select id, _sdc_extracted_at, now() - _sdc_received_at < '1 min', now() - _sdc_batched_at < '1 min', _sdc_deleted_at, _sdc_sequence > 1700000000000, _sdc_table_version, _sdc_sync_started_at > 1700000000000 from raw.orders order by id`,
+		"1|2000-01-01 00:00:00+00|t|t|∅|t|1700000000|t\n2|2000-01-01 00:00:01+00|t|t|∅|t|1700000000|t")
+}
+
+func TestDeletesAndUnset(t *testing.T) {
+	for _, hard := range []bool{false, true} {
+		t.Run(fmt.Sprintf("hard=%v", hard), func(t *testing.T) {
+			d := newDB(t)
+			wide := schema("wide", "id", "id int64", "a text", "b text")
+			set := map[string]any{"hard_delete": hard}
+			d.load(set, wide, []any{1, "a1", "b1"}, []any{2, "a2", "b2"}, []any{3, "a3", "b3"})
+			d.load(set, wide, []any{row.Delete, 1, nil, nil}, []any{row.Update, 2, "A2", unset{}}, []any{row.Update, 2, unset{}, "B2"},
+				[]any{row.Insert, 4, "a4", unset{}}, []any{row.Delete, 3, nil, nil}, []any{row.Insert, 3, "again", nil}, []any{row.Delete, 9, nil, nil})
+			if hard {
+				d.want("select id, a, b from raw.wide order by id", "2|A2|B2\n3|again|∅\n4|a4|∅")
+				return
+			}
+			d.want("select id, a, b, _sdc_deleted_at is not null from raw.wide order by id", "1|a1|b1|t\n2|A2|B2|f\n3|again|∅|f\n4|a4|∅|f\n9|∅|∅|t")
+		})
+	}
+}
+
+func TestDeletesInAFreshTable(t *testing.T) {
+	d := newDB(t)
+	d.load(map[string]any{"hard_delete": true}, orders, []any{1, "a"}, []any{2, "b"}, []any{row.Delete, 1, nil}, []any{row.Update, 2, unset{}})
+	d.want("select id, name from raw.orders", "2|b")
+}
+
+func TestActivateVersion(t *testing.T) {
+	for _, hard := range []bool{false, true} {
+		t.Run(fmt.Sprintf("hard=%v", hard), func(t *testing.T) {
+			d := newDB(t)
+			set := map[string]any{"add_record_metadata": true, "hard_delete": hard}
+			d.load(set, orders, []any{1, "none"})
+			version := func(v int64, key int, activate int64) {
+				s := d.sink(set)
+				l := d.lane(s)
+				ld := d.stream(l, orders)
+				b := batch(orders, []any{key, fmt.Sprint(v)})
+				b.Version = v
+				d.write(ld, b)
+				if activate > 0 {
+					if err := ld.Activate(context.Background(), activate); err != nil {
+						t.Fatal(err)
+					}
+				}
+				d.end(l, ld)
+			}
+			version(1700000000123, 2, 0) // milliseconds
+			version(1700000001, 3, 0)    // seconds, later
+			version(1700000001, 4, 1700000001)
+			if hard {
+				d.want("select id from raw.orders order by id", "3\n4")
+			} else {
+				d.want("select id, _sdc_deleted_at is not null from raw.orders order by id", "1|t\n2|t\n3|f\n4|f")
+			}
+		})
+	}
+}
+
+func TestHardDeleteKeepsTheVersionWithoutMetadata(t *testing.T) {
+	d := newDB(t)
+	s := d.sink(map[string]any{"hard_delete": true})
+	l := d.lane(s)
+	ld := d.stream(l, orders)
+	for v := int64(1); v <= 2; v++ {
+		b := batch(orders, []any{int(v), "x"})
+		b.Version = v
+		d.write(ld, b)
+	}
+	if err := ld.Activate(context.Background(), 2); err != nil {
+		t.Fatal(err)
+	}
+	d.end(l, ld)
+	d.want("select * from raw.orders", "2|x|2")
+}
+
+func TestOverwrite(t *testing.T) {
+	d := newDB(t)
+	over := map[string]any{"load_method": "overwrite"}
+	d.load(over, orders, []any{1, "a"}, []any{2, "b"})
+	d.exec("create role reader_" + fmt.Sprint(os.Getpid()) + "; grant select on raw.orders to public")
+	t.Cleanup(func() { d.conn.Exec(context.Background(), "drop role reader_"+fmt.Sprint(os.Getpid())) })
+
+	// A run that dies leaves the old rows, whatever it had committed.
+	s := d.sink(over)
+	d.claim(s)
+	l := d.lane(s)
+	ld := d.stream(l, orders)
+	d.write(ld, batch(orders, []any{7, "lost"}))
+	d.commit(l, targets.Commit{})
+	l.Close()
+	s.Abort()
+	d.want("select id, name from raw.orders order by id", "1|a\n2|b")
+
+	d.load(over, orders, []any{3, "c"}, []any{3, "d"})
+	d.want("select id, name from raw.orders", "3|d")
+	d.want("select count(*) from aclexplode((select relacl from pg_class where oid = 'raw.orders'::regclass)) where grantee = 0", "1")
+	d.want("select conname from pg_constraint where conrelid = 'raw.orders'::regclass", "orders_pkey")
+
+	d.exec("create view raw.seen as select name from raw.orders")
+	d.load(over, orders, []any{4, "e"})
+	d.want("select * from raw.seen", "e")
+	d.load(over, orders)
+	d.want("select count(*) from raw.orders", "0")
+}
+
+func TestAnUnpublishedTableIsGoneOnWith(t *testing.T) {
+	for _, resume := range []bool{true, false} {
+		t.Run(fmt.Sprintf("resume=%v", resume), func(t *testing.T) {
+			d := newDB(t)
+			plain := schema("log", "", "id int64")
+			s := d.sink(nil)
+			d.claim(s)
+			l := d.lane(s)
+			ld := d.stream(l, plain)
+			d.write(ld, batch(plain, []any{1}))
+			d.commit(l, targets.Commit{Streams: map[string]json.RawMessage{"log": json.RawMessage(`{"v":1}`)}})
+			if !resume { // rows that no position covers will come again
+				d.write(ld, batch(plain, []any{2}))
+				d.commit(l, targets.Commit{})
+			}
+			d.write(ld, batch(plain, []any{99}))
+			l.Close()
+			s.Abort()
+
+			s = d.sink(nil)
+			found := d.claim(s)
+			if got := string(found.Bookmarks.Stream("log")); got != `{"v":1}` {
+				t.Errorf("bookmark %s", got)
+			}
+			l = d.lane(s)
+			ld = d.stream(l, plain)
+			d.write(ld, batch(plain, []any{2}))
+			d.end(l, ld)
+			if resume {
+				d.want("select id from raw.log order by id", "1\n2")
+			} else {
+				d.want("select id from raw.log order by id", "2")
+			}
+		})
+	}
+}
+
+func TestEvolve(t *testing.T) {
+	d := newDB(t)
+	d.load(nil, orders, []any{1, "a"})
+	var changes []targets.Change
+	s := d.sink(nil)
+	s.(targets.ChangeReporter).OnChange(func(c targets.Change) { changes = append(changes, c) })
+	l := d.lane(s)
+	wider := schema("orders", "id", "id numeric", "name text", "extra timestamptz")
+	ld := d.stream(l, wider)
+	d.write(ld, batch(wider, []any{"12345678901234567890", "b", nil}))
+	d.end(l, ld)
+	d.want("select * from raw.orders order by id", "1|a|∅\n12345678901234567890|b|∅")
+	if got := fmt.Sprint(changes); got != `[{orders add extra column "extra" timestamp with time zone is new} {orders widen id bigint -> numeric}]` && got != `[{orders widen id bigint -> numeric} {orders add extra column "extra" timestamp with time zone is new}]` {
+		t.Error(got)
+	}
+}
+
+func TestAViewBlocksWidening(t *testing.T) {
+	d := newDB(t)
+	narrow := schema("t", "id", "id int64", "v int64")
+	wide := schema("t", "id", "id int64", "v text")
+	d.load(nil, narrow, []any{1, 1})
+	d.exec("create view raw.w as select v from raw.t")
+	for range 2 { // the second time the versioned column is there already
+		d.load(nil, wide, []any{2, "x"})
+		d.want("select * from raw.t order by id", "1|1|∅\n2|∅|x")
+	}
+}
+
+func TestPolicies(t *testing.T) {
+	wide := schema("orders", "id", "id int64", "name text", "more text")
+	other := schema("orders", "id", "id text", "name text")
+	for policy, want := range map[string][2]string{
+		"add":    {"", "invalid"},
+		"freeze": {"", "invalid"},
+		"fail":   {`stream "orders": column "more" is not in the table, and on_schema_change does not allow that`, `stream "orders": column "id" is bigint in the table and would have to become text, and on_schema_change does not allow that`},
+	} {
+		d := newDB(t)
+		d.load(nil, orders, []any{1, "a"})
+		for i, s := range []*row.Schema{wide, other} {
+			l := d.lane(d.sink(map[string]any{"on_schema_change": policy}))
+			ld, err := l.Stream(context.Background(), s)
+			if err == nil && i == 1 {
+				err = ld.Write(context.Background(), batch(s, []any{"x", "b"}))
+				if err == nil || !strings.Contains(err.Error(), "does not fit") {
+					t.Errorf("%s: %v", policy, err)
+				}
+				continue
+			}
+			if want[i] == "" != (err == nil) || err != nil && !strings.Contains(err.Error(), want[i]) {
+				t.Errorf("%s %d: %v", policy, i, err)
+			}
+			l.Close()
+		}
+	}
+}
+
+func TestOthersTables(t *testing.T) {
+	d := newDB(t)
+	d.exec(`create schema raw;
+		create type raw.mood as enum ('ok', 'sad');
+		create table raw.people (id int, ip inet, mood raw.mood, name varchar(5), doc json, twice int generated always as (id * 2) stored)`)
+	people := schema("people", "id", "id int64", "ip text", "mood text", "name text", "doc json", "twice int64")
+	people.Columns[0].Wire = row.WireInt4
+	for _, name := range []string{"short", "longer"} {
+		d.load(nil, people, []any{"1", "10.0.0.1", "ok", name, `{"a":1}`, 5}, []any{"2", nil, "sad", nil, nil, nil})
+		d.want("select * from raw.people order by id", "1|10.0.0.1|ok|"+name+`|{"a":1}|2`+"\n2|∅|sad|∅|∅|4")
+	}
+	d.want("select format_type(atttypid, atttypmod) from pg_attribute where attrelid = 'raw.people'::regclass and attname = 'name'", "text")
+	keyless := schema("people", "", "ip text")
+	d.load(nil, keyless, []any{"10.0.0.2"})
+	d.want("select ip from raw.people where id is null", "10.0.0.2")
+}
+
+func TestRekey(t *testing.T) {
+	d := newDB(t)
+	d.load(nil, orders, []any{1, "a"}, []any{2, "b"})
+	both := schema("orders", "id name", "id int64", "name text")
+	d.load(nil, both, []any{1, "x"}, []any{1, "a"})
+	d.want("select * from raw.orders order by id, name", "1|a\n1|x\n2|b")
+	d.load(nil, orders, []any{2, "z"}) // ids are no longer unique: merged without a constraint
+	d.want("select * from raw.orders order by id, name", "1|a\n1|x\n2|z")
+}
+
+func TestNames(t *testing.T) {
+	d := newDB(t)
+	long := strings.Repeat("ü", 40)
+	odd := schema("public-Odd Näme", "ID", "ID int64", "id int64", "select text", `q"uote text`, "😀 text", " text", long+"1 text", long+"2 text", "ctid text")
+	odd.Columns[5].Name = ""
+	d.load(nil, odd, []any{1, 2, "s", "q", "e", "empty", "l1", "l2", "c"})
+	d.want(`select "ID", id, "select", "q""uote", "😀" from raw."Odd Näme"`, "1|2|s|q|e")
+	d.load(nil, odd, []any{1, 3, "s", "q", "e", "empty", "l1", "l2", "c"})
+	d.want(`select count(*), max(id) from raw."Odd Näme"`, "1|3")
+
+	lower := map[string]any{"dialect": "pipelinewise", "default_target_schema": "Low"}
+	d.load(lower, schema("a-B-C-d", "ID", "ID int64", "Name text", "name text"), []any{1, "upper", "lower"})
+	d.want(`select id, name from low.c_d`, "1|lower")
+	d.want(`select count(*) from information_schema.columns where table_schema = 'low' and table_name = 'c_d' and column_name like 'name\_%'`, "1")
+
+	d.load(nil, schema("a-users", "", "x int64"), []any{1})
+	for range 2 {
+		d.load(nil, schema("b-users", "", "x int64"), []any{2})
+	}
+	d.want("select x from raw.users", "1")
+}
+
+func TestPipelinewiseMapping(t *testing.T) {
+	d := newDB(t)
+	set := map[string]any{"dialect": "pipelinewise", "default_target_schema": "", "add_record_metadata": nil, "hard_delete": true,
+		"schema_mapping": map[string]any{"public": map[string]any{"target_schema": "mapped"}}}
+	d.load(set, schema("public-users", "id", "id int64"), []any{1})
+	d.want("select column_name from information_schema.columns where table_schema = 'mapped' order by ordinal_position", "id\n_sdc_batched_at\n_sdc_deleted_at\n_sdc_extracted_at")
+}
+
+func TestAFailingRowIsNamed(t *testing.T) {
+	d := newDB(t)
+	d.exec("create schema raw; create table raw.p (id bigint primary key, price numeric(4,2))")
+	p := schema("p", "id", "id int64", "price text")
+	set := map[string]any{"on_schema_change": "freeze"}
+	l := d.lane(d.sink(set))
+	ld := d.stream(l, p)
+	d.write(ld, batch(p, []any{1, "1"}, []any{2, "98765"}))
+	err := l.Commit(context.Background(), targets.Commit{})
+	if err == nil || !strings.Contains(err.Error(), `stream "p", row with key id=2`) || strings.Contains(err.Error(), "98765") {
+		t.Errorf("%v", err)
+	}
+	l = d.lane(d.sink(nil))
+	ld = d.stream(l, orders)
+	d.write(ld, batch(orders, []any{1, "a"}, []any{nil, "b"}))
+	err = l.Commit(context.Background(), targets.Commit{})
+	if err == nil || err.Error() != `stream "orders": key property "id" of a record is null` {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestServerAway(t *testing.T) {
+	began := time.Now()
+	_, err := open(map[string]any{"host": "127.0.0.1", "port": 1, "user": "u", "password": "secret", "database": "d", "connect_timeout": 1})
+	if err == nil || !strings.HasPrefix(err.Error(), `target-postgres: PostgreSQL at 127.0.0.1:1 (database "d", user "u") does not answer, tried for `) || strings.Contains(err.Error(), "secret") {
+		t.Errorf("%v", err)
+	}
+	if time.Since(began) < 500*time.Millisecond {
+		t.Error("gave up at once")
+	}
+	d := newDB(t)
+	_, err = open(map[string]any{"sqlalchemy_url": strings.Replace(d.url, "/elt_", "/none_", 1), "default_target_schema": "x"})
+	if err == nil || !strings.Contains(err.Error(), "refused the connection: database") {
+		t.Errorf("%v", err)
+	}
+}
