@@ -1,9 +1,14 @@
 // Package all lists the built-in targets, one line each.
 package all
 
-import "elt/targets"
+import (
+	"elt/targets"
+	"elt/targets/postgres"
+)
 
 // All is a registry of every built-in target.
 func All() *targets.Registry {
-	return targets.NewRegistry()
+	return targets.NewRegistry(
+		postgres.New(),
+	)
 }
