@@ -6,16 +6,19 @@ package row
 func Widen(have, want Column) Column {
 	out := have
 	out.Nullable = have.Nullable || want.Nullable
+	out.Mixed = false
 	if out.Unit != want.Unit {
 		out.Unit = ""
 	}
 	switch {
 	case have.Kind == want.Kind:
-		return widenSame(out, want)
+		return widenSame(have, out, want)
 	case have.Kind == Text || have.Kind == JSON:
+		out.Mixed = have.Mixed
 		return widenText(out)
 	case want.Kind == JSON:
 		out.Kind, out.Wire, out.Precision, out.Scale = JSON, want.Wire, 0, 0
+		out.Mixed = want.Mixed
 		return out
 	}
 	a, b := have, want
@@ -44,8 +47,10 @@ func Holds(have, want Column) bool {
 	return w.Kind == have.Kind && w.Wire == have.Wire && w.Precision == have.Precision && w.Scale == have.Scale
 }
 
-func widenSame(out, want Column) Column {
+func widenSame(have, out, want Column) Column {
 	switch out.Kind {
+	case JSON:
+		out.Mixed = have.Mixed && want.Mixed
 	case Int64:
 		if size(want.Wire) > size(out.Wire) {
 			out.Wire = want.Wire

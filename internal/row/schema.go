@@ -11,6 +11,10 @@ type Column struct {
 	Scale     int    // Numeric: digits after the point; meaningful when Precision > 0
 	Unit      string // what a number counts where the source says so ("ms", "USD"); for documentation
 	Nullable  bool
+	// Mixed: Kind JSON whose values are of several types, none of them known
+	// to be an object or array, or of no declared type. A SQL target keeps
+	// them as bare text; JSON keeps 1 and "1" apart.
+	Mixed bool
 }
 
 // Schema is the shape of a stream's rows. A Schema is never changed after it
