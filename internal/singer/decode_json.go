@@ -1,0 +1,469 @@
+package singer
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math/bits"
+	"slices"
+	"unicode/utf8"
+
+	"elt/internal/row"
+)
+
+// flaw is what is wrong with a line or a record, at a byte of the line. Its
+// text never shows a value.
+type flaw struct {
+	at     int
+	text   string
+	syntax bool // the line is no JSON, as opposed to JSON that we cannot take
+}
+
+func (f *flaw) Error() string { return f.text }
+
+func broken(at int, text string) error { return &flaw{at: at, text: text, syntax: true} }
+
+// maxDepth is how deep values may nest, as in encoding/json.
+const maxDepth = 10000
+
+// What a string holds beside plain ASCII.
+const (
+	strEscaped uint8 = 1 << iota
+	strHigh          // bytes above 0x7f, valid UTF-8 or not
+)
+
+const (
+	everyByte uint64 = 0x0101010101010101
+	highBits  uint64 = 0x8080808080808080
+)
+
+// scanString looks for the closing quote of the string whose first byte is
+// b[i] and returns its index, -1 when the string does not end or holds a
+// control character. It tests eight bytes at a time.
+func scanString(b []byte, i int) (end int, flags uint8) {
+	high := highBits
+	for i+8 <= len(b) {
+		w := binary.LittleEndian.Uint64(b[i:])
+		q, s := w^everyByte*'"', w^everyByte*'\\'
+		hit := ((q-everyByte)&^q|(s-everyByte)&^s|(w-everyByte*0x20)&^w)&highBits | w&high
+		if hit == 0 {
+			i += 8
+			continue
+		}
+		i += bits.TrailingZeros64(hit) >> 3
+		switch c := b[i]; {
+		case c == '"':
+			return i, flags
+		case c == '\\':
+			flags |= strEscaped
+			i += 2
+		case c >= 0x80:
+			flags |= strHigh
+			high = 0 // one is enough to know
+			i++
+		default:
+			return -1, flags
+		}
+	}
+	for i < len(b) {
+		switch c := b[i]; {
+		case c == '"':
+			return i, flags
+		case c == '\\':
+			flags |= strEscaped
+			i++
+		case c >= 0x80:
+			flags |= strHigh
+		case c < 0x20:
+			return -1, flags
+		}
+		i++
+	}
+	return -1, flags
+}
+
+// scanNumber returns the end of the JSON number at b[i], or -1.
+func scanNumber(b []byte, i int) int {
+	if i < len(b) && b[i] == '-' {
+		i++
+	}
+	start := i
+	for i < len(b) && b[i]-'0' <= 9 {
+		i++
+	}
+	if i == start || b[start] == '0' && i > start+1 {
+		return -1
+	}
+	if i < len(b) && b[i] == '.' {
+		start = i + 1
+		for i++; i < len(b) && b[i]-'0' <= 9; i++ {
+		}
+		if i == start {
+			return -1
+		}
+	}
+	if i < len(b) && b[i]|0x20 == 'e' {
+		if i++; i < len(b) && (b[i] == '+' || b[i] == '-') {
+			i++
+		}
+		start = i
+		for ; i < len(b) && b[i]-'0' <= 9; i++ {
+		}
+		if i == start {
+			return -1
+		}
+	}
+	return i
+}
+
+// literal says whether word stands at b[i].
+func literal(b []byte, i int, word string) bool {
+	return len(b)-i >= len(word) && string(b[i:i+len(word)]) == word
+}
+
+// special is the length of NaN, Infinity or -Infinity at b[i], which Python
+// writes although they are no JSON; 0 for anything else.
+func special(b []byte, i int) int {
+	for _, word := range [...]string{"NaN", "Infinity", "-Infinity"} {
+		if literal(b, i, word) {
+			return len(word)
+		}
+	}
+	return 0
+}
+
+// space is the index of the first byte from i on that is no white space.
+func space(b []byte, i int) int {
+	for i < len(b) && (b[i] == ' ' || b[i] == '\t' || b[i] == '\r' || b[i] == '\n') {
+		i++
+	}
+	return i
+}
+
+// peek is b[i], 0 past the end.
+func peek(b []byte, i int) byte {
+	if i < len(b) {
+		return b[i]
+	}
+	return 0
+}
+
+// fixes are the repairs of a value that a user is told of.
+type fixes uint8
+
+const (
+	fixedUTF8 fixes = 1 << iota // no UTF-8, or half of a surrogate pair: U+FFFD
+	fixedNUL                    // \u0000: U+FFFD
+	fixedNaN                    // NaN or an infinity: null
+)
+
+// walker checks JSON values and, unless it is mute, copies them in compact
+// form: numbers keep their digits, what no server takes is repaired.
+type walker struct {
+	line  []byte
+	dst   []byte
+	from  int // line[from:] up to the current byte is not yet in dst
+	mute  bool
+	nul   NULPolicy
+	fixed fixes
+	keys  [][]byte // the keys of the objects that are open
+}
+
+// skip returns the end of the value at line[i].
+func skip(line []byte, i int) (int, error) {
+	w := walker{line: line, mute: true}
+	return w.value(i, 0)
+}
+
+// copy appends the value at line[i] to dst and returns its end.
+func (w *walker) copy(dst, line []byte, i int) ([]byte, int, error) {
+	w.line, w.dst, w.from, w.fixed, w.keys = line, dst, i, 0, w.keys[:0]
+	end, err := w.value(i, 0)
+	if err == nil {
+		w.flush(end)
+	}
+	dst, w.dst, w.line = w.dst, nil, nil
+	return dst, end, err
+}
+
+// flush copies up to line[to]; what the caller then skips is left out.
+func (w *walker) flush(to int) {
+	if !w.mute && to > w.from {
+		w.dst = append(w.dst, w.line[w.from:to]...)
+	}
+	w.from = to
+}
+
+func (w *walker) space(i int) int {
+	if i < len(w.line) && w.line[i] > ' ' {
+		return i
+	}
+	end := space(w.line, i)
+	if end > i {
+		w.flush(i)
+		w.from = end
+	}
+	return end
+}
+
+func (w *walker) value(i, depth int) (int, error) {
+	switch c := peek(w.line, i); c {
+	case '"':
+		return w.str(i)
+	case '{', '[':
+		if depth == maxDepth {
+			return i, broken(i, "nests too deeply")
+		}
+		if c == '{' {
+			return w.object(i, depth)
+		}
+		return w.array(i, depth)
+	case 't':
+		return w.word(i, "true")
+	case 'f':
+		return w.word(i, "false")
+	case 'n':
+		return w.word(i, "null")
+	default:
+		if end := scanNumber(w.line, i); end >= 0 {
+			return end, nil
+		}
+		if n := special(w.line, i); n > 0 {
+			w.replace(i, i+n, "null", fixedNaN)
+			return i + n, nil
+		}
+		if i >= len(w.line) {
+			return i, broken(i, "ends in the middle")
+		}
+		return i, broken(i, "has no JSON value where one must be")
+	}
+}
+
+func (w *walker) word(i int, word string) (int, error) {
+	if !literal(w.line, i, word) {
+		return i, broken(i, "has no JSON value where one must be")
+	}
+	return i + len(word), nil
+}
+
+// replace puts text for line[i:end].
+func (w *walker) replace(i, end int, text string, why fixes) {
+	w.flush(i)
+	w.from = end
+	w.fixed |= why
+	if !w.mute {
+		w.dst = append(w.dst, text...)
+	}
+}
+
+func (w *walker) array(i, depth int) (int, error) {
+	i = w.space(i + 1)
+	if peek(w.line, i) == ']' {
+		return i + 1, nil
+	}
+	for {
+		var err error
+		if i, err = w.value(i, depth+1); err != nil {
+			return i, err
+		}
+		i = w.space(i)
+		switch peek(w.line, i) {
+		case ',':
+			i = w.space(i + 1)
+		case ']':
+			return i + 1, nil
+		default:
+			return i, broken(i, "lacks a comma or bracket")
+		}
+	}
+}
+
+func (w *walker) object(i, depth int) (int, error) {
+	base := len(w.keys)
+	i = w.space(i + 1)
+	if peek(w.line, i) == '}' {
+		return i + 1, nil
+	}
+	for {
+		if peek(w.line, i) != '"' {
+			return i, broken(i, "lacks a key")
+		}
+		end, err := w.str(i)
+		if err != nil {
+			return i, err
+		}
+		if !w.mute {
+			w.keys = append(w.keys, w.line[i:end])
+		}
+		if i = w.space(end); peek(w.line, i) != ':' {
+			return i, broken(i, "lacks a colon")
+		}
+		if i, err = w.value(w.space(i+1), depth+1); err != nil {
+			return i, err
+		}
+		i = w.space(i)
+		switch peek(w.line, i) {
+		case ',':
+			i = w.space(i + 1)
+		case '}':
+			if repeats(w.keys[base:]) {
+				return i, &flaw{at: i, text: "an object in it has the same key twice"}
+			}
+			w.keys = w.keys[:base]
+			return i + 1, nil
+		default:
+			return i, broken(i, "lacks a comma or brace")
+		}
+	}
+}
+
+// repeats says whether a key occurs twice; it may reorder keys.
+func repeats(keys [][]byte) bool {
+	if len(keys) > 8 {
+		slices.SortFunc(keys, bytes.Compare)
+		for n := 1; n < len(keys); n++ {
+			if bytes.Equal(keys[n-1], keys[n]) {
+				return true
+			}
+		}
+		return false
+	}
+	for n, k := range keys {
+		for _, o := range keys[:n] {
+			if bytes.Equal(k, o) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// str returns the index after the string at line[i].
+func (w *walker) str(i int) (int, error) {
+	end, flags := scanString(w.line, i+1)
+	if end < 0 {
+		return i, broken(i, "has a string that does not end, or a control character in one")
+	}
+	if flags&strEscaped != 0 {
+		if err := w.escapes(i+1, end); err != nil {
+			return i, err
+		}
+	}
+	if flags&strHigh != 0 && !w.mute && !utf8.Valid(w.line[i+1:end]) {
+		w.flush(i)
+		w.from = end
+		for n := i; n < end; {
+			r, size := utf8.DecodeRune(w.line[n:end])
+			w.dst = utf8.AppendRune(w.dst, r)
+			n += size
+		}
+		w.fixed |= fixedUTF8
+	}
+	return end + 1, nil
+}
+
+// escapes checks the escapes of the string content line[i:end].
+func (w *walker) escapes(i, end int) error {
+	for i < end {
+		n := bytes.IndexByte(w.line[i:end], '\\')
+		if n < 0 {
+			return nil
+		}
+		i += n
+		switch w.line[i+1] {
+		case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+			i += 2
+		case 'u':
+			r, ok := hex4(w.line[i+2 : end])
+			if !ok {
+				return broken(i, "has a broken escape in a string")
+			}
+			switch {
+			case r == 0 && w.nul == NULReplace:
+				w.replace(i, i+6, `\ufffd`, fixedNUL)
+			case r == 0 && w.nul == NULFail && !w.mute:
+				return &flaw{at: i, text: "holds a NUL character"}
+			case r >= 0xd800 && r < 0xdc00 && literal(w.line[:end], i+6, `\u`):
+				if low, ok := hex4(w.line[i+8 : end]); ok && low >= 0xdc00 && low < 0xe000 {
+					i += 6
+					break
+				}
+				fallthrough
+			case r >= 0xd800 && r < 0xe000:
+				w.replace(i, i+6, `\ufffd`, fixedUTF8)
+			}
+			i += 6
+		default:
+			return broken(i, "has a broken escape in a string")
+		}
+	}
+	return nil
+}
+
+func hex4(b []byte) (r rune, ok bool) {
+	if len(b) < 4 {
+		return 0, false
+	}
+	for _, c := range b[:4] {
+		switch {
+		case c >= '0' && c <= '9':
+			r = r<<4 | rune(c-'0')
+		case c|0x20 >= 'a' && c|0x20 <= 'f':
+			r = r<<4 | rune(c|0x20-'a'+10)
+		default:
+			return 0, false
+		}
+	}
+	return r, true
+}
+
+// members calls visit with each member of the object in raw, in order; its
+// value is raw[from:to].
+func members(raw []byte, visit func(key string, from, to int) error) error {
+	i := space(raw, 0)
+	if peek(raw, i) != '{' {
+		return broken(i, "is no JSON object")
+	}
+	if i = space(raw, i+1); peek(raw, i) == '}' {
+		return trailing(raw, i+1)
+	}
+	for {
+		if peek(raw, i) != '"' {
+			return broken(i, "lacks a key")
+		}
+		end, err := skip(raw, i)
+		if err != nil {
+			return err
+		}
+		key, err := row.AppendJSONUnquoted(nil, raw[i:end])
+		if err != nil {
+			return broken(i, err.Error())
+		}
+		if i = space(raw, end); peek(raw, i) != ':' {
+			return broken(i, "lacks a colon")
+		}
+		i = space(raw, i+1)
+		if end, err = skip(raw, i); err != nil {
+			return err
+		}
+		if err := visit(string(key), i, end); err != nil {
+			return err
+		}
+		i = space(raw, end)
+		switch peek(raw, i) {
+		case ',':
+			i = space(raw, i+1)
+		case '}':
+			return trailing(raw, i+1)
+		default:
+			return broken(i, "lacks a comma or brace")
+		}
+	}
+}
+
+// trailing complains of anything but white space from raw[i] on.
+func trailing(raw []byte, i int) error {
+	if i = space(raw, i); i < len(raw) {
+		return broken(i, "goes on after its end")
+	}
+	return nil
+}

@@ -1,0 +1,107 @@
+package singer
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"elt/internal/row"
+)
+
+// Flatten makes columns of the properties of nested objects, with the names
+// that the Meltano SDK and PipelineWise give them. The zero value leaves
+// objects as JSON.
+type Flatten struct {
+	MaxLevel     int    // how many levels of objects are taken apart; 0: none
+	Separator    string // between the names; "" means "__"
+	MaxKeyLength int    // names this long have their parents abbreviated; 0 means 255
+}
+
+// name joins the keys on the way to a property. While the result is too long
+// one key after the other is cut to its initials, as both families do.
+func (f Flatten) name(path []string) string {
+	sep, limit := f.Separator, f.MaxKeyLength
+	if sep == "" {
+		sep = "__"
+	}
+	if limit <= 0 {
+		limit = 255
+	}
+	parts := append([]string(nil), path...)
+	for n := range parts {
+		if utf8.RuneCountInString(strings.Join(parts, sep)) < limit {
+			break
+		}
+		parts[n] = abbreviated(parts[n])
+	}
+	return strings.Join(parts, sep)
+}
+
+// abbreviated is what remains of the camel-cased key without its lower-case
+// letters a to z, or its first three characters when that is only one.
+func abbreviated(key string) string {
+	var rest []rune
+	up := true
+	for _, r := range key {
+		if r == '_' && !up {
+			up = true
+			continue
+		}
+		if up {
+			r = unicode.ToUpper(r)
+		}
+		up = false
+		if r < 'a' || r > 'z' {
+			rest = append(rest, r)
+		}
+	}
+	if len(rest) < 2 {
+		rest = []rune(key)
+		rest = rest[:min(3, len(rest))]
+	}
+	return strings.ToLower(string(rest))
+}
+
+// layout is the columns of a stream and where in a record they stand.
+type layout struct {
+	columns []row.Column
+	root    *keys
+}
+
+// lay lays out the properties of an object.
+func (j *jsonSchema) lay(props []property, key []string, f Flatten) (layout, error) {
+	l := layout{root: newKeys()}
+	taken := map[string]bool{}
+	err := j.layInto(&l, l.root, props, nil, key, f, taken)
+	return l, err
+}
+
+func (j *jsonSchema) layInto(l *layout, at *keys, props []property, path []string, key []string, f Flatten, taken map[string]bool) error {
+	for _, p := range props {
+		path := append(path[:len(path):len(path)], p.name)
+		name := p.name
+		if f.MaxLevel > 0 {
+			name = f.name(path)
+		}
+		isKey := false
+		for _, k := range key {
+			isKey = isKey || k == name
+		}
+		c, s := j.column(name, p.raw, isKey)
+		if len(s.properties) > 0 && len(path) <= f.MaxLevel && !s.declared && s.types&^(typeObject|typeNull) == 0 {
+			inner := newKeys()
+			at.add(p.name, slot{column: groupSlot, inner: inner})
+			if err := j.layInto(l, inner, s.properties, path, key, f, taken); err != nil {
+				return err
+			}
+			continue
+		}
+		if taken[name] {
+			return &flaw{text: "two properties make a column called " + quoted(name) + "; choose another flattening separator"}
+		}
+		taken[name] = true
+		at.add(p.name, slot{column: len(l.columns)})
+		l.columns = append(l.columns, c)
+	}
+	return nil
+}

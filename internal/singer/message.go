@@ -1,0 +1,183 @@
+package singer
+
+import (
+	"bytes"
+
+	"elt/internal/row"
+)
+
+// MessageType is what a line is.
+type MessageType uint8
+
+const (
+	NoMessage       MessageType = iota // no JSON object with a "type"
+	OtherMessage                       // a type that nobody here knows
+	RecordMessage                      // RECORD
+	SchemaMessage                      // SCHEMA
+	StateMessage                       // STATE
+	ActivateMessage                    // ACTIVATE_VERSION
+	BatchMessage                       // BATCH
+	EndMessage                         // ELT_END: the runner says that the tap has finished well
+)
+
+var messageNames = [...]string{"", "", "RECORD", "SCHEMA", "STATE", "ACTIVATE_VERSION", "BATCH", "ELT_END"}
+
+func (t MessageType) String() string { return messageNames[t] }
+
+// EndLine is the line that ends a complete input.
+const EndLine = `{"type":"ELT_END"}`
+
+// Type finds the message type of a line without decoding or checking the
+// rest. Upper and lower case are the same.
+func Type(line []byte) MessageType {
+	if name, ok := typeName(line); ok {
+		return typeOf(name)
+	}
+	return NoMessage
+}
+
+func typeOf(name []byte) MessageType {
+	switch string(name) {
+	case "RECORD":
+		return RecordMessage
+	case "STATE":
+		return StateMessage
+	case "SCHEMA":
+		return SchemaMessage
+	}
+	for t := RecordMessage; t <= EndMessage; t++ {
+		if bytes.EqualFold(name, []byte(messageNames[t])) {
+			return t
+		}
+	}
+	return OtherMessage
+}
+
+// typeName is the value of the top-level "type".
+func typeName(line []byte) (name []byte, ok bool) {
+	if literal(line, 0, `{"type"`) {
+		i := space(line, len(`{"type"`))
+		if peek(line, i) == ':' {
+			return stringAt(line, space(line, i+1))
+		}
+		return nil, false
+	}
+	i := space(line, 0)
+	if peek(line, i) != '{' {
+		return nil, false
+	}
+	for i = space(line, i+1); peek(line, i) == '"'; i = space(line, i+1) {
+		key, ok := stringAt(line, i)
+		if !ok {
+			return nil, false
+		}
+		end, _ := scanString(line, i+1)
+		if i = space(line, end+1); peek(line, i) != ':' {
+			return nil, false
+		}
+		i = space(line, i+1)
+		if string(key) == "type" {
+			return stringAt(line, i)
+		}
+		if i = space(line, pass(line, i)); peek(line, i) != ',' {
+			return nil, false
+		}
+	}
+	return nil, false
+}
+
+// stringAt is the text of the string at line[i].
+func stringAt(line []byte, i int) (text []byte, ok bool) {
+	if peek(line, i) != '"' {
+		return nil, false
+	}
+	end, flags := scanString(line, i+1)
+	if end < 0 {
+		return nil, false
+	}
+	if flags&strEscaped == 0 {
+		return line[i+1 : end], true
+	}
+	text, err := row.AppendJSONUnquoted(nil, line[i:end+1])
+	return text, err == nil
+}
+
+// pass is the index after the value at line[i], found by counting brackets.
+func pass(line []byte, i int) int {
+	depth := 0
+	for i < len(line) {
+		switch line[i] {
+		case '"':
+			end, _ := scanString(line, i+1)
+			if end < 0 {
+				return len(line)
+			}
+			i = end
+		case '{', '[':
+			depth++
+		case '}', ']':
+			if depth--; depth < 0 {
+				return i
+			}
+			if depth == 0 {
+				return i + 1
+			}
+		case ',':
+			if depth == 0 {
+				return i
+			}
+		}
+		i++
+	}
+	return i
+}
+
+// envelope is a message with its parts still as they stood in the line.
+type envelope struct {
+	kind      MessageType
+	name      string // of an OtherMessage
+	stream    string
+	hasStream bool
+	// Raw JSON values, nil when absent.
+	record, schema, keys, bookmark, value, version, extracted, encoding, manifest []byte
+	// prefix is the line up to the record when type and stream stood before it.
+	prefix []byte
+}
+
+// parseEnvelope checks the whole line.
+func parseEnvelope(line []byte) (m envelope, err error) {
+	parts := map[string]*[]byte{
+		"record": &m.record, "schema": &m.schema, "key_properties": &m.keys, "bookmark_properties": &m.bookmark,
+		"value": &m.value, "version": &m.version, "time_extracted": &m.extracted, "encoding": &m.encoding, "manifest": &m.manifest,
+	}
+	err = members(line, func(key string, from, to int) error {
+		switch key {
+		case "type":
+			name, ok := stringAt(line, from)
+			if !ok || m.kind != NoMessage {
+				return broken(from, `has a "type" that is no string, or two of them`)
+			}
+			m.kind, m.name = typeOf(name), string(name)
+		case "stream":
+			name, ok := stringAt(line, from)
+			if !ok || m.hasStream {
+				return broken(from, `has a "stream" that is no string, or two of them`)
+			}
+			m.stream, m.hasStream = string(name), true
+		default:
+			part := parts[key]
+			if part == nil {
+				return nil
+			}
+			if *part != nil {
+				return broken(from, "has "+key+" twice")
+			}
+			*part = line[from:to]
+			if key == "record" && m.kind == RecordMessage && m.hasStream {
+				m.prefix = line[:from]
+			}
+		}
+		return nil
+	})
+	return m, err
+}

@@ -1,0 +1,126 @@
+package singer
+
+import (
+	"errors"
+	"fmt"
+
+	"elt/internal/fault"
+)
+
+// batchPlace is where in a BATCH file the Reader is.
+type batchPlace struct {
+	file string
+	line int64
+}
+
+// place is where the Reader is, for messages.
+func (r *Reader) place() string {
+	if r.batch.file != "" {
+		return fmt.Sprintf("%s, line %d (BATCH of line %d)", r.batch.file, r.batch.line, r.line)
+	}
+	return fmt.Sprintf("line %d", r.line)
+}
+
+// describe is what a user is told of a flaw of the current line.
+func (r *Reader) describe(stream string, line []byte, cause error) error {
+	var f *flaw
+	if !errors.As(cause, &f) {
+		return cause
+	}
+	where := r.place()
+	if stream != "" {
+		where += fmt.Sprintf(", stream %q", stream)
+	}
+	if !f.syntax {
+		return fault.New(fault.BadInput, "%s: %s", where, f.text)
+	}
+	return fault.New(fault.BadInput, "%s: it %s at byte %d: %s", where, f.text, f.at+1, excerpt(line, f.at)).
+		WithHint("a tap must write one JSON message per line to stdout, and everything else to stderr")
+}
+
+// fail ends the run.
+func (r *Reader) fail(stream string, line []byte, cause error) error {
+	return r.describe(stream, line, cause)
+}
+
+// bad is a RECORD that cannot become a row.
+func (r *Reader) bad(stream string, line []byte, cause error) error {
+	err := r.describe(stream, line, cause)
+	if r.o.OnBad == nil {
+		return err
+	}
+	number := r.line
+	if r.batch.file != "" {
+		number = r.batch.line
+	}
+	return r.o.OnBad(BadRecord{Stream: stream, Line: number, Raw: line, Err: err})
+}
+
+// excerpt shows at most 200 bytes of a line around a byte, with the contents
+// of strings and the digits of numbers masked; keys are kept. A line that is
+// plain text, as a stray log line, is shown as it is.
+func excerpt(line []byte, at int) string {
+	const most = 200
+	from := max(0, min(at-most/2, len(line)-most))
+	to := min(len(line), from+most)
+	var out []byte
+	inString, escaped, isKey := false, false, false
+	structured := false
+	for i := 0; i < to; i++ {
+		c := line[i]
+		show := c
+		switch {
+		case inString && escaped:
+			escaped = false
+			if !isKey {
+				show = '*'
+			}
+		case inString && c == '"':
+			inString = false
+		case inString:
+			escaped = c == '\\'
+			if !isKey {
+				show = '*'
+			}
+		case c == '"':
+			inString, structured = true, true
+			isKey = keyAt(line, i)
+		case c == '{' || c == '[':
+			structured = true
+		case structured && (c >= '0' && c <= '9'):
+			show = '0'
+		}
+		if show < 0x20 || show >= 0x7f {
+			show = '?'
+		}
+		if i >= from {
+			out = append(out, show)
+		}
+	}
+	text := string(out)
+	if from > 0 {
+		text = "…" + text
+	}
+	if to < len(line) {
+		text += "…"
+	}
+	return text
+}
+
+// keyAt says whether the string that begins at line[i] is followed by a colon.
+func keyAt(line []byte, i int) bool {
+	end, _ := scanString(line, i+1)
+	return end >= 0 && peek(line, space(line, end+1)) == ':'
+}
+
+// streamOf is the top-level "stream" of a line that may be broken, else "".
+func streamOf(line []byte) (name string) {
+	_ = members(line, func(key string, from, _ int) error {
+		if key == "stream" {
+			text, _ := stringAt(line, from)
+			name = string(text)
+		}
+		return nil
+	})
+	return name
+}

@@ -1,0 +1,60 @@
+package singer
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"strings"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+)
+
+// validator checks records against the stream's JSON Schema.
+type validator struct{ schema *jsonschema.Schema }
+
+// validator is nil when records are not to be checked, or cannot be: a schema
+// that is no JSON Schema of any draft is warned of.
+func (r *Reader) validator(stream string, raw []byte) *validator {
+	if !r.o.Validate {
+		return nil
+	}
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(raw))
+	for _, draft := range []*jsonschema.Draft{jsonschema.Draft2020, jsonschema.Draft7, jsonschema.Draft4} {
+		if err != nil {
+			break
+		}
+		c := jsonschema.NewCompiler()
+		c.DefaultDraft(draft)
+		const url = "stream.json"
+		if c.AddResource(url, doc) != nil {
+			continue
+		}
+		if schema, err := c.Compile(url); err == nil {
+			return &validator{schema}
+		}
+	}
+	r.warn("schema "+stream, "stream %q: its schema is no JSON Schema, so records are not checked", stream)
+	return nil
+}
+
+// record checks the record at line[i]. The error names places, not values.
+func (v *validator) record(line []byte, i int) error {
+	end, err := skip(line, i)
+	if err != nil {
+		return err
+	}
+	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(line[i:end]))
+	if err != nil {
+		return broken(i, "cannot be checked against its schema")
+	}
+	var wrong *jsonschema.ValidationError
+	if err := v.schema.Validate(value); !errors.As(err, &wrong) {
+		return nil
+	}
+	leaf := wrong
+	for len(leaf.Causes) > 0 {
+		leaf = leaf.Causes[0]
+	}
+	place, _ := json.Marshal(strings.Join(leaf.InstanceLocation, "."))
+	return &flaw{at: i, text: "does not match its schema: " + strings.Join(leaf.ErrorKind.KeywordPath(), ".") + " of " + string(place)}
+}
