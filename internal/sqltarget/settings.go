@@ -1,6 +1,9 @@
 package sqltarget
 
-import "elt/internal/spec"
+import (
+	"elt/internal/spec"
+	"elt/targets"
+)
 
 // Method is how rows reach a table that exists (load_method).
 type Method string
@@ -39,5 +42,13 @@ type Options struct {
 // Keyed says that a stream with that key has one row per key in its table.
 func (o Options) Keyed(key []string) bool { return o.LoadMethod != AppendOnly && len(key) > 0 }
 
-// Merges says that rows may come again and then replace themselves.
-func (o Options) Merges(key []string) bool { return o.LoadMethod == Upsert && len(key) > 0 }
+// Method is how load must treat a stream with that key.
+func (o Options) Method(key []string) targets.Method {
+	switch {
+	case o.LoadMethod == Overwrite:
+		return targets.Overwrite
+	case o.LoadMethod == Upsert && len(key) > 0:
+		return targets.Upsert
+	}
+	return targets.Append
+}

@@ -74,7 +74,7 @@ func (l *lane) Commit(ctx context.Context, c targets.Commit) error {
 	if err := l.begin(ctx); err != nil {
 		return err
 	}
-	if err := l.settle(ctx, c, marks); err != nil {
+	if err := l.settle(ctx, c); err != nil {
 		return l.fail(err)
 	}
 	if err := l.mark(ctx, c); err != nil {
@@ -94,12 +94,12 @@ func (l *lane) Commit(ctx context.Context, c targets.Commit) error {
 	return nil
 }
 
-func (l *lane) settle(ctx context.Context, c targets.Commit, marks bool) error {
+func (l *lane) settle(ctx context.Context, c targets.Commit) error {
 	if err := l.finishCopy(ctx); err != nil {
 		return err
 	}
 	for _, ld := range l.loaders {
-		if err := ld.beforeCommit(ctx, c, marks); err != nil {
+		if err := ld.beforeCommit(ctx, len(c.Whole) > 0 || len(c.Streams[ld.schema.Stream]) > 0); err != nil {
 			return err
 		}
 	}

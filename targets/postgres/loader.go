@@ -125,8 +125,8 @@ func (ld *loader) find(ctx context.Context, schema, name, stream string) (*table
 	}
 }
 
-// openAside makes the unpublished table, or goes on with the one that a run
-// before left when its rows end where the stream's bookmark starts.
+// openAside makes the unpublished table, or goes on with the one that an
+// earlier run left.
 func (ld *loader) openAside(ctx context.Context, schema *row.Schema) error {
 	s, l := ld.sink, ld.lane
 	ld.aside = true
@@ -170,7 +170,7 @@ func (ld *loader) openAside(ctx context.Context, schema *row.Schema) error {
 
 func (ld *loader) asideName() string {
 	n := ld.sink.set.naming()
-	return n.Ident(ld.final.Name + "__elt_new_" + digest([]byte(ld.sink.stateID + "/" + ld.final.Name))[:8])
+	return n.Ident(ld.final.Name + "__elt_new_" + digest(ld.sink.stateID+"/"+ld.final.Name))
 }
 
 func (ld *loader) resumable(left *table, stream string) bool {
@@ -185,14 +185,8 @@ func (ld *loader) resumable(left *table, stream string) bool {
 	if mine {
 		return true
 	}
-	if s.stateID == "" || ld.note.State != s.stateID || ld.note.Edit != s.edit || ld.note.At == "" {
-		return false
-	}
-	start, own := s.positions[stream]
-	if !own {
-		start = s.positions[""]
-	}
-	return start == ld.note.At
+	return s.stateID != "" && s.set.LoadMethod != sqltarget.Overwrite && !s.moved &&
+		ld.note.State == s.stateID && ld.note.Edit == s.edit && ld.note.Covered
 }
 
 // wanted is the schema with the metadata columns that it does not have itself.
@@ -419,18 +413,18 @@ func (ld *loader) End(ctx context.Context) error {
 }
 
 // beforeCommit brings in what is staged and publishes what may be published.
-func (ld *loader) beforeCommit(ctx context.Context, c targets.Commit, marks bool) error {
+func (ld *loader) beforeCommit(ctx context.Context, covered bool) error {
 	err := ld.merge(ctx)
 	if err == nil && ld.aside {
 		switch {
 		case ld.ended:
 			err = ld.publish(ctx)
-		case ld.sink.stateID == "" && marks && ld.sink.set.LoadMethod != sqltarget.Overwrite:
+		case ld.sink.stateID == "" && covered && ld.sink.set.LoadMethod != sqltarget.Overwrite:
 			// Nobody keeps a claim, so no later run could know what this
 			// table holds, yet the position is about to be promised.
 			err = ld.publish(ctx)
 		default:
-			err = ld.remember(ctx, c)
+			err = ld.remember(ctx, covered)
 		}
 	}
 	if err != nil {
@@ -439,14 +433,10 @@ func (ld *loader) beforeCommit(ctx context.Context, c targets.Commit, marks bool
 	return nil
 }
 
-// remember writes into the unpublished table's comment which position covers it.
-func (ld *loader) remember(ctx context.Context, c targets.Commit) error {
-	ld.note.At, ld.note.Rows = "", ld.rows
-	if position, ok := c.Streams[ld.schema.Stream]; ok {
-		ld.note.At = digest(position)
-	} else if len(c.Whole) > 0 {
-		ld.note.At = digest(c.Whole)
-	}
+// remember writes into the unpublished table's comment whether a position
+// covers rows of it.
+func (ld *loader) remember(ctx context.Context, covered bool) error {
+	ld.note.Covered, ld.note.Rows = ld.note.Covered || covered, ld.rows
 	text, err := json.Marshal(ld.note)
 	if err != nil {
 		return err

@@ -440,19 +440,20 @@ func TestAnUnpublishedTableIsGoneOnWith(t *testing.T) {
 			d.claim(s)
 			l := d.lane(s)
 			ld := d.stream(l, plain)
-			d.write(ld, batch(plain, []any{1}))
-			d.commit(l, targets.Commit{Streams: map[string]json.RawMessage{"log": json.RawMessage(`{"v":1}`)}})
-			if !resume { // rows that no position covers will come again
-				d.write(ld, batch(plain, []any{2}))
-				d.commit(l, targets.Commit{})
+			c, want := targets.Commit{}, ""
+			if resume { // else the rows will come again
+				want = `{"v":1}`
+				c.Streams = map[string]json.RawMessage{"log": json.RawMessage(want)}
 			}
+			d.write(ld, batch(plain, []any{1}))
+			d.commit(l, c)
 			d.write(ld, batch(plain, []any{99}))
 			l.Close()
 			s.Abort()
 
 			s = d.sink(nil)
 			found := d.claim(s)
-			if got := string(found.Bookmarks.Stream("log")); got != `{"v":1}` {
+			if got := string(found.Bookmarks.Stream("log")); got != want {
 				t.Errorf("bookmark %s", got)
 			}
 			l = d.lane(s)
@@ -607,8 +608,8 @@ func TestAFailingRowIsNamed(t *testing.T) {
 
 func TestServerAway(t *testing.T) {
 	began := time.Now()
-	_, err := open(map[string]any{"host": "127.0.0.1", "port": 1, "user": "u", "password": "secret", "database": "d", "connect_timeout": 1})
-	if err == nil || !strings.HasPrefix(err.Error(), `target-postgres: PostgreSQL at 127.0.0.1:1 (database "d", user "u") does not answer, tried for `) || strings.Contains(err.Error(), "secret") {
+	_, err := open(map[string]any{"host": "127.0.0.1", "port": 1, "user": "u", "password": "secret", "database": "d", "connect_retry_seconds": 1})
+	if err == nil || !strings.HasPrefix(err.Error(), `cannot connect to PostgreSQL at 127.0.0.1:1, database "d" as "u"`) || strings.Contains(err.Error(), "secret") {
 		t.Errorf("%v", err)
 	}
 	if time.Since(began) < 500*time.Millisecond {
@@ -616,7 +617,7 @@ func TestServerAway(t *testing.T) {
 	}
 	d := newDB(t)
 	_, err = open(map[string]any{"sqlalchemy_url": strings.Replace(d.url, "/elt_", "/none_", 1), "default_target_schema": "x"})
-	if err == nil || !strings.Contains(err.Error(), "refused the connection: database") {
+	if err == nil || !strings.Contains(err.Error(), "does not exist") {
 		t.Errorf("%v", err)
 	}
 }

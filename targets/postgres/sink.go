@@ -19,14 +19,13 @@ import (
 // sink is one run's database.
 type sink struct {
 	set     settings
-	server  *pgconn.Config
 	lanes   int
 	started int64 // µs since 2000
 
-	stateID   string // "": not claimed
-	epoch     int64
-	edit      int64
-	positions map[string]string // digest of the position each stream started from, "" for the whole
+	stateID string // "": not claimed
+	epoch   int64
+	edit    int64
+	moved   bool // the bookmark is another than the one the destination had
 
 	report func(targets.Change)
 
@@ -96,7 +95,7 @@ func (s *sink) claim(ctx context.Context, stateID string, decide func(targets.Fe
 		if _, err := c.query(ctx, state.Clear(), stateID); err != nil {
 			return err
 		}
-		s.positions = map[string]string{"": digest(want.Bookmarks.Raw())}
+		s.moved = true
 		if raw := want.Bookmarks.Raw(); raw != nil {
 			if _, err := c.query(ctx, state.Put(), stateID, sqltarget.WholePart, "", string(raw), num(want.Epoch)); err != nil {
 				return err
@@ -118,7 +117,7 @@ func (s *sink) claim(ctx context.Context, stateID string, decide func(targets.Fe
 	return nil
 }
 
-// bookmarks puts a state id's positions together and remembers their digests.
+// bookmarks puts a state id's positions together.
 func (s *sink) bookmarks(ctx context.Context, c session, stateID string) (singer.Bookmarks, error) {
 	rows, err := c.query(ctx, s.state().Positions(), stateID)
 	if err != nil {
@@ -126,10 +125,8 @@ func (s *sink) bookmarks(ctx context.Context, c session, stateID string) (singer
 	}
 	var whole singer.Bookmarks
 	streams := map[string]json.RawMessage{}
-	s.positions = map[string]string{}
 	for _, r := range rows {
 		part, stream, position := r[0], r[1], json.RawMessage(r[2])
-		s.positions[stream] = digest(position)
 		if part == sqltarget.WholePart {
 			whole = singer.NewBookmarks(position)
 		} else {

@@ -139,14 +139,15 @@ func stringList(text string) (out []string, err error) {
 	return out, err
 }
 
-// aside is the comment of an unpublished table: whose it is, and up to which
-// position of the stream its rows go. Only then can a later run go on with it.
+// aside is the comment of an unpublished table. Once a position was
+// committed with its rows, no later run gets them again: it must go on with
+// the table, as long as the bookmark is the one that we moved.
 type aside struct {
-	Stream string `json:"stream"`
-	State  string `json:"state,omitempty"`
-	Edit   int64  `json:"edit,omitempty"`
-	At     string `json:"at,omitempty"`   // digest of the position, "" when none covers the rows
-	Rows   int64  `json:"rows,omitempty"` // rows numbered so far
+	Stream  string `json:"stream"`
+	State   string `json:"state,omitempty"`
+	Edit    int64  `json:"edit,omitempty"`
+	Covered bool   `json:"covered,omitempty"`
+	Rows    int64  `json:"rows,omitempty"` // rows numbered so far
 }
 
 const asidePrefix, ownPrefix = "elt unpublished: ", "elt stream: "

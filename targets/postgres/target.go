@@ -2,8 +2,14 @@ package postgres
 
 import (
 	"context"
+	"fmt"
 	"runtime"
+	"slices"
 
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"elt/internal/load"
+	"elt/internal/pgdial"
 	"elt/internal/row"
 	"elt/internal/spec"
 	"elt/internal/sqltarget"
@@ -20,7 +26,7 @@ func (target) Spec() spec.Spec {
 		Name:         "target-postgres",
 		Summary:      "Loads streams into PostgreSQL tables.",
 		Capabilities: []string{"about", "stream-maps", "schema-flattening", "validate-records", "target-schema", "hard-delete", "activate-version", "batch"},
-		Settings:     append(connection(), sqltarget.Settings()...),
+		Settings:     slices.Concat(pgdial.Spec(), own(), sqltarget.Settings(), load.Settings()),
 		Replaces: []spec.Replacement{
 			{Package: "meltanolabs-target-postgres", Variant: "meltanolabs", Dialect: sdkDialect},
 			{Package: "pipelinewise-target-postgres", Variant: "transferwise", Dialect: pipelinewiseDialect},
@@ -36,11 +42,7 @@ func (target) Open(ctx context.Context, cfg spec.Config) (targets.Sink, error) {
 	if err := set.check(); err != nil {
 		return nil, err
 	}
-	server, err := set.server()
-	if err != nil {
-		return nil, err
-	}
-	s := &sink{set: set, server: server, streams: map[string]string{}, asides: map[string]bool{}, lanes: min(4, runtime.NumCPU())}
+	s := &sink{set: set, streams: map[string]string{}, asides: map[string]bool{}, lanes: min(4, runtime.NumCPU())}
 	if set.Parallelism > 0 {
 		s.lanes = set.Parallelism
 	}
@@ -49,11 +51,23 @@ func (target) Open(ctx context.Context, cfg spec.Config) (targets.Sink, error) {
 		s.free = append(s.free, slot)
 	}
 	s.started = micros()
+	var err error
 	if s.admin, err = s.dial(ctx); err != nil {
 		return nil, err
 	}
 	return s, nil
 }
 
-// Merges says that a stream's rows replace themselves by key.
-func (s *sink) Merges(schema *row.Schema) bool { return s.set.Options.Merges(schema.Key) }
+// Method says how a stream's rows meet those that are there.
+func (s *sink) Method(schema *row.Schema) targets.Method { return s.set.Options.Method(schema.Key) }
+
+// dial connects with what every session of ours needs. Notices are off: read
+// by nobody during a COPY, they could fill the socket.
+func (s *sink) dial(ctx context.Context) (*pgconn.PgConn, error) {
+	conn, err := s.set.Dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	session := fmt.Sprintf("set client_min_messages = error; set lock_timeout = '%ds'; set statement_timeout = '%ds'", s.set.LockTimeout, s.set.StatementTimeout)
+	return conn.PgConn(), conn.PgConn().Exec(ctx, session).Close()
+}
