@@ -116,7 +116,7 @@ func (w writer) set(ctx context.Context, s store, value any) error {
 		}
 		return st.PutSetting(ctx, w.plugin.Scope(), strings.Join(w.path, "."), string(text))
 	}
-	return w.edit(func(e *project.Editor) error {
+	return w.project.Change(func(e *project.Editor) error {
 		if w.plugin == nil {
 			return e.SetProject(w.path, value)
 		}
@@ -132,18 +132,6 @@ func (w writer) block(s store) string {
 	return ""
 }
 
-func (w writer) edit(change func(*project.Editor) error) error {
-	e, err := w.project.Edit()
-	if err != nil {
-		return err
-	}
-	defer e.Close()
-	if err := change(e); err != nil {
-		return err
-	}
-	return e.Save()
-}
-
 func (w writer) unset(ctx context.Context, s store) error {
 	switch s {
 	case dotenv:
@@ -154,7 +142,7 @@ func (w writer) unset(ctx context.Context, s store) error {
 	case database:
 		return w.forget(ctx, func(name string) bool { return name == strings.Join(w.path, ".") })
 	}
-	return w.edit(func(e *project.Editor) error {
+	return w.project.Change(func(e *project.Editor) error {
 		if w.plugin == nil {
 			return e.UnsetProject(w.path)
 		}
@@ -173,7 +161,7 @@ func (w writer) reset(ctx context.Context, s store) error {
 	case database:
 		return w.forget(ctx, func(string) bool { return true })
 	}
-	return w.edit(func(e *project.Editor) error { return e.ResetConfig(w.plugin, w.block(s)) })
+	return w.project.Change(func(e *project.Editor) error { return e.ResetConfig(w.plugin, w.block(s)) })
 }
 
 // forget deletes settings from the database.

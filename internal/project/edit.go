@@ -350,3 +350,16 @@ func (e *Editor) named(list, name string) (*textedit, []step, error) {
 	}
 	return nil, nil, err
 }
+
+// Change makes one change and saves it.
+func (p *Project) Change(change func(*Editor) error) error {
+	e, err := p.Edit()
+	if err != nil {
+		return err
+	}
+	defer e.Close()
+	if err := change(e); err != nil {
+		return err
+	}
+	return e.Save()
+}

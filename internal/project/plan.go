@@ -64,15 +64,37 @@ func (p *Project) Plan(names []string, o PlanOptions) (*Plan, error) {
 		return nil, err
 	}
 	plan := &Plan{}
+	if plan.Blocks, err = p.form(blocks, suffix); err != nil {
+		return nil, err
+	}
+	return plan, nil
+}
+
+func (p *Project) form(blocks []block, suffix string) ([]Block, error) {
+	var out []Block
 	for len(blocks) > 0 {
 		b, taken, err := p.nextBlock(blocks, suffix)
 		if err != nil {
 			return nil, err
 		}
-		plan.Blocks = append(plan.Blocks, b)
+		out = append(out, b)
 		blocks = blocks[taken:]
 	}
-	return plan, nil
+	return out, nil
+}
+
+// CheckTasks says whether the tasks of a job are blocks that can run.
+func (p *Project) CheckTasks(job string, tasks []Task) error {
+	for _, t := range tasks {
+		var blocks []block
+		for _, name := range t.Blocks() {
+			blocks = append(blocks, block{name, job})
+		}
+		if _, err := p.form(blocks, ""); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (p *Project) environmentHint() string {

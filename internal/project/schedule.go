@@ -50,7 +50,8 @@ func (j Job) Blocks() []string {
 type Schedule struct {
 	Name      string
 	Interval  string // as written
-	Cron      string // five fields; "" for manual schedules
+	Cron      string // five fields; "" for manual schedules; as written when Bad
+	Bad       error  // why the interval is none; such a schedule runs only by hand
 	Job       string
 	Extractor string
 	Loader    string
@@ -69,23 +70,11 @@ func (s Schedule) StateID() string { return s.Name }
 func (p *Project) readJobs(c *checker) {
 	seen := map[string]bool{}
 	for _, n := range p.file.get("jobs").list() {
-		j := Job{Name: n.get("name").text(), Env: n.get("env").textMap(), At: n.at()}
+		j := Job{Name: n.get("name").text(), Env: n.get("env").textMap(), Tasks: readTasks(n.get("tasks")), At: n.at()}
 		if j.Name == "" || seen[j.Name] {
 			continue
 		}
 		seen[j.Name] = true
-		list := n.get("tasks")
-		items := list.list()
-		if list != nil && !list.isList && !list.isNull() {
-			items = []*node{list} // a plain text: one task
-		}
-		for _, t := range items {
-			if t.isList {
-				j.Tasks = append(j.Tasks, Task{Items: t.texts(), List: true})
-			} else {
-				j.Tasks = append(j.Tasks, Task{Items: []string{t.text()}})
-			}
-		}
 		p.jobs = append(p.jobs, j)
 		for _, plugin := range p.Plugins("") {
 			if plugin.Name == j.Name {
@@ -93,6 +82,62 @@ func (p *Project) readJobs(c *checker) {
 			}
 		}
 	}
+}
+
+// readTasks reads a list of tasks; a plain text is one task.
+func readTasks(list *node) []Task {
+	items := list.list()
+	if list != nil && !list.isList && !list.isNull() {
+		items = []*node{list}
+	}
+	var out []Task
+	for _, t := range items {
+		if t.isList {
+			out = append(out, Task{Items: t.texts(), List: true})
+		} else {
+			out = append(out, Task{Items: []string{t.text()}})
+		}
+	}
+	return out
+}
+
+// ParseTasks reads what --tasks gives: a text, or YAML as in the file.
+func ParseTasks(text string) ([]Task, error) {
+	whole := "tasks: " + text
+	if strings.Contains(strings.TrimSpace(text), "\n") {
+		whole = "tasks:\n  " + strings.ReplaceAll(text, "\n", "\n  ")
+	}
+	root, err := parse(newSource("", "--tasks", whole))
+	if err != nil {
+		return nil, err
+	}
+	c := &checker{}
+	c.tasks(root.get("tasks"))
+	if err := first(c.mistakes); err != nil {
+		return nil, err
+	}
+	tasks := readTasks(root.get("tasks"))
+	if len(tasks) == 0 {
+		return nil, fault.New(fault.Failed, "a job has at least one task")
+	}
+	return tasks, nil
+}
+
+// TaskValues are tasks as values for an edit or a listing.
+func TaskValues(tasks []Task) []any {
+	out := []any{}
+	for _, t := range tasks {
+		if !t.List {
+			out = append(out, t.Items[0])
+			continue
+		}
+		items := []any{}
+		for _, i := range t.Items {
+			items = append(items, i)
+		}
+		out = append(out, items)
+	}
+	return out
 }
 
 func (p *Project) readSchedules(c *checker) {
@@ -117,7 +162,7 @@ func (p *Project) readSchedules(c *checker) {
 			// schedule can still be listed and run by hand.
 			e := n.get("interval").errorf("%v", err)
 			c.warnings = append(c.warnings, e)
-			cron = s.Interval
+			cron, s.Bad = s.Interval, e
 		}
 		s.Cron = cron
 		p.plans = append(p.plans, s)
