@@ -62,6 +62,7 @@ func prepare(cfg *pgx.ConnConfig) {
 		return c.Exec(ctx, session).Close()
 	}
 	cfg.DefaultQueryExecMode = pgx.QueryExecModeExec // behind PgBouncer too
+	cfg.DialFunc = dialTCP
 	cfg.BuildFrontend = func(r io.Reader, w io.Writer) *pgproto3.Frontend {
 		return pgproto3.NewFrontend(bufio.NewReaderSize(r, readBuffer), w)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"elt/internal/fault"
+	"elt/internal/pgdial"
 	"elt/internal/row"
 	"elt/internal/singer"
 	"elt/taps"
@@ -129,6 +130,7 @@ func (w *worker) read(ctx context.Context, p *plan, pieces chan<- piece) (end ta
 		}
 	}
 	copyTo := func(keyAt int, sql string) error {
+		defer pgdial.Bulk(w.conn)()
 		s.begin(keyAt)
 		if _, err := w.conn.PgConn().CopyTo(ctx, s, sql); err != nil {
 			return explain(err, p)
