@@ -35,7 +35,7 @@ func (Tap) Discover(ctx context.Context, cfg spec.Config) (*singer.Catalog, erro
 	defer w.close()
 	db, err := discover(ctx, conn, s.schemas(), nil)
 	if err != nil {
-		return nil, err
+		return nil, orCancelled(ctx, err)
 	}
 	return db.catalog(s)
 }
@@ -65,8 +65,8 @@ func (Tap) Sync(ctx context.Context, cfg spec.Config, catalog *singer.Catalog, b
 
 // run shares plans among workers and returns the errors of those that failed.
 func run(ctx context.Context, first *worker, plans []*plan, stopAtFirst bool) []error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	todo := make(chan *plan)
 	go func() {
 		defer close(todo)
@@ -94,10 +94,10 @@ func run(ctx context.Context, first *worker, plans []*plan, stopAtFirst bool) []
 					continue
 				}
 				mu.Lock()
-				failed = append(failed, fmt.Errorf("stream %q: %w", p.id, err))
+				failed = append(failed, fmt.Errorf("stream %q: %w", p.id, orCancelled(ctx, err)))
 				mu.Unlock()
 				if stopAtFirst {
-					cancel()
+					cancel(errStopped)
 				}
 			}
 		})
@@ -107,6 +107,17 @@ func run(ctx context.Context, first *worker, plans []*plan, stopAtFirst bool) []
 		failed = append(failed, err)
 	}
 	return failed
+}
+
+var errStopped = errors.New("stopped because another stream failed")
+
+// orCancelled is err, or why ctx ended: a statement that was cancelled with it
+// reports only that.
+func orCancelled(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
 }
 
 // selection is what the user's catalog says of one stream.
@@ -131,7 +142,7 @@ func plansFor(ctx context.Context, conn *pgx.Conn, s settings, catalog *singer.C
 	}
 	db, err := discover(ctx, conn, schemas, ids)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, orCancelled(ctx, err)
 	}
 	add := func(rel *relation, sel selection) error {
 		p, err := newPlan(db, rel, sel, s, bookmarks)
