@@ -1,12 +1,14 @@
 package postgres
 
 import (
+	"slices"
 	"strings"
 
 	"elt/internal/fault"
 	"elt/internal/pgdial"
 	"elt/internal/singer"
 	"elt/internal/spec"
+	"elt/taps"
 )
 
 // Naming dialects: whose stream names, catalog metadata and bookmarks we speak.
@@ -63,29 +65,29 @@ func (s settings) schemas() []string {
 // Spec lists the settings of both families of plugins.
 func (Tap) Spec() spec.Spec {
 	own := []spec.Setting{
-		{Name: "dialect", Type: spec.String, Default: meltanoLabs, OneOf: []string{meltanoLabs, transferwise}, Help: "Whose catalog metadata, table versions and bookmarks to speak."},
+		{Name: "dialect", Type: spec.String, Default: meltanoLabs, OneOf: []string{meltanoLabs, transferwise}, Help: "Whose catalog metadata, table versions and bookmarks to speak.", Example: "transferwise"},
 		{Name: "filter_schemas", Type: spec.Array, Help: "Schemas to read; without it all but the system's.", Example: "public,sales"},
-		{Name: "default_replication_method", Type: spec.String, Default: singer.FullTable, OneOf: []string{singer.FullTable, singer.Incremental, singer.LogBased}, Help: "How streams are replicated of which the catalog does not say it."},
+		{Name: "default_replication_method", Type: spec.String, Default: singer.FullTable, OneOf: []string{singer.FullTable, singer.Incremental, singer.LogBased}, Help: "How streams are replicated of which the catalog does not say it.", Example: "INCREMENTAL"},
 		{Name: "stream_options", Type: spec.Object, Help: "Per stream: custom_where_clauses, a list of SQL conditions that all rows must meet.", Example: `{"public-orders": {"custom_where_clauses": ["status <> 'draft'"]}}`},
-		{Name: "max_record_count", Type: spec.Integer, Help: "Read at most so many rows of each stream."},
-		{Name: "limit", Type: spec.Integer, Help: "Read at most so many rows of each INCREMENTAL stream per run."},
-		{Name: "dates_as_string", Type: spec.Boolean, Default: false, Help: "Hand on dates and timestamps as the text that PostgreSQL prints."},
-		{Name: "json_as_object", Type: spec.Boolean, Default: false, Help: "Accepted for compatibility: json and jsonb always travel as JSON."},
-		{Name: "emit_activate_version_messages", Type: spec.Boolean, Default: false, Help: "Give FULL_TABLE streams a table version, so that rows which are gone get deleted; always on in the transferwise dialect."},
-		{Name: "on_stream_error", Type: spec.String, Default: "continue", OneOf: []string{"continue", "stop"}, Help: "Whether the other streams go on when one fails."},
-		{Name: "use_secondary", Type: spec.Boolean, Default: false, Help: "Read from secondary_host and secondary_port."},
-		{Name: "secondary_host", Type: spec.String, Help: "Host of a replica."},
-		{Name: "secondary_port", Type: spec.Integer, Help: "Port of the replica."},
-		{Name: "itersize", Type: spec.Integer, Help: "Accepted for compatibility: COPY needs no cursor."},
+		{Name: "max_record_count", Type: spec.Integer, Help: "Read at most so many rows of each stream.", Example: "1000"},
+		{Name: "limit", Type: spec.Integer, Help: "Read at most so many rows of each INCREMENTAL stream per run.", Example: "100000"},
+		{Name: "dates_as_string", Type: spec.Boolean, Default: false, Help: "Hand on dates and timestamps as the text that PostgreSQL prints.", Example: "true"},
+		{Name: "json_as_object", Type: spec.Boolean, Default: false, Help: "Accepted for compatibility: json and jsonb always travel as JSON.", Example: "true"},
+		{Name: "emit_activate_version_messages", Type: spec.Boolean, Default: false, Help: "Give FULL_TABLE streams a table version, so that rows which are gone get deleted; always on in the transferwise dialect.", Example: "true"},
+		{Name: "use_secondary", Type: spec.Boolean, Default: false, Help: "Read from secondary_host and secondary_port.", Example: "true"},
+		{Name: "secondary_host", Type: spec.String, Help: "Host of a replica.", Example: "replica.example.com"},
+		{Name: "secondary_port", Type: spec.Integer, Help: "Port of the replica.", Example: "5432"},
+		{Name: "itersize", Type: spec.Integer, Help: "Accepted for compatibility: COPY needs no cursor.", Example: "20000"},
 	}
-	for _, name := range []string{"replication_slot_name", "replication_max_run_seconds", "replication_idle_exit_seconds", "log_based_single_connection", "auto_bootstrap_log_based",
-		"logical_poll_total_seconds", "max_run_seconds", "break_at_end_lsn", "debug_lsn", "tap_id"} {
-		own = append(own, spec.Setting{Name: name, Type: spec.String, Help: "Of LOG_BASED replication, which is not supported yet; accepted and unused."})
+	for _, of := range [][2]string{{"replication_slot_name", "tappostgres"}, {"replication_max_run_seconds", "600"}, {"replication_idle_exit_seconds", "60"},
+		{"log_based_single_connection", "false"}, {"auto_bootstrap_log_based", "false"}, {"logical_poll_total_seconds", "10800"}, {"max_run_seconds", "43200"},
+		{"break_at_end_lsn", "true"}, {"debug_lsn", "false"}, {"tap_id", "shop"}} {
+		own = append(own, spec.Setting{Name: of[0], Type: spec.String, Example: of[1], Help: "Of LOG_BASED replication, which is not supported yet; accepted and unused."})
 	}
 	return spec.Spec{
 		Name:         "tap-postgres",
 		Summary:      "Reads tables and views of a PostgreSQL database by binary COPY.",
-		Settings:     append(pgdial.Spec(), own...),
+		Settings:     slices.Concat(pgdial.Spec(), own, taps.Settings()),
 		Capabilities: []string{"catalog", "discover", "state", "about"},
 		Replaces: []spec.Replacement{
 			{Package: "meltanolabs-tap-postgres", Variant: "meltanolabs", Dialect: meltanoLabs},

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"elt/internal/singer"
 )
 
 // transcript is a tap's output, checked and sorted by stream.
@@ -13,6 +15,15 @@ type transcript struct {
 	records map[string][]map[string]any
 	schemas map[string]schema
 	state   json.RawMessage // the last STATE's value, nil when there was none
+}
+
+// name is what messages call a stream: its name, or, in PipelineWise's
+// catalogs, whose names lack the schema, its id.
+func (tr *transcript) name(st *singer.CatalogStream) string {
+	if _, ok := tr.schemas[st.ID()]; ok {
+		return st.ID()
+	}
+	return st.Name()
 }
 
 type schema struct {

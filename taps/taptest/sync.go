@@ -23,8 +23,8 @@ import (
 func (s *suite) records(t *testing.T) {
 	tr := read(t, s.mustServe(t))
 	for _, st := range s.catalog(t).Streams {
-		if _, ok := tr.schemas[st.Name()]; !ok {
-			t.Errorf("stream %q was discovered but not sent", st.Name())
+		if _, ok := tr.schemas[tr.name(st)]; !ok {
+			t.Errorf("stream %q was discovered but not sent", st.ID())
 		}
 	}
 	for stream, want := range s.want.Rows {
@@ -118,10 +118,10 @@ func (s *suite) selection(t *testing.T) {
 		if len(tr.schemas) != 1 {
 			t.Errorf("only %q was selected, but %d streams came", chosen.ID(), len(tr.schemas))
 		}
-		if want, ok := s.want.Rows[chosen.ID()]; ok && len(tr.records[chosen.Name()]) != want {
-			t.Errorf("stream %q alone: %d records, want %d", chosen.ID(), len(tr.records[chosen.Name()]), want)
+		if want, ok := s.want.Rows[chosen.ID()]; ok && len(tr.records[tr.name(chosen)]) != want {
+			t.Errorf("stream %q alone: %d records, want %d", chosen.ID(), len(tr.records[tr.name(chosen)]), want)
 		}
-		if _, ok := tr.schemas[chosen.Name()].properties[dropped]; ok {
+		if _, ok := tr.schemas[tr.name(chosen)].properties[dropped]; ok {
 			t.Errorf("stream %q: column %q was deselected, but is there", chosen.ID(), dropped)
 		}
 	}
