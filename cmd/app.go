@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"context"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -40,7 +41,8 @@ func newApp(io *cli.IOStreams, redactor *secret.Redactor) *app {
 	}}
 	a.Taps, a.Targets = all.All(), targetsall.All()
 	a.Settings = sync.OnceValues(a.readSettings)
-	a.Log = sync.OnceValue(a.newLog)
+	a.Console = a.console
+	a.Log = sync.OnceValue(func() zerolog.Logger { return logging.Join(a.console(a.IO.Err)) })
 	a.Project = a.loader(false)
 	a.ProjectExplicit = a.loader(true)
 	a.Store = a.openStore
@@ -70,23 +72,24 @@ func (a *app) readSettings() (*cli.Settings, error) {
 	return s, nil
 }
 
-// newLog is the logger on standard error. Wrong log settings are said there
-// and replaced by the defaults: they must not stop a run.
-func (a *app) newLog() zerolog.Logger {
-	o := logging.Options{Color: a.IO.Color && !a.Global.NoColor, UTC: os.Getenv("NO_UTC") == ""}
+// console is a place for log events. Wrong log settings are said there and
+// replaced by the defaults: they must not stop a run.
+func (a *app) console(w io.Writer) logging.Sink {
+	o := logging.Options{Color: a.IO.Color && !a.Global.NoColor, Local: os.Getenv("NO_UTC") != ""}
 	s, err := a.Settings()
 	if err == nil {
 		o.Level, o.Format = s.String("log_level"), s.String("log_format")
 	}
-	log, wrong := logging.New(a.IO.Err, o)
+	sink, wrong := logging.NewSink(w, o)
 	if wrong != nil {
-		log, _ = logging.New(a.IO.Err, logging.Options{Color: o.Color, UTC: o.UTC})
+		sink, _ = logging.NewSink(w, logging.Options{Color: o.Color, Local: o.Local})
 		err = wrong
 	}
 	if err != nil {
+		log := logging.Join(sink)
 		log.Warn().Msg(err.Error())
 	}
-	return log
+	return sink
 }
 
 func (a *app) loader(ignoreDefault bool) func(context.Context) (*project.Project, error) {

@@ -3,11 +3,19 @@ package cmd
 import (
 	"github.com/spf13/cobra"
 
+	"elt/cmd/builtin"
 	"elt/cmd/config"
+	"elt/cmd/doctor"
+	"elt/cmd/el"
 	"elt/cmd/environment"
+	"elt/cmd/initproject"
+	"elt/cmd/invoke"
 	"elt/cmd/job"
+	"elt/cmd/plugins"
+	"elt/cmd/run"
 	"elt/cmd/schedule"
 	selectcmd "elt/cmd/select"
+	"elt/cmd/test"
 	versioncmd "elt/cmd/version"
 	"elt/internal/cli"
 )
@@ -15,11 +23,22 @@ import (
 // addCommands hangs the commands under root, one line each.
 func addCommands(root *cobra.Command, a *cli.App) {
 	root.AddCommand(
+		initproject.NewCmd(a),
+		run.NewCmd(a, nil),
+		el.NewCmd(a, nil),
+		el.NewLegacyCmd(a),
+		invoke.NewCmd(a, nil),
+		config.NewCmd(a, config.Hooks{Test: a.Probe}),
+		plugins.NewCmd(a),
+		test.NewCmd(a),
+		doctor.NewCmd(a),
 		versioncmd.NewCmd(a),
-		config.NewCmd(a, config.Hooks{}),
+		builtin.NewTapCmd(a),
+		// builtin.NewTargetCmd(a),
+		builtin.NewFuseCmd(a),
 		environment.NewCmd(a),
 		job.NewCmd(a),
-		schedule.NewCmd(a, schedule.Hooks{}),
-		selectcmd.NewCmd(a, selectcmd.Hooks{}, nil),
+		schedule.NewCmd(a, schedule.Hooks{Run: a.RunSelf}),
+		selectcmd.NewCmd(a, selectcmd.Hooks{Catalog: a.Catalog}, nil),
 	)
 }

@@ -18,11 +18,15 @@ import (
 
 	"elt/internal/cli"
 	"elt/internal/fault"
+	"elt/internal/proc"
 	"elt/internal/secret"
 )
 
 // Main runs the program and returns its exit code.
 func Main() (code int) {
+	if len(os.Args) > 1 && os.Args[1] == "guard" { // it stands behind a run and needs nothing of all this
+		return proc.GuardMain(os.Args[2:])
+	}
 	redactor := &secret.Redactor{}
 	io := cli.System(os.Environ(), redactor)
 	defer func() {
@@ -38,7 +42,7 @@ func Main() (code int) {
 	defer stop()
 	a := newApp(io, redactor)
 	defer a.close()
-	return run(ctx, a, connector(os.Args))
+	return execute(ctx, a, connector(os.Args))
 }
 
 // connector is the command line as it is meant: a link called tap-csv or
@@ -54,8 +58,8 @@ func connector(argv []string) []string {
 	return argv[1:]
 }
 
-// run executes one command line and tells its error once.
-func run(ctx context.Context, a *app, args []string) int {
+// execute runs one command line and tells its error once.
+func execute(ctx context.Context, a *app, args []string) int {
 	started := false
 	root := newRoot(a.App)
 	eachCommand(root, func(c *cobra.Command) {

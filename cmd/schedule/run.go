@@ -8,11 +8,6 @@ import (
 	"elt/internal/project"
 )
 
-// Exit is the exit code of a schedule's run, which has said itself what was wrong.
-type Exit struct{ Code int }
-
-func (e Exit) Error() string { return "" }
-
 func newCmdRun(app *cli.App, hooks Hooks) *cobra.Command {
 	return &cobra.Command{
 		Use:   "run NAME [OPTIONS…]",
@@ -47,7 +42,7 @@ passed on; the exit code is the run's.`,
 				return err
 			}
 			if code != 0 {
-				return fault.Wrap(fault.Code(code), Exit{code}, "schedule %s failed", s.Name)
+				return cli.ExitCode(code) // the run has said itself what was wrong
 			}
 			return nil
 		},

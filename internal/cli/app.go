@@ -5,9 +5,11 @@ package cli
 
 import (
 	"context"
+	"io"
 
 	"github.com/rs/zerolog"
 
+	"elt/internal/logging"
 	"elt/internal/project"
 	"elt/internal/secret"
 	"elt/state"
@@ -35,8 +37,10 @@ type App struct {
 	Store func(ctx context.Context) (state.Store, error)
 	// Settings are elt's own (log level, store, native …), read on first use.
 	Settings func() (*Settings, error)
-	// Log is the logger on standard error, as the log flags say.
-	Log func() zerolog.Logger
+	// Console is w as a place for log events, with level and format as the
+	// log flags say; Log is the logger on standard error.
+	Console func(w io.Writer) logging.Sink
+	Log     func() zerolog.Logger
 	// Self is the path of this binary, for starting built-in connectors.
 	Self func() (string, error)
 }

@@ -16,7 +16,9 @@ type IOStreams struct {
 	Out, Err io.Writer
 	InTTY    bool
 	OutTTY   bool
-	ErrTTY   bool
+	// Terminal is standard error where it is a terminal, for what is drawn
+	// again and again; nothing that may hold a secret is drawn there.
+	Terminal *os.File
 	Color    bool
 }
 
@@ -27,9 +29,10 @@ func System(environ []string, r *secret.Redactor) *IOStreams {
 		In: os.Stdin, Out: os.Stdout, Err: r.Writer(os.Stderr),
 		InTTY:  term.IsTerminal(int(os.Stdin.Fd())),
 		OutTTY: term.IsTerminal(int(os.Stdout.Fd())),
-		ErrTTY: term.IsTerminal(int(os.Stderr.Fd())),
 	}
-	io.Color = io.ErrTTY
+	if term.IsTerminal(int(os.Stderr.Fd())) {
+		io.Terminal, io.Color = os.Stderr, true
+	}
 	for _, kv := range environ {
 		switch {
 		case len(kv) > len("NO_COLOR=") && kv[:len("NO_COLOR=")] == "NO_COLOR=":

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -14,6 +15,17 @@ func (s *IOStreams) PrintJSON(v any) error {
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
 	return enc.Encode(v)
+}
+
+// PrintRaw prints JSON text indented, numbers and order of keys as they are.
+func (s *IOStreams) PrintRaw(raw []byte) error {
+	var b bytes.Buffer
+	if err := json.Indent(&b, raw, "", "  "); err != nil {
+		return err
+	}
+	b.WriteByte('\n')
+	_, err := s.Out.Write(b.Bytes())
+	return err
 }
 
 // Table prints rows in columns. Without rows it prints nothing.

@@ -5,6 +5,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
+	"time"
 
 	"github.com/adrg/xdg"
 	"github.com/spf13/viper"
@@ -57,5 +59,21 @@ func ReadSettings() (*Settings, error) {
 // Set gives a setting the value of a flag.
 func (s *Settings) Set(key, value string) { s.v.Set(key, value) }
 
-// String, Int and Duration are the setting's value.
+// String is a setting's value.
 func (s *Settings) String(key string) string { return s.v.GetString(key) }
+
+// Int is a setting's value.
+func (s *Settings) Int(key string) int { return s.v.GetInt(key) }
+
+// Duration is a setting's value; "90" is 90 seconds.
+func (s *Settings) Duration(key string) (time.Duration, error) {
+	text := s.v.GetString(key)
+	if n, err := strconv.Atoi(text); err == nil {
+		return time.Duration(n) * time.Second, nil
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		return 0, fault.New(fault.Usage, "elt's setting %s is %q, which is no duration", key, text).WithHint(`write it like "30s" or "5m"`)
+	}
+	return d, nil
+}

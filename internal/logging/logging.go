@@ -27,14 +27,45 @@ type Options struct {
 	Level  string // "" is info
 	Format string // "" is colored where Color is set, else uncolored
 	Color  bool
-	UTC    bool
+	Local  bool // times on a console in the local zone instead of UTC
 }
 
 // New makes a logger that writes whole lines to w.
 func New(w io.Writer, o Options) (zerolog.Logger, error) {
-	level, err := ParseLevel(o.Level)
+	sink, err := NewSink(w, o)
 	if err != nil {
 		return zerolog.Nop(), err
+	}
+	return Join(sink), nil
+}
+
+// Sink is one place where events go, with its own level and format.
+type Sink struct {
+	out   io.Writer
+	level zerolog.Level
+}
+
+// Join makes a logger over several sinks; each event is made once.
+func Join(sinks ...Sink) zerolog.Logger {
+	level := zerolog.Disabled
+	writers := make([]io.Writer, len(sinks))
+	for i, s := range sinks {
+		level = min(level, s.level)
+		writers[i] = &zerolog.FilteredLevelWriter{Writer: zerolog.LevelWriterAdapter{Writer: s.out}, Level: s.level}
+	}
+	stamp := zerolog.HookFunc(func(e *zerolog.Event, _ zerolog.Level, _ string) {
+		e.Str("timestamp", time.Now().UTC().Format(stampLayout))
+	})
+	return zerolog.New(zerolog.MultiLevelWriter(writers...)).Level(level).Hook(stamp)
+}
+
+const stampLayout = "2006-01-02T15:04:05.000Z07:00"
+
+// NewSink checks the options of one place.
+func NewSink(w io.Writer, o Options) (Sink, error) {
+	level, err := ParseLevel(o.Level)
+	if err != nil {
+		return Sink{}, err
 	}
 	format := strings.ToLower(o.Format)
 	switch format {
@@ -46,27 +77,18 @@ func New(w io.Writer, o Options) (zerolog.Logger, error) {
 	case "console", "text":
 		format = "uncolored"
 	}
-	now := func() time.Time {
-		if o.UTC {
-			return time.Now().UTC()
-		}
-		return time.Now()
-	}
 	var out io.Writer
 	switch format {
 	case "json":
 		out = jsonLines{w}
 	case "colored", "uncolored", "plain", "key_value":
-		out = console(w, format, format == "colored" && o.Color)
+		out = console(w, format, format == "colored" && o.Color, o.Local)
 	default:
 		e := fault.New(fault.Usage, "unknown log format %q", o.Format).
 			WithHint("one of %s", strings.Join(Formats[:], ", "))
-		return zerolog.Nop(), e
+		return Sink{}, e
 	}
-	stamp := zerolog.HookFunc(func(e *zerolog.Event, _ zerolog.Level, _ string) {
-		e.Str("timestamp", now().Format("2006-01-02T15:04:05.000Z07:00"))
-	})
-	return zerolog.New(out).Level(level).Hook(stamp), nil
+	return Sink{out, level}, nil
 }
 
 // ParseLevel reads a level's name; "" is info.
@@ -89,7 +111,7 @@ func ParseLevel(name string) (zerolog.Level, error) {
 		WithHint("one of %s", strings.Join(Levels[:], ", "))
 }
 
-func console(w io.Writer, format string, color bool) io.Writer {
+func console(w io.Writer, format string, color, local bool) io.Writer {
 	c := zerolog.ConsoleWriter{
 		Out: w, NoColor: !color,
 		PartsOrder:    []string{"timestamp", zerolog.LevelFieldName, "plugin", zerolog.MessageFieldName},
@@ -98,6 +120,11 @@ func console(w io.Writer, format string, color bool) io.Writer {
 			switch {
 			case v == nil:
 				return ""
+			case name == "timestamp" && local:
+				if at, err := time.Parse(stampLayout, fmt.Sprint(v)); err == nil {
+					return at.Local().Format(stampLayout)
+				}
+				return fmt.Sprint(v)
 			case name == "plugin":
 				return fmt.Sprintf("%-12s |", v)
 			default:

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -14,22 +15,21 @@ import (
 	"elt/state"
 )
 
-// saver stores acknowledged STATE values, newest first: what arrives while a
-// store transaction is under way replaces (or is merged into) what waits, so
-// that a target is never held up by the store. A value is stored only if it
-// passes the trace (invariant 5), under the run's lease (invariant 1).
+// saver stores acknowledged STATE values, under the run's lease (invariant 1).
+// What arrives while a store transaction is under way replaces (or is merged
+// into) what waits, so that a target is never held up by the store. The pipe
+// has judged the values already (invariant 5).
 type saver struct {
 	store  state.Bookmarks
 	keeper *keeper
-	trace  *singer.Trace
 	merge  bool // into the partial state instead of replacing the completed one
-	drop   bool // --no-state-update: check, do not store
+	drop   bool // --no-state-update
 	log    zerolog.Logger
+	stored func(json.RawMessage) // called after each value stored
 
 	mu      sync.Mutex
 	waiting json.RawMessage
 	last    json.RawMessage // newest acknowledged value
-	refused error           // the first value that did not pass
 	fenced  bool
 	closing bool
 	wake    chan struct{}
@@ -37,26 +37,20 @@ type saver struct {
 	cancel  context.CancelFunc
 }
 
-func newSaver(ctx context.Context, store state.Bookmarks, k *keeper, trace *singer.Trace, merge, drop bool, log zerolog.Logger) *saver {
+func newSaver(ctx context.Context, store state.Bookmarks, k *keeper, merge, drop bool, log zerolog.Logger) *saver {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	s := &saver{store: store, keeper: k, trace: trace, merge: merge, drop: drop, log: log,
-		wake: make(chan struct{}, 1), done: make(chan struct{}), cancel: cancel}
+	s := &saver{store: store, keeper: k, merge: merge, drop: drop, log: log,
+		wake: make(chan struct{}, 1), done: make(chan struct{}), cancel: cancel, stored: func(json.RawMessage) {}}
 	go s.run(ctx)
 	return s
 }
 
-// acked takes a STATE value that the target printed. It does not block on the
-// store. The error names what was invented or emptied.
+// acked takes a STATE value that the target acknowledged. It does not block on
+// the store.
 func (s *saver) acked(value json.RawMessage) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.trace.Check(value); err != nil { // invariant 5
-		if s.refused == nil {
-			s.refused = err
-		}
-		return err
-	}
-	s.last = append(s.last[:0:0], value...)
+	s.last = slices.Clone(value)
 	if s.drop || s.fenced {
 		return nil
 	}
@@ -105,6 +99,7 @@ func (s *saver) storeWaiting(ctx context.Context) bool {
 	err := s.store.Ack(ctx, s.keeper.current(), value, s.merge)
 	switch {
 	case err == nil:
+		s.stored(value)
 	case errors.Is(err, state.ErrFenced):
 		s.keeper.fenced()
 		s.mu.Lock()
@@ -155,4 +150,11 @@ func (s *saver) awake() {
 	case s.wake <- struct{}{}:
 	default:
 	}
+}
+
+// newest is the newest acknowledged value, nil for none.
+func (s *saver) newest() json.RawMessage {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.last
 }

@@ -1,0 +1,90 @@
+package runner
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"elt/internal/fault"
+	"elt/internal/load"
+	"elt/internal/proc"
+)
+
+// claimed is a built-in target (or fused pair) that has claimed its
+// destination and waits for rows.
+type claimed struct {
+	process *proc.Process
+	reply   load.ClaimReply
+}
+
+// claim starts a built-in target and reads the line by which it says what it
+// found (invariant 3). The tap starts only after that: a dead run's open
+// transaction is waited for at the destination, not here.
+func claim(ctx context.Context, host proc.Host, cmd proc.Command) (*claimed, error) {
+	p, err := host.Start(cmd)
+	if err != nil {
+		return nil, err
+	}
+	stop := context.AfterFunc(ctx, p.Terminate)
+	defer stop()
+	out := bufio.NewReaderSize(p.Stdout, 64<<10)
+	line, err := out.ReadBytes('\n')
+	c := &claimed{process: p}
+	if err == nil {
+		err = json.Unmarshal(line, &c.reply)
+		if err == nil && c.reply.Type != load.TypeClaim {
+			err = fmt.Errorf("its first line is no claim: %.200q", line)
+		}
+	}
+	if err != nil {
+		return nil, claimFailed(ctx, p, err)
+	}
+	p.Stdout = out
+	return c, nil
+}
+
+// claimFailed ends a target that did not claim and says why.
+func claimFailed(ctx context.Context, p *proc.Process, err error) error {
+	go io.Copy(io.Discard, p.Stdout)
+	if err != io.EOF {
+		p.Kill()
+	}
+	if p.Stdin != nil {
+		p.Stdin.Close()
+	}
+	status := p.Wait()
+	p.Close()
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err == io.EOF {
+		return endedWith(p.Name()+" did not start: "+status.String(), status, p.Tail())
+	}
+	return fault.Wrap(fault.Failed, err, "%s did not claim its destination", p.Name())
+}
+
+// endedWith is a failure of a plugin; a built-in connector's own exit codes
+// keep their meaning.
+func endedWith(msg string, status proc.Status, tail []string) *fault.Error {
+	code := fault.Failed
+	if c := fault.Code(status.Code); c >= fault.AlreadyRunning && c <= fault.Fenced {
+		code = c
+	}
+	return fault.New(code, "%s", msg).WithHint("%s", lastWords(tail))
+}
+
+// prestarted is a Host for a pipe one of whose stages runs already.
+type prestarted struct {
+	proc.Host
+	*claimed
+}
+
+// Start hands out the claimed process for its own command.
+func (h prestarted) Start(c proc.Command) (*proc.Process, error) {
+	if h.claimed != nil && c.Name == h.process.Name() {
+		return h.process, nil
+	}
+	return h.Host.Start(c)
+}

@@ -1,0 +1,282 @@
+package runner
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+
+	"github.com/google/renameio/v2"
+
+	"elt/internal/fault"
+	"elt/internal/load"
+	"elt/internal/pipe"
+	"elt/internal/proc"
+	"elt/internal/project"
+	"elt/internal/singer"
+	"elt/state"
+)
+
+// claim starts the built-in target (or the fused pair), which claims its
+// destination, and adopts what it answers (invariant 3).
+func (s *set) claim(ctx context.Context, edit int64, catalogPath string) (*claimed, error) {
+	_, had, err := s.Store.Setting(ctx, destinationScope(s.plan.StateID), s.target().Plugin.Name)
+	if err != nil {
+		return nil, fault.Wrap(fault.StoreAway, err, "cannot read what is known of the destination")
+	}
+	request, err := json.Marshal(load.ClaimRequest{
+		StateID: s.plan.StateID, RunID: s.runID, Epoch: s.keeper.current().Epoch, Edit: edit,
+		Bookmarks: s.start, HadDestination: had, TrustState: s.TrustState, FullRefresh: s.FullRefresh,
+	})
+	if err != nil {
+		return nil, err
+	}
+	requestPath, err := s.folder.write("claim.json", request)
+	if err != nil {
+		return nil, err
+	}
+	events, err := s.counts.listen(s.folder)
+	if err != nil {
+		return nil, err
+	}
+	cmd := s.target().command()
+	if s.fused() {
+		cmd = s.fuseCommand(catalogPath)
+		cmd.NoStdin = true
+	}
+	cmd.Stderr = speaker(s.log.With().Str("plugin", cmd.Name).Logger())
+	cmd.Env = append(cmd.Env[:len(cmd.Env):len(cmd.Env)],
+		load.EnvEnd+"=1", load.EnvClaim+"="+requestPath, load.EnvEvents+"="+events)
+	c, err := claim(ctx, s.guard, cmd)
+	if err != nil {
+		s.counts.close()
+		return nil, err
+	}
+	if err := s.adopt(ctx, c.reply, had); err != nil {
+		s.counts.close()
+		return nil, s.giveUp(c, err)
+	}
+	return c, nil
+}
+
+// adopt takes over the epoch, the edit and the bookmarks that the claim settled.
+func (s *set) adopt(ctx context.Context, reply load.ClaimReply, had bool) error {
+	if reply.Note != "" {
+		s.report.say(s.log, "%s", reply.Note)
+	}
+	if err := s.keeper.adopt(ctx, reply.Epoch); err != nil {
+		return err
+	}
+	s.start = singer.NewBookmarks(reply.Bookmarks).Raw()
+	if reply.Kept && !had {
+		err := s.Store.PutSetting(ctx, destinationScope(s.plan.StateID), s.target().Plugin.Name, "kept")
+		if err != nil {
+			return fault.Wrap(fault.StoreAway, err, "cannot note that the destination keeps positions")
+		}
+	}
+	return nil
+}
+
+// destinationScope is where the store notes that a destination keeps
+// positions of a state id: one that has lost them is refused.
+func destinationScope(stateID string) string { return "destination:" + stateID }
+
+// fuseCommand is tap and target in one process.
+func (s *set) fuseCommand(catalogPath string) proc.Command {
+	tap, target := s.tap(), s.target()
+	args := []string{"fuse", tap.Choice.Connector, target.Choice.Connector,
+		"--tap-config", tap.configPath, "--target-config", target.configPath}
+	if catalogPath != "" {
+		args = append(args, "--catalog", catalogPath)
+	}
+	return proc.Command{
+		Name: tap.Name + "+" + target.Name, Path: s.Plugins.Self, Args: args,
+		Dir: s.Project.Root, Env: target.environ,
+	}
+}
+
+// pipe runs the chain with the store behind it, and judges.
+func (s *set) pipe(ctx context.Context, chain pipe.Chain) error {
+	s.saver = newSaver(ctx, s.Store, s.keeper, s.merge(), s.NoStateUpdate, s.log)
+	s.saver.stored = s.refreshStateFile
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		select {
+		case <-s.keeper.lost:
+			if _, forced := s.keeper.isLost(); !forced {
+				cancel(fault.New(fault.Fenced, "another run took over the state id %s", s.plan.StateID))
+			}
+		case <-ctx.Done():
+		}
+	}()
+	chain.Events = pipe.Events{
+		Ack:  s.saver.acked,
+		Line: func(line []byte) { s.log.Info().Str("plugin", s.target().Name).Msg(string(line)) },
+		Warn: func(text string) { s.report.say(s.log, "%s", text) },
+	}
+	done := s.Watcher.Begin(s.plan, s.live)
+	outcome := pipe.Run(ctx, chain)
+	done()
+	cancel(nil)
+	<-watched
+	return s.judge(ctx, outcome)
+}
+
+// live is how far the set is.
+func (s *set) live() Live {
+	names := make([]string, len(s.stages))
+	for i, stage := range s.stages {
+		names[i] = stage.Name
+	}
+	streams := s.counts.streams(s.saver.newest())
+	return Live{Streams: streams, Seconds: s.report.elapsed(), Bottleneck: s.counts.bottleneck(names)}
+}
+
+// judge turns how the processes ended, and what the store took, into the
+// run's result (invariant 5).
+func (s *set) judge(ctx context.Context, o pipe.Outcome) error {
+	last, stored := s.saver.finish(2 * s.LeaseTTL)
+	s.report.ExitCodes = map[string]int{}
+	for _, end := range o.Stages {
+		s.report.ExitCodes[end.Name] = end.Status.Code
+		if end.Dropped > 0 {
+			s.log.Warn().Str("plugin", end.Name).Msgf("%d lines of its standard error were not logged", end.Dropped)
+		}
+	}
+	s.counts.close()
+	s.report.Streams = s.counts.streams(last)
+	s.report.Changes = s.counts.changes()
+	lost, forced := s.keeper.isLost()
+	switch {
+	case o.Failure != nil:
+		return s.failure(ctx, o)
+	case lost && forced && !s.target().Choice.Native:
+		s.report.Unconfirmed = true
+		s.report.say(s.log, "another run was started beside this one with --force; this one's bookmark is not kept")
+	case lost:
+		return fault.New(fault.Fenced, "another run took over the state id %s; this one's bookmark is not kept", s.plan.StateID)
+	case !stored && last != nil && !s.NoStateUpdate:
+		return fault.New(fault.StoreAway, "all rows are loaded, but the state store did not take the bookmark").
+			WithHint("when it is back the next run repeats what came after the last bookmark stored")
+	case !o.Confirmed:
+		s.report.Unconfirmed = true
+		s.report.say(s.log, "%s took every row but did not confirm the last bookmark; the next run repeats what came after the one that it did", s.target().Name)
+	}
+	return nil
+}
+
+// failure explains why the chain failed: the cause, not what followed from it.
+func (s *set) failure(ctx context.Context, o pipe.Outcome) error {
+	f := o.Failure
+	if f.Kind == pipe.Stopped {
+		return context.Cause(ctx)
+	}
+	var tail []string
+	for _, end := range o.Stages {
+		if end.Name == f.Stage {
+			tail = end.Tail
+		}
+	}
+	var known *fault.Error
+	if errors.As(f.Err, &known) {
+		return f
+	}
+	return endedWith(f.Error(), f.Status, tail)
+}
+
+// refreshStateFile rewrites the tap's --state file: some taps read it again
+// to learn what is durable (pipelinewise-tap-postgres acknowledges its slot so).
+func (s *set) refreshStateFile(value json.RawMessage) {
+	path := filepath.Join(s.folder.path, stateName)
+	if _, err := os.Stat(path); err != nil {
+		return
+	}
+	if err := renameio.WriteFile(path, value, 0o600); err != nil {
+		s.log.Debug().Err(err).Msg("the tap's state file is not up to date")
+	}
+}
+
+// finish writes the run record and prunes old ones.
+func (s *set) finish(ctx context.Context, err error) {
+	s.report.Seconds = s.report.elapsed()
+	s.report.Status = state.Succeeded
+	if err != nil {
+		s.report.fail(ctx, err)
+		s.unpin(ctx)
+	}
+	after, cancel := s.afterwards(ctx)
+	defer cancel()
+	if e := s.Store.FinishRun(after, s.record()); e != nil {
+		s.report.say(s.log, "the run's record could not be stored: %v", e)
+	}
+	s.prune(after)
+}
+
+func (s *set) prune(ctx context.Context) {
+	if s.KeepRuns <= 0 && s.KeepAge <= 0 {
+		return
+	}
+	logs, err := s.Store.PruneRuns(ctx, s.KeepRuns, s.KeepAge)
+	if err != nil {
+		s.log.Debug().Err(err).Msg("old runs are not pruned")
+	}
+	for _, path := range logs {
+		os.RemoveAll(filepath.Dir(path))
+	}
+}
+
+// record is the run as the store keeps it.
+func (s *set) record() state.Run {
+	detail, _ := json.Marshal(struct {
+		Plugins []PluginReport  `json:"plugins"`
+		Fused   bool            `json:"fused"`
+		Changes []SchemaChanges `json:"schema_changes,omitempty"`
+		Notes   []string        `json:"notes,omitempty"`
+		Version string          `json:"version"`
+	}{s.report.Plugins, s.report.Fused, s.report.Changes, s.report.Notes, s.Version})
+	env, _ := s.Project.Environment()
+	run := state.Run{
+		ID: s.runID, StateID: s.plan.StateID, Name: s.report.Name, Environment: env, Trigger: s.Trigger,
+		Status: s.report.Status, Unconfirmed: s.report.Unconfirmed, Cause: s.Redactor.String(s.report.Cause),
+		Started: s.report.Started, Heartbeat: s.report.Started, LogPath: s.report.LogPath,
+		Streams: s.report.stats(), Detail: json.RawMessage(s.Redactor.String(string(detail))),
+	}
+	if run.Status != state.Running {
+		end := s.report.Started.Add(s.report.duration())
+		run.Ended, run.Heartbeat = &end, end
+		if run.Status != state.Succeeded {
+			run.ExitCode = int(fault.Failed)
+		}
+	}
+	return run
+}
+
+// givenState is what a tap's extra `state` names; nil when there is none.
+func givenState(root string, tap *project.Settings) (json.RawMessage, error) {
+	path, _ := tap.Extra("state").(string)
+	if path == "" {
+		return nil, nil
+	}
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(root, path)
+	}
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fault.Wrap(fault.Failed, err, "cannot read the state of %s", tap.Plugin.Name).
+			WithHint("the extra `state` names a file, from the project's root")
+	}
+	var wrapped struct {
+		Singer json.RawMessage `json:"singer_state"`
+	}
+	if err := json.Unmarshal(raw, &wrapped); err != nil {
+		return nil, fault.Wrap(fault.Failed, err, "the state file %s is no JSON object", path)
+	}
+	if wrapped.Singer != nil {
+		raw = wrapped.Singer
+	}
+	return singer.NewBookmarks(raw).Raw(), nil
+}

@@ -1,0 +1,284 @@
+package runner
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"elt/internal/fault"
+	"elt/internal/pipe"
+	"elt/internal/project"
+	"elt/internal/singer"
+	"elt/plugins"
+	"elt/state"
+)
+
+// set is one set on its way.
+type set struct {
+	*Runner
+	plan   *project.Set
+	runID  string
+	report *BlockReport
+	log    zerolog.Logger
+
+	stages []*Stage // tap, mappings, target
+	pinned bool     // by this run
+	folder *folder
+	guard  Guard
+	keeper *keeper
+	saver  *saver
+	counts *counts
+	start  json.RawMessage // the state that the tap gets
+}
+
+func (s *set) tap() *Stage    { return s.stages[0] }
+func (s *set) target() *Stage { return s.stages[len(s.stages)-1] }
+
+// fused: tap and target are built in and nothing stands between them.
+func (s *set) fused() bool {
+	return len(s.stages) == 2 && s.tap().Choice.Native && s.target().Choice.Native && !s.NoFuse
+}
+
+// runSet runs one set from its settings to its run record.
+func (r *Runner) runSet(ctx context.Context, runID string, plan *project.Set) (*BlockReport, error) {
+	s := &set{Runner: r, plan: plan, runID: runID, counts: newCounts(), report: &BlockReport{
+		RunID: runID, Name: setName(plan), Job: plan.Job, StateID: plan.StateID,
+		Started: time.Now(), Status: state.Running,
+	}}
+	closeLog, err := s.openLog()
+	if err != nil {
+		return s.report, err
+	}
+	defer closeLog()
+	if err := s.resolve(ctx); err != nil {
+		return s.report, err
+	}
+	err = s.locked(ctx)
+	if err != nil {
+		s.log.Error().Msg(err.Error())
+	}
+	return s.report, err
+}
+
+// resolve settles the settings of all stages and what runs in their place.
+func (s *set) resolve(ctx context.Context) error {
+	settings, err := s.Project.Chain(ctx, s.plan, s.Flags)
+	if err != nil {
+		return err
+	}
+	pins, bookmarked, err := s.verdicts(ctx)
+	if err != nil {
+		return err
+	}
+	for i, one := range settings {
+		s.Redactor.Add(one.Secrets()...) // before anything is logged or started (invariant 10)
+		name := one.Plugin.Name
+		if i > 0 && i < len(settings)-1 {
+			name = s.plan.Mappings[i-1].Name
+		}
+		q := plugins.Question{Bookmarked: bookmarked}
+		if pin, ok := pins[one.Plugin.Name]; ok {
+			q.Pin = &pin
+		}
+		stage, err := newStage(s.Plugins, name, one, q)
+		if err != nil {
+			return err
+		}
+		s.stages = append(s.stages, stage)
+		s.report.Plugins = append(s.report.Plugins, NewPluginReport(stage.Choice))
+		s.log.Debug().Str("plugin", name).Bool("native", stage.Choice.Native).Msg("runs because " + stage.Choice.Reason)
+	}
+	s.report.Fused = s.fused()
+	return nil
+}
+
+// locked runs the set under its lease, with its guard and its folder.
+func (s *set) locked(ctx context.Context) (err error) {
+	root := s.folders(s.plan.StateID)
+	if err := sweep(root, time.Now()); err != nil {
+		s.log.Warn().Err(err).Msg("files of a dead run are left behind")
+	}
+	if s.folder, err = newFolder(root, s.runID); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.folder.remove()) }()
+	if s.guard, err = s.Runner.guard(s.folder); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.guard.Close()) }()
+	lease, err := acquire(ctx, s.Store, s.plan.StateID, self(s.runID, s.Machine, s.folder.lock()), s.LeaseTTL, s.Force, s.log)
+	if err != nil {
+		return err
+	}
+	s.keeper = keep(ctx, s.Store, lease, s.stats, s.log)
+	defer func() {
+		after, cancel := s.afterwards(ctx)
+		defer cancel()
+		if e := s.keeper.release(after); e != nil {
+			s.log.Warn().Err(e).Msg("the lease could not be given back; it runs out by itself")
+		}
+	}()
+	if err := s.Store.StartRun(ctx, s.record()); err != nil {
+		return fault.Wrap(fault.StoreAway, err, "cannot record the run in the state store")
+	}
+	err = s.load(ctx)
+	s.finish(ctx, err)
+	return err
+}
+
+// afterwards is a context for what must still be written when ctx has ended.
+func (s *set) afterwards(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), 15*time.Second)
+}
+
+// load prepares files and catalog, claims, and runs the pipe.
+func (s *set) load(ctx context.Context) error {
+	for i, stage := range s.stages {
+		if err := stage.writeConfig(s.folder, configName(i, len(s.stages))); err != nil {
+			return err
+		}
+	}
+	edit, err := s.bookmark(ctx)
+	if err != nil {
+		return err
+	}
+	catalogPath, err := s.writeCatalog(ctx)
+	if err != nil {
+		return err
+	}
+	chain := pipe.Chain{Grace: s.Grace, Meter: s.counts.meter}
+	var first *claimed
+	if s.target().Choice.Native {
+		if first, err = s.claim(ctx, edit, catalogPath); err != nil {
+			return err
+		}
+		defer s.counts.close()
+	}
+	if err := s.pin(ctx); err != nil {
+		return s.giveUp(first, err)
+	}
+	if chain.Stages, err = s.chain(catalogPath); err != nil {
+		return s.giveUp(first, err)
+	}
+	chain.Host, chain.Start = prestarted{s.guard, first}, s.start
+	return s.pipe(ctx, chain)
+}
+
+// giveUp ends a claimed target that gets no rows.
+func (s *set) giveUp(first *claimed, err error) error {
+	if first != nil {
+		first.process.Stop(s.Grace / 3)
+		first.process.Close()
+	}
+	return err
+}
+
+func configName(i, n int) string {
+	switch i {
+	case 0:
+		return "tap.config.json"
+	case n - 1:
+		return "target.config.json"
+	}
+	return fmt.Sprintf("mapper.%d.config.json", i)
+}
+
+// writeCatalog finds the catalog and writes it; "" when the tap takes none.
+func (s *set) writeCatalog(ctx context.Context) (string, error) {
+	catalog, err := catalogs{root: s.Project.Root, cache: s.cacheFolder(), host: s.guard, log: s.log,
+		refresh: s.RefreshCatalog || s.FullRefresh}.of(ctx, s.tap())
+	if catalog == nil || err != nil {
+		return "", err
+	}
+	raw, err := catalog.Print()
+	if err != nil {
+		return "", err
+	}
+	return s.folder.write("tap.properties.json", raw)
+}
+
+// chain is what the pipe runs.
+func (s *set) chain(catalogPath string) ([]pipe.Stage, error) {
+	if s.fused() {
+		return []pipe.Stage{{Command: s.fuseCommand(catalogPath), BuiltIn: true}}, nil
+	}
+	var args []string
+	if catalogPath != "" {
+		args = append(args, s.tap().catalogFlag(), catalogPath)
+	}
+	if s.start != nil && s.tap().takesState() {
+		path, err := s.folder.write(stateName, s.start)
+		if err != nil {
+			return nil, err
+		}
+		args = append(args, "--state", path)
+	}
+	tap := s.tap().command(args...)
+	if len(s.stages) == 2 && s.tap().Choice.Native && s.target().Choice.Native {
+		tap.Env = append(tap.Env[:len(tap.Env):len(tap.Env)], singer.PeerEnv+"=elt")
+	}
+	out := []pipe.Stage{{Command: tap}}
+	for _, stage := range s.stages[1 : len(s.stages)-1] {
+		out = append(out, pipe.Stage{Command: stage.command()})
+	}
+	out = append(out, pipe.Stage{Command: s.target().command(), BuiltIn: s.target().Choice.Native})
+	for i := range out {
+		name := s.stages[i].Name
+		out[i].Command.Stderr = speaker(s.log.With().Str("plugin", name).Logger())
+	}
+	return out, nil
+}
+
+const stateName = "state.json"
+
+// bookmark finds the state that the tap is to start from, and the number of
+// edits that the destination must know of (invariant 3).
+func (s *set) bookmark(ctx context.Context) (edit int64, err error) {
+	id := s.plan.StateID
+	have, err := s.Store.Bookmark(ctx, id)
+	switch {
+	case errors.Is(err, state.ErrNotFound):
+	case err != nil:
+		return 0, fault.Wrap(fault.StoreAway, err, "cannot read the bookmark of %s", id)
+	}
+	var given json.RawMessage
+	if !s.FullRefresh {
+		if given, err = givenState(s.Project.Root, s.tap().Settings); err != nil {
+			return 0, err
+		}
+	}
+	switch {
+	case s.FullRefresh:
+		// What the store holds of other streams stays; the destination learns
+		// of the decision by the edit.
+		if have.StateID != "" {
+			err = s.Store.EditBookmark(ctx, id, "full-refresh", have.Completed, have.Partial)
+			have.Edit++
+		}
+	case given != nil:
+		s.start = given
+		if s.target().Choice.Native && !s.NoStateUpdate {
+			err = s.Store.EditBookmark(ctx, id, "set", given, nil)
+			have.Edit++
+		}
+	default:
+		s.start, err = singer.Merge(have.Completed, have.Partial)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("prepare the bookmark of %s: %w", id, err)
+	}
+	return have.Edit, nil
+}
+
+// stats is what the heartbeat stores of the streams.
+func (s *set) stats() []state.StreamStats {
+	var marks json.RawMessage
+	if s.saver != nil {
+		marks = s.saver.newest()
+	}
+	return (&BlockReport{Streams: s.counts.streams(marks)}).stats()
+}
