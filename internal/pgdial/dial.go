@@ -3,6 +3,7 @@ package pgdial
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -35,15 +36,13 @@ func (s Settings) Dial(ctx context.Context) (*pgx.Conn, error) {
 		return nil, err
 	}
 	prepare(cfg)
-	again := retrypolicy.NewBuilder[*pgx.Conn]().
-		HandleIf(func(_ *pgx.Conn, err error) bool { return transient(err) }).
-		WithBackoff(200*time.Millisecond, 4*time.Second).
-		WithJitterFactor(0.2).
-		WithMaxDuration(time.Duration(s.Retry) * time.Second).
-		WithMaxRetries(-1).
-		ReturnLastFailure().
-		Build()
-	conn, err := failsafe.With(again).WithContext(ctx).Get(func() (*pgx.Conn, error) { return pgx.ConnectConfig(ctx, cfg) })
+	try := func() (*pgx.Conn, error) { return pgx.ConnectConfig(ctx, cfg) }
+	var conn *pgx.Conn
+	if s.Retry > 0 {
+		conn, err = failsafe.With(patience(s.Retry)).WithContext(ctx).Get(try)
+	} else {
+		conn, err = try()
+	}
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
@@ -51,6 +50,17 @@ func (s Settings) Dial(ctx context.Context) (*pgx.Conn, error) {
 		return nil, explain(cfg, err)
 	}
 	return conn, nil
+}
+
+func patience(seconds int) retrypolicy.RetryPolicy[*pgx.Conn] {
+	return retrypolicy.NewBuilder[*pgx.Conn]().
+		HandleIf(func(_ *pgx.Conn, err error) bool { return transient(err) }).
+		WithBackoff(200*time.Millisecond, 4*time.Second).
+		WithJitterFactor(0.2).
+		WithMaxDuration(time.Duration(seconds) * time.Second).
+		WithMaxRetries(-1).
+		ReturnLastFailure().
+		Build()
 }
 
 // prepare fixes what a session must not inherit from the server or the role.
@@ -72,16 +82,18 @@ func prepare(cfg *pgx.ConnConfig) {
 }
 
 // transient says that trying again may help: no answer, a server that is
-// starting or stopping, no free connection slot.
+// starting or stopping, no free connection slot; not a certificate that is
+// refused or a server without TLS.
 func transient(err error) bool {
-	if err == nil {
-		return false
-	}
 	var pg *pgconn.PgError
-	if !errors.As(err, &pg) {
-		return !errors.Is(err, context.Canceled)
+	var certificate *tls.CertificateVerificationError
+	switch {
+	case err == nil || errors.Is(err, context.Canceled) || errors.As(err, &certificate):
+		return false
+	case errors.As(err, &pg):
+		return strings.HasPrefix(pg.Code, "57P") || pg.Code == "53300" || strings.HasPrefix(pg.Code, "08")
 	}
-	return strings.HasPrefix(pg.Code, "57P") || pg.Code == "53300" || strings.HasPrefix(pg.Code, "08")
+	return !strings.Contains(err.Error(), "refused TLS") // pgconn has no error value for it
 }
 
 func explain(cfg *pgx.ConnConfig, err error) error {

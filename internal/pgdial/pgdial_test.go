@@ -141,6 +141,51 @@ func TestRefusalsAreNotRetried(t *testing.T) {
 	}
 }
 
+func TestServerWithoutTLSIsNotRetried(t *testing.T) {
+	s := server(t)
+	s.Retry, s.SSL = 60, "true"
+	start := time.Now()
+	_, err := s.Dial(context.Background())
+	if err == nil || !strings.Contains(fault.Render(err), "TLS") || time.Since(start) > 20*time.Second {
+		t.Errorf("after %s: %v", time.Since(start), err)
+	}
+}
+
+// A bulk reader gets everything, also what comes below the low-water mark,
+// and the connection is as before afterwards.
+func TestBulkReadsToTheEnd(t *testing.T) {
+	s := server(t)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	c, err := s.Dial(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close(ctx)
+	const statement = `copy (select repeat('x', 1000) from generate_series(1, 100000)
+		union all select 'slow' from (select pg_sleep(0.05)) p union all select repeat('y', 1000) from generate_series(1, 100000) union all select 'last') to stdout`
+	for range 2 {
+		var got counting
+		done := pgdial.Bulk(c)
+		_, err := c.PgConn().CopyTo(ctx, &got, statement)
+		done()
+		if want := 2*100000*1001 + 5 + 5; err != nil || int(got) != want {
+			t.Fatalf("%d bytes of %d, %v", got, want, err)
+		}
+		var one int
+		if err := c.QueryRow(ctx, "select 1").Scan(&one); err != nil || one != 1 {
+			t.Fatalf("afterwards: %v", err)
+		}
+	}
+}
+
+type counting int
+
+func (c *counting) Write(p []byte) (int, error) {
+	*c += counting(len(p))
+	return len(p), nil
+}
+
 func TestCancelStopsTheServersStatement(t *testing.T) {
 	s := server(t)
 	c, err := s.Dial(context.Background())

@@ -30,6 +30,8 @@ type relation struct {
 }
 
 type column struct {
+	number        int
+	keyAt         int // place in the key, -1 outside
 	name          string
 	typ           uint32
 	mod           int32
@@ -67,38 +69,42 @@ func discover(ctx context.Context, conn *pgx.Conn, schemas, ids []string) (*data
 	if err != nil {
 		return nil, fmt.Errorf("discover tables: %w", err)
 	}
+	found := map[uint32]*relation{}
+	var oid uint32
 	var r relation
 	var c column
-	var keyAt int
-	type keyColumn struct {
-		at   int
-		name string
-	}
-	keys := map[*relation][]keyColumn{}
-	_, err = pgx.ForEachRow(rows, []any{&r.schema, &r.name, &r.kind, &r.partition, &r.inherited, &r.rows, &r.primary, &keyAt,
-		&c.name, &c.typ, &c.mod, &c.notNull, &c.generated, &c.deterministic, &c.sqlType}, func() error {
-		if n := len(db.relations); n == 0 || db.relations[n-1].schema != r.schema || db.relations[n-1].name != r.name {
-			found := r
-			db.relations = append(db.relations, &found)
+	_, err = pgx.ForEachRow(rows, []any{&oid, &r.schema, &r.name, &r.kind, &r.partition, &r.inherited, &r.rows, &r.primary, &c.keyAt,
+		&c.number, &c.name, &c.typ, &c.mod, &c.notNull, &c.generated, &c.deterministic, &c.sqlType}, func() error {
+		rel := found[oid]
+		if rel == nil {
+			first := r
+			rel = &first
+			found[oid] = rel
+			db.relations = append(db.relations, rel)
 		}
-		last := db.relations[len(db.relations)-1]
-		last.columns = append(last.columns, c)
+		rel.columns = append(rel.columns, c)
 		used[c.typ] = true
-		if keyAt >= 0 {
-			keys[last] = append(keys[last], keyColumn{keyAt, c.name})
-		}
 		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("discover tables: %w", err)
 	}
-	for rel, cols := range keys {
-		slices.SortFunc(cols, func(a, b keyColumn) int { return cmp.Compare(a.at, b.at) })
-		for _, k := range cols {
-			rel.key = append(rel.key, k.name)
-		}
+	slices.SortFunc(db.relations, func(a, b *relation) int { return cmp.Or(cmp.Compare(a.schema, b.schema), cmp.Compare(a.name, b.name)) })
+	for _, rel := range db.relations {
+		rel.sort()
 	}
 	return db, db.loadTypes(ctx, conn, used)
+}
+
+// sort puts the columns in the table's order and the key in the index's.
+func (r *relation) sort() {
+	slices.SortFunc(r.columns, func(a, b column) int { return cmp.Compare(a.keyAt, b.keyAt) })
+	for _, c := range r.columns {
+		if c.keyAt >= 0 {
+			r.key = append(r.key, c.name)
+		}
+	}
+	slices.SortFunc(r.columns, func(a, b column) int { return cmp.Compare(a.number, b.number) })
 }
 
 func (db *database) loadTypes(ctx context.Context, conn *pgx.Conn, used map[uint32]bool) error {

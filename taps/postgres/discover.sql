@@ -1,6 +1,7 @@
 -- Every relation that the role may read, one row per column. $1: schemas or
 -- null, $2: stream ids (schema-table) or null. Privileges and keys are asked
--- once per relation. A key is the primary key or, where there is none, the
+-- once per relation; sorting is left to the client, which does it by relation,
+-- not by column. A key is the primary key or, where there is none, the
 -- first unique index of which no column can be NULL.
 with rel as materialized (
   select c.oid, n.nspname, c.relname, c.relkind, c.relispartition, c.relhassubclass, c.reltuples, k.indkey, k.indisprimary,
@@ -20,12 +21,11 @@ with rel as materialized (
     and ($2::text[] is null or n.nspname || '-' || c.relname = any ($2::text[]))
     and has_schema_privilege(n.oid, 'USAGE')
 )
-select rel.nspname::text, rel.relname::text, rel.relkind::text, rel.relispartition, rel.relhassubclass, greatest(rel.reltuples, 0)::int8,
+select rel.oid, rel.nspname::text, rel.relname::text, rel.relkind::text, rel.relispartition, rel.relhassubclass, greatest(rel.reltuples, 0)::int8,
        coalesce(rel.indisprimary, false), coalesce(array_position(rel.indkey, a.attnum), -1),
-       a.attname::text, a.atttypid, a.atttypmod, a.attnotnull, a.attgenerated <> '', coalesce(co.collisdeterministic, true),
+       a.attnum, a.attname::text, a.atttypid, a.atttypmod, a.attnotnull, a.attgenerated <> '', coalesce(co.collisdeterministic, true),
        pg_catalog.format_type(a.atttypid, null)
 from rel
 join pg_catalog.pg_attribute a on a.attrelid = rel.oid and a.attnum > 0 and not a.attisdropped
 left join pg_catalog.pg_collation co on co.oid = a.attcollation
 where rel.whole or has_column_privilege(rel.oid, a.attnum, 'SELECT')
-order by rel.nspname collate "C", rel.relname collate "C", a.attnum

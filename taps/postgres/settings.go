@@ -63,7 +63,7 @@ func (s settings) schemas() []string {
 }
 
 // Spec lists the settings of both families of plugins.
-func (Tap) Spec() spec.Spec {
+func (tap) Spec() spec.Spec {
 	own := []spec.Setting{
 		{Name: "dialect", Type: spec.String, Default: meltanoLabs, OneOf: []string{meltanoLabs, transferwise}, Help: "Whose catalog metadata, table versions and bookmarks to speak.", Example: "transferwise"},
 		{Name: "filter_schemas", Type: spec.Array, Help: "Schemas to read; without it all but the system's.", Example: "public,sales"},

@@ -344,6 +344,21 @@ func TestBookmarksOfBothDialects(t *testing.T) {
 	}
 }
 
+// Older releases of PipelineWise's tap put the database before the stream id.
+func TestOlderStreamID(t *testing.T) {
+	w := newWorld(t)
+	w.exec("create table t (id int primary key); insert into t values (1), (2)")
+	c, err := singer.ParseCatalog([]byte(`{"streams":[{"tap_stream_id":"db-public-t","stream":"t","table_name":"t","schema":{"properties":{"id":{}}},
+		"metadata":[{"breadcrumb":[],"metadata":{"selected":true,"schema-name":"public","replication-method":"INCREMENTAL","replication-key":"id"}}]}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := w.mustSync(c, `{"bookmarks":{"db-public-t":{"replication_key":"id","replication_key_value":2}}}`, `{"dialect": "transferwise"}`).streams["public-t"]
+	if len(got.rows) != 1 || got.positions[0].Stream != "db-public-t" {
+		t.Errorf("%v, %+v", got.rows, got.positions)
+	}
+}
+
 func TestLimitsAndConditions(t *testing.T) {
 	w := newWorld(t)
 	w.exec(`create table t (id int primary key, k int); insert into t select n, nullif(n, 1) from generate_series(1, 9) n`)

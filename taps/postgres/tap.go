@@ -15,14 +15,14 @@ import (
 	"elt/taps"
 )
 
-// Tap is tap-postgres.
-type Tap struct{}
+// tap is tap-postgres.
+type tap struct{}
 
 // New makes the tap.
-func New() taps.Tap { return Tap{} }
+func New() taps.Tap { return tap{} }
 
 // Discover lists the relations that the role may read.
-func (Tap) Discover(ctx context.Context, cfg spec.Config) (*singer.Catalog, error) {
+func (tap) Discover(ctx context.Context, cfg spec.Config) (*singer.Catalog, error) {
 	s, err := decode(cfg)
 	if err != nil {
 		return nil, err
@@ -42,7 +42,7 @@ func (Tap) Discover(ctx context.Context, cfg spec.Config) (*singer.Catalog, erro
 
 // Sync reads the selected streams, each in a snapshot of its own, as many at
 // a time as the output takes.
-func (Tap) Sync(ctx context.Context, cfg spec.Config, catalog *singer.Catalog, bookmarks singer.Bookmarks, out taps.Output) error {
+func (tap) Sync(ctx context.Context, cfg spec.Config, catalog *singer.Catalog, bookmarks singer.Bookmarks, out taps.Output) error {
 	s, err := decode(cfg)
 	if err != nil {
 		return err
