@@ -87,43 +87,5 @@ func (r *Reader) file(ctx context.Context, s *stream, entry string, zipped bool)
 		defer z.Close()
 		in = z
 	}
-	lines := newFrames(in)
-	defer func() { lines.close(); <-lines.done }()
-	defer func() { r.batch = batchPlace{} }()
-	r.batch.file = name
-	for {
-		line, _, err := lines.next(ctx, r.tick.C)
-		switch {
-		case err == errIdle:
-			if err := r.idle(ctx); err != nil {
-				return err
-			}
-			continue
-		case err == io.EOF:
-			return nil
-		case ctx.Err() != nil:
-			return err
-		case err != nil:
-			return trouble(err)
-		}
-		r.batch.line++
-		i := space(line, 0)
-		if i == len(line) {
-			continue
-		}
-		end, err := s.record(ctx, line, i)
-		if err == nil {
-			if err = trailing(line, end); err != nil {
-				s.batch.Drop()
-			}
-		}
-		if err == nil {
-			err = s.close(ctx)
-		} else {
-			err = s.problem(line, err, true)
-		}
-		if err != nil {
-			return err
-		}
-	}
+	return r.records(ctx, s, in, name, 0, trouble)
 }

@@ -15,6 +15,9 @@ type batchPlace struct {
 
 // place is where the Reader is, for messages.
 func (r *Reader) place() string {
+	if r.batch.file != "" && r.line == 0 {
+		return fmt.Sprintf("%s, line %d", r.batch.file, r.batch.line)
+	}
 	if r.batch.file != "" {
 		return fmt.Sprintf("%s, line %d (BATCH of line %d)", r.batch.file, r.batch.line, r.line)
 	}

@@ -4,6 +4,7 @@ package all
 import (
 	"elt/taps"
 	"elt/taps/csv"
+	"elt/taps/jsonl"
 	"elt/taps/postgres"
 )
 
@@ -11,6 +12,7 @@ import (
 func All() *taps.Registry {
 	return taps.NewRegistry(
 		csv.New(),
+		jsonl.New(),
 		postgres.New(),
 	)
 }

@@ -1,0 +1,115 @@
+package jsonl
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+
+	"elt/internal/row"
+	"elt/internal/singer"
+	"elt/taps"
+	"elt/taps/files"
+)
+
+// reader is the singer.Handler that carries the rows of one entity on.
+type reader struct {
+	entity *entity
+	out    taps.Output
+	to     taps.Stream // nil until the first schema
+	marks  files.Bookmark
+	path   string
+	mark   files.Mark
+	rows   int64
+}
+
+func (e *entity) read(ctx context.Context, wanted []string, marks files.Bookmark, out taps.Output) error {
+	shape, err := e.shape(ctx)
+	if err != nil {
+		return err
+	}
+	schema, err := shape.schema(wanted)
+	if err != nil {
+		return err
+	}
+	paths, err := e.set().Paths()
+	if err != nil {
+		return err
+	}
+	r := &reader{entity: e, out: out, marks: marks}
+	defer func() {
+		if r.to != nil {
+			r.to.Close()
+		}
+	}()
+	// One Reader for all files, so that what a value has widened stays so.
+	in := singer.NewReader(nil, singer.ReaderOptions{NUL: singer.NULKeep})
+	for _, path := range paths {
+		if err := r.file(ctx, in, schema, path); err != nil {
+			return err
+		}
+	}
+	return r.to.End()
+}
+
+func (r *reader) file(ctx context.Context, in *singer.Reader, schema json.RawMessage, path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return fmt.Errorf("look at a file of entity %q: %w", r.entity.Entity, err)
+	}
+	skip, unchanged, err := r.marks.Start(path, info)
+	if err != nil {
+		return err
+	}
+	src, err := r.entity.set().Open(path)
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	if unchanged {
+		// The stream is announced all the same.
+		return in.Records(ctx, strings.NewReader(""), r, r.entity.Entity, schema, r.entity.Keys, path, 0)
+	}
+	r.path, r.mark = path, files.Mark{Size: info.Size(), Mtime: info.ModTime().UnixNano(), Rows: skip}
+	if err := in.Records(ctx, src, r, r.entity.Entity, schema, r.entity.Keys, path, skip); err != nil {
+		return err
+	}
+	if r.mark, err = src.Mark(r.mark); err != nil {
+		return fmt.Errorf("read %s to its end: %w", path, err)
+	}
+	return r.position()
+}
+
+func (r *reader) Schema(ctx context.Context, schema *row.Schema) (err error) {
+	if r.to == nil {
+		r.to, err = r.out.Stream(ctx, schema)
+		return err
+	}
+	return r.to.Schema(schema)
+}
+
+func (r *reader) Write(_ context.Context, b *row.Batch) error {
+	n := int64(b.Len())
+	if err := r.to.Write(b); err != nil {
+		return err
+	}
+	r.rows += n
+	r.mark.Rows += n
+	return r.position()
+}
+
+func (r *reader) position() error {
+	r.marks.Files[r.path] = r.mark
+	value, err := r.marks.Value()
+	if err != nil {
+		return err
+	}
+	return r.to.Position(taps.Position{Stream: r.entity.Entity, Value: value, Exact: true, Rows: r.rows})
+}
+
+// State, Activate and Tick are not heard of in bare records.
+
+func (r *reader) State(context.Context, json.RawMessage) error  { return nil }
+func (r *reader) Activate(context.Context, string, int64) error { return nil }
+func (r *reader) Tick(context.Context) error                    { return nil }

@@ -1,0 +1,121 @@
+package jsonl
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"elt/internal/fault"
+	"elt/taps"
+	"elt/taps/taptest"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+func write(t *testing.T, name, text string) string {
+	t.Helper()
+	if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+// serve runs the tap as a process would and returns its records and last state.
+func serve(t *testing.T, config, state string) (records []string, last string, err error) {
+	t.Helper()
+	dir := t.TempDir()
+	args := []string{"--config", write(t, filepath.Join(dir, "config.json"), config)}
+	if state != "" {
+		args = append(args, "--state", write(t, filepath.Join(dir, "state.json"), state))
+	}
+	var out, errs bytes.Buffer
+	err = taps.Serve(t.Context(), New(), args, taps.IO{Out: &out, Err: &errs}, nil)
+	for line := range strings.Lines(out.String()) {
+		var m struct {
+			Type          string
+			Record, Value json.RawMessage
+		}
+		if err := json.Unmarshal([]byte(line), &m); err != nil {
+			t.Fatal(err)
+		}
+		switch m.Type {
+		case "RECORD":
+			records = append(records, string(m.Record))
+		case "STATE":
+			last = string(m.Value)
+		}
+	}
+	return records, last, err
+}
+
+func same(t *testing.T, got []string, want ...string) {
+	t.Helper()
+	if g, w := strings.Join(got, "\n"), strings.Join(want, "\n"); g != w {
+		t.Errorf("records\n%s\nwant\n%s", g, w)
+	}
+}
+
+func TestSuite(t *testing.T) {
+	dir := t.TempDir()
+	events := write(t, filepath.Join(dir, "events.jsonl"), `{"id":1,"amount":12.50,"at":"2024-02-29T00:00:00Z","tags":["a"],"who":{"n":1}}`+"\n"+`{"id":2,"amount":3,"at":"2024-03-01T00:00:00Z","late":true}`+"\n")
+	taptest.Run(t, New(), map[string]any{"infer": true, "files": []any{map[string]any{"entity": "events", "path": events, "keys": []any{"id"}}}},
+		taptest.Expect{Rows: map[string]int{"events": 2}, Resumed: map[string]int{"events": 0}})
+}
+
+func TestValuesArriveAsTheyStand(t *testing.T) {
+	t.Chdir(t.TempDir())
+	write(t, "a.jsonl", `{"big":123456789012345678901234567890,"d":1.10,"s":"é \u0000 \"","o":{"b":2.50,"a":[1,"1"]},"mix":1}`+"\n\n"+`{"mix":"1","new":"last record"}`)
+	got, _, err := serve(t, `{"files":[{"entity":"a","path":"a.jsonl"}]}`, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, got, `{"big":123456789012345678901234567890,"d":1.10,"s":"é \u0000 \"","o":{"b":2.50,"a":[1,"1"]},"mix":1,"new":null}`,
+		`{"big":null,"d":null,"s":null,"o":null,"mix":"1","new":"last record"}`)
+}
+
+func TestGrownFileGoesOn(t *testing.T) {
+	t.Chdir(t.TempDir())
+	config := `{"files":[{"entity":"a","path":"*.jsonl"}]}`
+	write(t, "a.jsonl", "{\"n\":1}\n")
+	_, state, err := serve(t, config, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, "a.jsonl", "{\"n\":1}\n{\"n\":2}\n")
+	got, state, err := serve(t, config, state)
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, got, `{"n":2}`)
+	var zst bytes.Buffer
+	z, _ := zstd.NewWriter(&zst)
+	z.Write([]byte("{\"n\":3}\n"))
+	z.Close()
+	write(t, "b.jsonl", zst.String())
+	got, _, err = serve(t, config, state)
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, got, `{"n":3}`)
+}
+
+func TestMistakesAreExplained(t *testing.T) {
+	t.Chdir(t.TempDir())
+	write(t, "broken.jsonl", "{\"a\":1}\n{\"password\":\"hush\",}\n")
+	write(t, "key.jsonl", "{\"ident\":1}\n")
+	for config, message := range map[string]string{
+		`{"files":[{"entity":"a","path":"broken.jsonl"}]}`:              "stream \"a\": broken.jsonl:2: the line is no JSON object: it lacks a key at byte 20: {\"password\":\"****\",}\nhint: entity \"a\" wants one JSON object per line",
+		`{"files":[{"entity":"a","path":"key.jsonl","keys":["idnt"]}]}`: "stream \"a\": tap-jsonl: key \"idnt\" of entity \"a\" is no property of its records\nhint: did you mean \"ident\"?",
+		`{"files":[]}`: "tap-jsonl: there are no files to read\nhint: set files, for example " + filesExample,
+	} {
+		_, _, err := serve(t, config, "")
+		if err == nil {
+			t.Errorf("%s is accepted", config)
+		} else if got := fault.Render(err); got != message {
+			t.Errorf("%s:\n got %s\nwant %s", config, got, message)
+		}
+	}
+}
