@@ -1,0 +1,197 @@
+// Package postgres is the state store in a PostgreSQL database, for any
+// number of machines. An empty database is migrated when it is opened; one
+// that has a schema only by Migrate (`elt store migrate`), since other
+// machines may still run the release before.
+package postgres
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+
+	"elt/internal/fault"
+	"elt/internal/pgdial"
+	"elt/state/sqlstore"
+)
+
+//go:embed migrations/*.sql
+var files embed.FS
+
+func schema() (sqlstore.Schema, error) {
+	sub, err := fs.Sub(files, "migrations")
+	if err != nil {
+		return sqlstore.Schema{}, err
+	}
+	// One machine migrates, the others wait up to five minutes.
+	locker, err := lock.NewPostgresSessionLocker(lock.WithLockID(lockID), lock.WithLockTimeout(1, 300))
+	return sqlstore.Schema{
+		Dialect: goose.DialectPostgres, Files: sub,
+		Exists:  `select to_regclass('elt_schema') is not null`,
+		Options: []goose.ProviderOption{goose.WithSessionLocker(locker)},
+	}, err
+}
+
+// lockID is the advisory lock of a migration ("elt_" in ASCII).
+const lockID = 0x656c745f
+
+// Options say which database, and how.
+type Options struct {
+	// URI as SQLAlchemy writes it: postgresql://, postgresql+psycopg2://, postgres://.
+	URI  string
+	Keep int // revisions of a bookmark that are kept; 0 is sqlstore.Keep
+	// Wait is for how long an absent server is tried again; 0 is 30 s.
+	Wait time.Duration
+}
+
+// Open opens the store; an empty database gets our tables.
+func Open(ctx context.Context, o Options) (*sqlstore.Store, error) {
+	db, cfg, err := connect(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := ready(ctx, db, o); err != nil {
+		db.Close()
+		return nil, explain(cfg, err)
+	}
+	d := sqlstore.Dialect{
+		Parameter: "$", ForUpdate: " for update", Now: now,
+		Explain: func(err error) error { return explain(cfg, err) },
+	}
+	return sqlstore.New(db, place(o.URI), d, o.Keep), nil
+}
+
+// Migrate brings the store's schema up to this release, and returns the
+// versions before and after.
+func Migrate(ctx context.Context, o Options) (from, to int64, err error) {
+	db, _, err := connect(ctx, o)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer db.Close()
+	s, err := schema()
+	if err != nil {
+		return 0, 0, err
+	}
+	if from, err = s.Version(ctx, db); err != nil {
+		return 0, 0, err
+	}
+	if from > s.Newest() {
+		return from, from, s.TooNew(place(o.URI), from)
+	}
+	return from, s.Newest(), s.Up(ctx, db)
+}
+
+// ready checks the schema: a release works on its own and on the one before.
+func ready(ctx context.Context, db *sql.DB, o Options) error {
+	s, err := schema()
+	if err != nil {
+		return err
+	}
+	version, err := s.Version(ctx, db)
+	switch {
+	case err != nil:
+		return err
+	case version > s.Newest():
+		return s.TooNew(place(o.URI), version)
+	case version == 0:
+		return s.Up(ctx, db)
+	case version < s.Newest()-1:
+		return fault.New(fault.StoreSchema, "the state store %s has schema %d, this elt needs %d", place(o.URI), version, s.Newest()).
+			WithHint("run: elt store migrate")
+	}
+	return nil
+}
+
+// now is the server's time: machines need not agree about theirs (invariant 6).
+func now(ctx context.Context, tx *sql.Tx) (time.Time, error) {
+	var t time.Time
+	err := tx.QueryRowContext(ctx, `select clock_timestamp()`).Scan(&t)
+	return t, err
+}
+
+// connect waits for a server that is not up yet: in a pod or a compose file
+// it may start after us.
+func connect(ctx context.Context, o Options) (*sql.DB, *pgx.ConnConfig, error) {
+	if o.Wait == 0 {
+		o.Wait = 30 * time.Second
+	}
+	settings := pgdial.Settings{URL: o.URI, Retry: int(max(1, o.Wait/time.Second))}
+	cfg, err := settings.Config()
+	if err != nil {
+		return nil, nil, ownWords(err)
+	}
+	cfg.RuntimeParams["application_name"] = "elt"
+	cfg.DefaultQueryExecMode = pgx.QueryExecModeExec // behind PgBouncer too
+	db := stdlib.OpenDB(*cfg)
+	db.SetMaxOpenConns(4)
+	db.SetConnMaxIdleTime(time.Minute)
+	if err := db.PingContext(ctx); err == nil {
+		return db, cfg, nil
+	}
+	conn, err := settings.Dial(ctx) // tries again, and knows why not
+	if err != nil {
+		db.Close()
+		return nil, nil, away(err)
+	}
+	conn.Close(ctx)
+	return db, cfg, nil
+}
+
+// ownWords names the setting as the user knows it.
+func ownWords(err error) error {
+	var e *fault.Error
+	if errors.As(err, &e) {
+		e.Msg = strings.Replace(e.Msg, `"sqlalchemy_url"`, `"database_uri"`, 1)
+	}
+	return err
+}
+
+func away(err error) error {
+	var e *fault.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	return fault.New(fault.StoreAway, "the state store is away: %s", e.Error()).WithHint("%s", e.Hint)
+}
+
+// explain tells a lost connection from a mistake.
+func explain(cfg *pgx.ConnConfig, err error) error {
+	var own *fault.Error
+	if err == nil || errors.As(err, &own) || errors.Is(err, context.Canceled) {
+		return err
+	}
+	var pg *pgconn.PgError
+	var connect *pgconn.ConnectError
+	var network net.Error
+	lost := errors.As(err, &connect) || errors.As(err, &network) || pgconn.SafeToRetry(err)
+	if errors.As(err, &pg) {
+		lost = strings.HasPrefix(pg.Code, "57P") || strings.HasPrefix(pg.Code, "08") || pg.Code == "53300"
+	}
+	if !lost {
+		return fmt.Errorf("state store at %s:%d: %w", cfg.Host, cfg.Port, err)
+	}
+	return fault.Wrap(fault.StoreAway, err, "the state store at %s:%d, database %q, cannot be reached", cfg.Host, cfg.Port, cfg.Database).
+		WithHint("is the server up, and the network between? Try: psql -h %s -p %d -U %s %s", cfg.Host, cfg.Port, cfg.User, cfg.Database)
+}
+
+// place is a URI without password and parameters.
+func place(uri string) string {
+	u, err := url.Parse(uri)
+	if err != nil {
+		return "postgresql://"
+	}
+	return "postgresql://" + u.User.Username() + "@" + u.Host + u.Path
+}

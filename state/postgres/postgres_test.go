@@ -1,0 +1,160 @@
+package postgres
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"elt/internal/fault"
+	"elt/internal/pgtest"
+	"elt/state"
+	"elt/state/sqlstore"
+	"elt/state/statetest"
+)
+
+func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
+
+func mustOpen(t *testing.T, uri string) *sqlstore.Store {
+	t.Helper()
+	s, err := Open(t.Context(), Options{URI: uri, Keep: statetest.Keep, Wait: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+func TestSuite(t *testing.T) {
+	var mu sync.Mutex
+	uris, stores := map[string]string{}, map[string]*sqlstore.Store{}
+	statetest.Run(t, statetest.Subject{
+		Open: func(t *testing.T, place string) state.Store {
+			mu.Lock()
+			defer mu.Unlock()
+			if uris[place] == "" {
+				uris[place] = pgtest.URL(t)
+			}
+			stores[place] = mustOpen(t, uris[place])
+			return stores[place]
+		},
+		Advance: func(t *testing.T, place string, d time.Duration) {
+			_, err := stores[place].DB().Exec(`update elt_leases set renewed_at = renewed_at - make_interval(secs => $1)`, d.Seconds())
+			if err != nil {
+				t.Fatal(err)
+			}
+		},
+	})
+}
+
+func TestSQLAlchemyForms(t *testing.T) {
+	uri := pgtest.URL(t)
+	for _, scheme := range []string{"postgresql://", "postgresql+psycopg2://", "postgresql+psycopg://", "postgres://"} {
+		_, rest, _ := strings.Cut(uri, "://")
+		s := mustOpen(t, scheme+rest)
+		if got := s.URI(); !strings.HasPrefix(got, "postgresql://") {
+			t.Errorf("%s", got)
+		}
+	}
+}
+
+func TestURIHasNoPassword(t *testing.T) {
+	if got := place("postgresql+psycopg2://user:s3cret@db:5432/name?password=s3cret"); got != "postgresql://user@db:5432/name" {
+		t.Error(got)
+	}
+}
+
+// Tables of others in the same database are left alone.
+func TestMigratesAnEmptyStoreOnly(t *testing.T) {
+	uri := pgtest.URL(t)
+	s := mustOpen(t, uri)
+	if _, err := s.DB().Exec(`insert into elt_schema (version_id, is_applied) values (9999, true)`); err != nil {
+		t.Fatal(err)
+	}
+	for what, err := range map[string]error{
+		"open": second(Open(t.Context(), Options{URI: uri})), "migrate": third(Migrate(t.Context(), Options{URI: uri})),
+	} {
+		var e *fault.Error
+		if !errors.As(err, &e) || e.Code != fault.StoreSchema {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if _, err := s.DB().Exec(`delete from elt_schema where version_id = 9999`); err != nil {
+		t.Fatal(err)
+	}
+	if from, to, err := Migrate(t.Context(), Options{URI: uri}); err != nil || from != to || from != 1 {
+		t.Errorf("%d, %d, %v", from, to, err)
+	}
+}
+
+func second[T any](_ T, err error) error   { return err }
+func third[T any](_, _ T, err error) error { return err }
+
+// Two machines open an empty store at the same time.
+func TestOpenedAtOnce(t *testing.T) {
+	uri := pgtest.URL(t)
+	var wg sync.WaitGroup
+	for range 6 {
+		wg.Go(func() {
+			s, err := Open(t.Context(), Options{URI: uri})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			s.Close()
+		})
+	}
+	wg.Wait()
+}
+
+func TestAbsentServer(t *testing.T) {
+	_, err := Open(t.Context(), Options{URI: "postgresql://elt:s3cret@127.0.0.1:1/store", Wait: time.Second})
+	var e *fault.Error
+	if !errors.As(err, &e) || e.Code != fault.StoreAway {
+		t.Fatalf("%v", err)
+	}
+	text := fault.Render(err)
+	for _, want := range []string{"127.0.0.1:1", "store", "hint:"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q lacks %q", text, want)
+		}
+	}
+	if strings.Contains(text, "s3cret") {
+		t.Error(text)
+	}
+}
+
+// A connection that the server ends is StoreAway, and the next statement connects again.
+func TestLostConnection(t *testing.T) {
+	uri := pgtest.URL(t)
+	s := mustOpen(t, uri)
+	l, err := s.Acquire(t.Context(), "a", state.Holder{RunID: "r1"}, time.Minute, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u, _ := url.Parse(uri)
+	other, err := sql.Open("pgx", uri)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	if _, err := other.Exec(`select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and pid <> pg_backend_pid()`,
+		strings.TrimPrefix(u.Path, "/")); err != nil {
+		t.Fatal(err)
+	}
+	for range 5 { // one statement per dead connection of the pool at most
+		err = s.Ack(context.Background(), l, []byte(`{"n":1}`), false)
+		if err == nil {
+			return
+		}
+		if fault.CodeOf(err) != fault.StoreAway {
+			t.Fatalf("%v", err)
+		}
+	}
+	t.Fatal(err)
+}

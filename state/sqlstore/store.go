@@ -1,0 +1,170 @@
+// Package sqlstore is the state store over database/sql, which state/sqlite
+// and state/postgres open: the same tables, the same statements, and a
+// Dialect for the few things in which the databases differ.
+//
+// Every write is one transaction. A write on behalf of a run first takes the
+// run's lease row at the run's epoch; where that row is gone the transaction
+// writes nothing and fails with state.ErrFenced (invariant 6).
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"strings"
+	"time"
+
+	"elt/state"
+)
+
+// Dialect is how databases differ.
+type Dialect struct {
+	// ForUpdate locks the selected row until the transaction ends, where the
+	// transaction alone does not.
+	ForUpdate string
+	// Parameter is what stands before a parameter's number: "$" or "?".
+	Parameter string
+	// Now is the database's time (invariant 6).
+	Now func(context.Context, *sql.Tx) (time.Time, error)
+	// Explain turns a driver's error into one that a user understands.
+	Explain func(error) error
+}
+
+// Store is an open store.
+type Store struct {
+	db      *sql.DB
+	uri     string
+	dialect Dialect
+	keep    int
+}
+
+var _ state.Store = (*Store)(nil)
+
+// Keep is how many revisions of a bookmark are kept unless told otherwise.
+const Keep = 100
+
+// New is a store over a migrated database; keep 0 is Keep.
+func New(db *sql.DB, uri string, d Dialect, keep int) *Store {
+	if keep <= 0 {
+		keep = Keep
+	}
+	return &Store{db: db, uri: uri, dialect: d, keep: keep}
+}
+
+// URI names the store without secrets.
+func (s *Store) URI() string { return s.uri }
+
+// DB is the database below, for what other programs keep in it.
+func (s *Store) DB() *sql.DB { return s.db }
+
+// Close closes the database.
+func (s *Store) Close() error { return s.db.Close() }
+
+// write runs f in a transaction, with the database's time.
+func (s *Store) write(ctx context.Context, f func(tx conn, now time.Time) error) error {
+	tx, err := s.db.BeginTx(ctx, nil)
+	if err != nil {
+		return s.explain(err)
+	}
+	defer tx.Rollback()
+	now, err := s.dialect.Now(ctx, tx)
+	if err == nil {
+		err = f(s.conn(tx), now.UTC().Truncate(time.Microsecond))
+	}
+	if err == nil {
+		err = tx.Commit()
+	}
+	return s.explain(err)
+}
+
+func (s *Store) explain(err error) error {
+	if err == nil || errors.Is(err, state.ErrFenced) || errors.Is(err, state.ErrNotFound) {
+		return err
+	}
+	var held *state.HeldError
+	if errors.As(err, &held) {
+		return err
+	}
+	return s.dialect.Explain(err)
+}
+
+// conn runs statements, written with $1, $2 …, in a transaction or outside.
+type conn struct {
+	to        statements
+	parameter string
+}
+
+// statements is sql.DB or sql.Tx.
+type statements interface {
+	ExecContext(context.Context, string, ...any) (sql.Result, error)
+	QueryContext(context.Context, string, ...any) (*sql.Rows, error)
+	QueryRowContext(context.Context, string, ...any) *sql.Row
+}
+
+func (s *Store) conn(to statements) conn { return conn{to, s.dialect.Parameter} }
+
+func (c conn) text(query string) string { return strings.ReplaceAll(query, "$", c.parameter) }
+
+func (c conn) exec(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	return c.to.ExecContext(ctx, c.text(query), args...)
+}
+
+func (c conn) rows(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	return c.to.QueryContext(ctx, c.text(query), args...)
+}
+
+func (c conn) row(ctx context.Context, query string, args ...any) *sql.Row {
+	return c.to.QueryRowContext(ctx, c.text(query), args...)
+}
+
+// query runs a statement and hands each row to scan.
+func (s *Store) query(ctx context.Context, scan func(row) error, query string, args ...any) error {
+	rows, err := s.conn(s.db).rows(ctx, query, args...)
+	if err != nil {
+		return s.explain(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return s.explain(err)
+		}
+	}
+	return s.explain(rows.Err())
+}
+
+// row is sql.Row or sql.Rows.
+type row interface{ Scan(...any) error }
+
+// rawJSON stores and reads a JSON value as text; nil is NULL.
+type rawJSON struct{ to *json.RawMessage }
+
+func (r rawJSON) Scan(v any) error {
+	switch x := v.(type) {
+	case nil:
+		*r.to = nil
+	case string:
+		*r.to = json.RawMessage(x)
+	case []byte:
+		*r.to = append(json.RawMessage(nil), x...)
+	default:
+		return errors.New("a JSON value is kept as something else than text")
+	}
+	return nil
+}
+
+func jsonText(v json.RawMessage) any {
+	if v == nil {
+		return nil
+	}
+	return string(v)
+}
+
+// changed says whether a statement met a row.
+func changed(r sql.Result, err error) (bool, error) {
+	if err != nil {
+		return false, err
+	}
+	n, err := r.RowsAffected()
+	return n > 0, err
+}
