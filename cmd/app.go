@@ -45,6 +45,7 @@ func newApp(io *cli.IOStreams, redactor *secret.Redactor) *app {
 	a.Log = sync.OnceValue(func() zerolog.Logger { return logging.Join(a.console(a.IO.Err)) })
 	a.Project = a.loader(false)
 	a.ProjectExplicit = a.loader(true)
+	a.Validate = a.validate
 	a.Store = a.openStore
 	return a
 }
@@ -98,15 +99,11 @@ func (a *app) loader(ignoreDefault bool) func(context.Context) (*project.Project
 		if loaded != nil {
 			return loaded, nil
 		}
-		dir, err := a.dir()
+		o, err := a.projectOptions(ignoreDefault)
 		if err != nil {
 			return nil, err
 		}
-		p, err := project.Load(ctx, project.Options{
-			Dir: dir, Environment: a.Global.Environment, NoEnvironment: a.Global.NoEnvironment,
-			IgnoreDefault: ignoreDefault, EnvFile: a.Global.EnvFile, Environ: a.Environ,
-			Stored: storedSettings{a}, Connector: a.connector,
-		})
+		p, err := project.Load(ctx, o)
 		if err != nil {
 			return nil, err
 		}
@@ -117,6 +114,23 @@ func (a *app) loader(ignoreDefault bool) func(context.Context) (*project.Project
 		a.project, loaded = p, p
 		return p, nil
 	}
+}
+
+func (a *app) projectOptions(ignoreDefault bool) (project.Options, error) {
+	dir, err := a.dir()
+	return project.Options{
+		Dir: dir, Environment: a.Global.Environment, NoEnvironment: a.Global.NoEnvironment,
+		IgnoreDefault: ignoreDefault, EnvFile: a.Global.EnvFile, Environ: a.Environ,
+		Stored: storedSettings{a}, Connector: a.connector,
+	}, err
+}
+
+func (a *app) validate(ctx context.Context) ([]project.Finding, error) {
+	o, err := a.projectOptions(false)
+	if err != nil {
+		return nil, err
+	}
+	return project.Validate(ctx, o)
 }
 
 // connector describes a built-in connector to the project.

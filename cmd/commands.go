@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"elt/cmd/builtin"
+	"elt/cmd/compile"
 	"elt/cmd/config"
 	"elt/cmd/doctor"
 	"elt/cmd/el"
@@ -14,8 +15,10 @@ import (
 	"elt/cmd/plugins"
 	"elt/cmd/run"
 	"elt/cmd/schedule"
+	"elt/cmd/schema"
 	selectcmd "elt/cmd/select"
 	"elt/cmd/test"
+	"elt/cmd/validate"
 	versioncmd "elt/cmd/version"
 	"elt/internal/cli"
 )
@@ -40,5 +43,8 @@ func addCommands(root *cobra.Command, a *cli.App) {
 		job.NewCmd(a),
 		schedule.NewCmd(a, schedule.Hooks{Run: a.RunSelf}),
 		selectcmd.NewCmd(a, selectcmd.Hooks{Catalog: a.Catalog}, nil),
+		compile.NewCmd(a, nil),
+		schema.NewCmd(a),
+		validate.NewCmd(a, nil),
 	)
 }

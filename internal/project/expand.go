@@ -21,6 +21,7 @@ var reference = regexp.MustCompile(`(\\)?\$(?:\{([\p{L}\p{N}_]+)\}|([A-Z][A-Z0-9
 type expander struct {
 	env    map[string]string
 	strict bool // an unset variable is an error
+	keep   bool // an unset variable stays as written
 	// outside fetches ${file:…} and ${exec:…}; nil leaves them as written.
 	outside func(scheme, what string) (string, error)
 	missing func(name string) // told of every unset variable; may be nil
@@ -57,6 +58,9 @@ func (x *expander) text(s string) (string, error) {
 		name := m[2] + m[3]
 		v, set := x.env[name]
 		if !set {
+			if x.keep {
+				return ref
+			}
 			if x.missing != nil {
 				x.missing(name)
 			}

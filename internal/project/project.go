@@ -39,16 +39,17 @@ type Project struct {
 	File     string   // the project file itself
 	Warnings []string // what is odd but does no harm, with positions
 
-	options Options
-	own     bool // elt.yml
-	sources []*source
-	file    *node // all files merged
-	main    *node
-	environ map[string]string // the process environment
-	dotenv  map[string]string // .env
-	plugins map[Kind][]*Plugin
-	jobs    []Job
-	plans   []Schedule
+	options  Options
+	oddities []*fault.Error // Warnings, with their places
+	own      bool           // elt.yml
+	sources  []*source
+	file     *node // all files merged
+	main     *node
+	environ  map[string]string // the process environment
+	dotenv   map[string]string // .env
+	plugins  map[Kind][]*Plugin
+	jobs     []Job
+	plans    []Schedule
 
 	environment *node // the active one; nil when none
 	named       bool
@@ -93,6 +94,7 @@ func load(o Options) (*Project, []*fault.Error, error) {
 	if err := p.activate(); err != nil {
 		c.wrong(asMistake(err))
 	}
+	p.oddities = c.warnings
 	for _, w := range c.warnings {
 		p.Warnings = append(p.Warnings, w.Error())
 	}
