@@ -1,0 +1,112 @@
+package filesink
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"elt/internal/fault"
+)
+
+// dir is the destination directory. Nothing outside of it can be touched.
+type dir struct {
+	where string
+	root  *os.Root
+	mu    sync.Mutex // with the file lock: one commit at a time
+}
+
+func openDir(where string) (*dir, error) {
+	if err := os.MkdirAll(where, 0o777); err != nil {
+		return nil, fault.Wrap(fault.BadConfig, err, "the destination directory cannot be made").
+			WithHint("files go to %s; check the path and who may write there", where)
+	}
+	root, err := os.OpenRoot(where)
+	if err != nil {
+		return nil, fault.Wrap(fault.BadConfig, err, "the destination directory cannot be opened")
+	}
+	d := &dir{where: where, root: root}
+	if err := d.probe(); err != nil {
+		root.Close()
+		return nil, fault.Wrap(fault.BadConfig, err, "the destination directory cannot be written").
+			WithHint("files go to %s; check who may write there, and that the disk is not read-only", where)
+	}
+	if err := d.locked(d.recover); err != nil {
+		root.Close()
+		return nil, err
+	}
+	return d, nil
+}
+
+// probe finds a read-only directory before the tap starts.
+func (d *dir) probe() error {
+	name := fmt.Sprintf("%sprobe-%d", partPrefix, os.Getpid())
+	f, err := d.root.OpenFile(name, os.O_CREATE|os.O_WRONLY, 0o666)
+	if err != nil {
+		return err
+	}
+	err = d.root.Remove(name)
+	if errors.Is(err, fs.ErrNotExist) { // another run tidied up
+		err = nil
+	}
+	return errors.Join(f.Close(), err)
+}
+
+// locked runs f while no other process and no other lane is in a commit.
+func (d *dir) locked(f func() error) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	here, err := d.root.Open(".")
+	if err != nil {
+		return err
+	}
+	defer here.Close()
+	if err := lock(here); err != nil {
+		return fmt.Errorf("lock %s: %w", d.where, err)
+	}
+	return f()
+}
+
+// hidden lists our own files in the directory.
+func (d *dir) hidden() ([]string, error) {
+	here, err := d.root.Open(".")
+	if err != nil {
+		return nil, err
+	}
+	defer here.Close()
+	all, err := here.Readdirnames(-1)
+	if err != nil {
+		return nil, err
+	}
+	var ours []string
+	for _, name := range all {
+		if strings.HasPrefix(name, ".elt-") {
+			ours = append(ours, name)
+		}
+	}
+	return ours, nil
+}
+
+// syncDir makes names in a directory durable. Not every system can.
+func (d *dir) syncDir(name string) error {
+	f, err := d.root.Open(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := f.Sync(); err != nil && !errors.Is(err, errors.ErrUnsupported) && !isInvalid(err) {
+		return fmt.Errorf("sync %s: %w", d.path(name), err)
+	}
+	return nil
+}
+
+// isInvalid: the file system has no fsync for directories.
+func isInvalid(err error) bool { return strings.Contains(err.Error(), "invalid argument") }
+
+func (d *dir) path(name string) string { return filepath.Join(d.where, name) }
+
+func parent(name string) string { return path.Dir(filepath.ToSlash(name)) }

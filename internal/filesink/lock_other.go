@@ -1,0 +1,10 @@
+//go:build !unix
+
+package filesink
+
+import "os"
+
+// Without flock two runs must not write into one directory at the same time.
+func lock(*os.File) error { return nil }
+
+func tryLock(*os.File) bool { return false }
