@@ -18,7 +18,7 @@ var rows = []struct {
 }{
 	{0, []string{"internal/row", "internal/fault", "internal/spec", "internal/singer", "internal/proc", "internal/secret", "internal/logging", "internal/pgdial", "internal/pgtest"}},
 	{1, []string{"taps", "targets", "state", "internal/project"}},
-	{2, []string{"internal/load", "internal/sqltarget", "internal/pipe", "internal/mapper", "taps/*", "targets/*", "state/*", "plugins"}},
+	{2, []string{"internal/load", "internal/sqltarget", "internal/filesink", "internal/pipe", "internal/mapper", "taps/*", "targets/*", "state/*", "plugins"}},
 	{3, []string{"internal/runner"}},
 	{5, []string{"internal/cli"}},
 	{6, []string{"cmd", "cmd/*", "", "e2e", "e2e/*", "bench", "bench/*"}},
@@ -27,7 +27,7 @@ var rows = []struct {
 // Leaves may import, of the module, only these.
 var leaves = map[string][]string{
 	"taps/*":    {"taps", "taps/*", "internal/row", "internal/fault", "internal/spec", "internal/singer", "internal/pgdial", "internal/pgtest"},
-	"targets/*": {"targets", "targets/*", "internal/row", "internal/fault", "internal/spec", "internal/singer", "internal/load", "internal/sqltarget", "internal/pgdial", "internal/pgtest"},
+	"targets/*": {"targets", "targets/*", "internal/row", "internal/fault", "internal/spec", "internal/singer", "internal/load", "internal/sqltarget", "internal/filesink", "internal/pgdial", "internal/pgtest"},
 }
 
 func TestImportTable(t *testing.T) {

@@ -2,7 +2,7 @@
 // takes typed rows, and makes them durable together with the position that
 // covers them where it has transactions. A target knows no project, no store
 // of ours and no command line; package load batches, times and acknowledges
-// for all of them, and targets.Serve gives each the command line every
+// for all of them, and load.Serve gives each the command line every
 // Singer target has.
 //
 // To add one: a folder targets/NAME with a New() targets.Target, one line in

@@ -98,7 +98,6 @@ func reached(value []byte, c targets.Commit) ([]byte, error) {
 type steps struct {
 	d      *dir
 	before journal
-	locked []string
 }
 
 func (s *steps) publish(list []publication) error {
@@ -188,6 +187,7 @@ func (d *dir) headOf(p publication) ([]string, int64, error) {
 
 // put makes a part visible.
 func (d *dir) put(p publication) error {
+	d.step()
 	if err := d.root.MkdirAll(parent(p.file), 0o777); err != nil {
 		return err
 	}
@@ -222,6 +222,7 @@ func (d *dir) move(s *segment, name string) error {
 		return err
 	}
 	s.name = ""
+	d.step()
 	return d.syncDir(parent(name))
 }
 
@@ -254,6 +255,7 @@ func (d *dir) extend(p publication) error {
 		if _, err := io.Copy(f, s.file); err != nil {
 			return err
 		}
+		d.step()
 	}
 	return f.Sync()
 }

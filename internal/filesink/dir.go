@@ -18,6 +18,14 @@ type dir struct {
 	where string
 	root  *os.Root
 	mu    sync.Mutex // with the file lock: one commit at a time
+	point func()     // tests are told before every step that changes the disk; else nil
+}
+
+// step is a moment at which a kill must do no harm.
+func (d *dir) step() {
+	if d.point != nil {
+		d.point()
+	}
 }
 
 func openDir(where string) (*dir, error) {

@@ -75,6 +75,7 @@ func (d *dir) readJournal(name string) (journal, error) {
 
 // writeJournal replaces a journal durably.
 func (d *dir) writeJournal(j journal) error {
+	d.step()
 	j.Version = 1
 	raw, err := json.Marshal(j)
 	if err != nil {
@@ -96,6 +97,7 @@ func (d *dir) writeJournal(j journal) error {
 	if err == nil {
 		err = f.Sync()
 	}
+	d.step()
 	if err = errors.Join(err, f.Close()); err == nil {
 		err = d.root.Rename(tmp, name)
 	}
@@ -154,6 +156,7 @@ func (d *dir) takeBack(j journal) error {
 }
 
 func (d *dir) undo(u undo) error {
+	d.step()
 	var err error
 	switch u.Op {
 	case "truncate":
@@ -188,6 +191,7 @@ func (d *dir) truncate(name string, size int64) error {
 // dropBackups removes second names that are of no more use.
 func (d *dir) dropBackups(list []undo) {
 	for _, u := range list {
+		d.step()
 		if u.Backup != "" {
 			d.root.Remove(u.Backup)
 		}

@@ -8,8 +8,8 @@ import (
 	"os"
 	"slices"
 
-	"github.com/klauspost/compress/zstd"
 	kgzip "github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
 
 	"elt/internal/row"
 )

@@ -3,9 +3,7 @@ package load
 import (
 	"context"
 	"errors"
-	"io"
 
-	"elt/internal/fault"
 	"elt/internal/logging"
 	"elt/internal/secret"
 	"elt/internal/singer"
@@ -13,12 +11,6 @@ import (
 	"elt/taps"
 	"elt/targets"
 )
-
-// IO are the streams of a target's process: STATE goes to Out, talk to Err.
-type IO struct {
-	In       io.Reader
-	Out, Err io.Writer
-}
 
 // Fused is a tap and a target that run in one process.
 type Fused struct {
@@ -74,23 +66,4 @@ func Fuse(ctx context.Context, f Fused, io IO, environ []string) (err error) {
 		err = ctx.Err()
 	}
 	return stopped(ctx, err)
-}
-
-// stopped makes an error that is only the end of ctx say so.
-func stopped(ctx context.Context, err error) error {
-	if err == nil || ctx.Err() == nil || !errors.Is(err, context.Canceled) {
-		return fenced(err)
-	}
-	if cause := context.Cause(ctx); cause != nil && fault.CodeOf(cause) != fault.Failed {
-		return cause
-	}
-	return fault.Wrap(fault.Terminated, context.Cause(ctx), "the target was stopped")
-}
-
-// fenced gives the loss of the state id to another run its exit code.
-func fenced(err error) error {
-	if err != nil && errors.Is(err, targets.ErrFenced) {
-		return fault.Wrap(fault.Fenced, err, "nothing more was written")
-	}
-	return err
 }

@@ -25,7 +25,7 @@ type Options struct {
 // Settings are the settings that every target lists in its Spec; the two
 // families of Singer targets give most of them their names.
 func Settings() []spec.Setting {
-	return []spec.Setting{
+	return append([]spec.Setting{
 		{Name: "batch_size_rows", Aliases: []string{"batch_size", "max_batch_size"}, Type: spec.Integer, Default: 0,
 			Help: "Commit a stream after this many rows; 0 leaves it to batch_size_bytes and batch_max_age_seconds."},
 		{Name: "batch_size_bytes", Type: spec.Integer, Default: 64 << 20,
@@ -40,7 +40,7 @@ func Settings() []spec.Setting {
 			Help: "A record that cannot be loaded fails the run, or is put into _elt_rejects with the reason."},
 		{Name: "max_bad_records", Type: spec.Integer, Default: 1000,
 			Help: "With on_bad_record: quarantine, more rejects than this fail the run; 0 is no limit."},
-	}
+	}, readerSettings()...)
 }
 
 // ParseOptions reads the shared settings out of a target's configuration.

@@ -117,8 +117,9 @@ func (e *encoder) mark(b *row.Batch) {
 			e.deletes = true
 			e.Encoder = singer.NewEncoder(e.schema, singer.Plain, true)
 		}
-		now := row.InstantOf(0, true)
-		e.SetNow((time.Now().Unix() - now.Sec) * 1e6)
+		e.SetNow(time.Now().UnixMicro() - epoch)
 		return
 	}
 }
+
+const epoch = 946684800_000_000 // 2000-01-01 in Unix microseconds

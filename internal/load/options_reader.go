@@ -1,0 +1,57 @@
+package load
+
+import (
+	"elt/internal/singer"
+	"elt/internal/spec"
+)
+
+// readerSettings are the shared settings about the Singer input.
+func readerSettings() []spec.Setting {
+	return []spec.Setting{
+		{Name: "flattening_enabled", Type: spec.Boolean, Default: false,
+			Help: "Make columns of the properties of nested objects, named parent__child."},
+		{Name: "flattening_max_depth", Type: spec.Integer,
+			Help: "How many levels of objects flattening_enabled takes apart; all when it is not set."},
+		{Name: "data_flattening_max_level", Type: spec.Integer, Default: 0,
+			Help: "PipelineWise's way to say it: how many levels of objects are taken apart, 0 for none."},
+		{Name: "flattening_separator", Type: spec.String, Default: "__", Help: "What joins the names of nested properties."},
+		{Name: "flattening_max_key_length", Type: spec.Integer, Default: 255, Help: "Names this long have their parents abbreviated."},
+		{Name: "validate_records", Type: spec.Boolean, Default: false,
+			Help: "Check every record against its JSON Schema. Types are checked in any case."},
+		{Name: "absent", Type: spec.String, Default: "null", OneOf: []string{"null", "keep"},
+			Help: "A property that a record lacks becomes NULL, as in other targets, or keeps what the destination has."},
+	}
+}
+
+// reading is the decoded form of readerSettings.
+type reading struct {
+	Flatten      bool   `json:"flattening_enabled"`
+	FlattenDepth *int   `json:"flattening_max_depth"`
+	Levels       int    `json:"data_flattening_max_level"`
+	Separator    string `json:"flattening_separator"`
+	KeyLength    int    `json:"flattening_max_key_length"`
+	Validate     bool   `json:"validate_records"`
+	Absent       string `json:"absent"`
+}
+
+// deep is the depth of flattening that is enabled without one.
+const deep = 100
+
+// ReaderOptions are how a target's configuration wants its input read.
+func ReaderOptions(cfg spec.Config) (singer.ReaderOptions, error) {
+	var r reading
+	if err := cfg.Decode(&r); err != nil {
+		return singer.ReaderOptions{}, err
+	}
+	o := singer.ReaderOptions{Validate: r.Validate, KeepAbsent: r.Absent == "keep"}
+	o.Flatten.Separator, o.Flatten.MaxKeyLength = r.Separator, r.KeyLength
+	switch {
+	case r.Flatten && r.FlattenDepth != nil:
+		o.Flatten.MaxLevel = max(0, *r.FlattenDepth)
+	case r.Flatten:
+		o.Flatten.MaxLevel = deep
+	default:
+		o.Flatten.MaxLevel = max(0, r.Levels)
+	}
+	return o, nil
+}
