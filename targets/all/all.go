@@ -3,12 +3,16 @@ package all
 
 import (
 	"elt/targets"
+	"elt/targets/csv"
+	"elt/targets/jsonl"
 	"elt/targets/postgres"
 )
 
 // All is a registry of every built-in target.
 func All() *targets.Registry {
 	return targets.NewRegistry(
+		csv.New(),
+		jsonl.New(),
 		postgres.New(),
 	)
 }
