@@ -5,6 +5,8 @@ import (
 
 	"elt/internal/fault"
 	"elt/internal/row"
+	"elt/internal/singer"
+	"elt/taps"
 )
 
 // bookmark is a stream's position. MeltanoLabs' taps write the first two
@@ -65,4 +67,51 @@ func keyValue(c *row.Column, field []byte) json.RawMessage {
 		return row.AppendJSON(nil, c, field)
 	}
 	return row.AppendJSONString(nil, row.AppendText(nil, c, field))
+}
+
+// position is where the stream stands when the next row, or without exact the
+// last one, has the replication key that field holds; nil: none was read.
+func (p *plan) position(field []byte, rows int64, exact bool) taps.Position {
+	pos := taps.Position{Stream: p.id, Rows: rows, Exact: exact && p.keyReading.canonical}
+	switch {
+	case field != nil:
+		pos.Value = p.encode(keyValue(&p.keyReading.Column, field))
+	case p.resumed:
+		mark, _ := parseBookmark(p.prior) // was read before
+		pos.Value = p.encode(mark.Value)
+	default:
+		pos.Value = p.encode(nil)
+	}
+	return pos
+}
+
+// encode is the bookmark in the dialect's shape.
+func (p *plan) encode(value json.RawMessage) json.RawMessage {
+	if p.dialect == transferwise {
+		type full struct {
+			Method  string  `json:"last_replication_method"`
+			Version int64   `json:"version"`
+			Xmin    *string `json:"xmin"`
+		}
+		if p.method == singer.FullTable {
+			return mustJSON(full{p.method, p.version, nil})
+		}
+		return mustJSON(bookmark{p.key.name, value, p.version, p.method})
+	}
+	switch {
+	case p.method == singer.FullTable && p.prior != nil:
+		return p.prior
+	case p.method == singer.FullTable || value == nil:
+		return json.RawMessage("{}")
+	}
+	return mustJSON(bookmark{Key: p.key.name, Value: value})
+}
+
+// mustJSON encodes what cannot fail: our own structs of strings and numbers.
+func mustJSON(v any) json.RawMessage {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return raw
 }

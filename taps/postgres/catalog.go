@@ -79,7 +79,7 @@ func (db *database) catalog(s settings) (*singer.Catalog, error) {
 
 // find is the relation that a catalog's stream means, nil when it is not there.
 func (db *database) find(cs *singer.CatalogStream) *relation {
-	schema, table := names2(cs)
+	schema, table := tableOf(cs)
 	for _, rel := range db.relations {
 		if rel.schema == schema && rel.name == table {
 			return rel
@@ -96,8 +96,8 @@ func (db *database) find(cs *singer.CatalogStream) *relation {
 	return nil
 }
 
-// names2 are schema and table as the catalog's metadata says them; either may be "".
-func names2(cs *singer.CatalogStream) (schema, table string) {
+// tableOf is schema and table as the catalog's metadata says them; either may be "".
+func tableOf(cs *singer.CatalogStream) (schema, table string) {
 	schema, _ = cs.Meta()["schema-name"].(string)
 	return schema, cs.TableName
 }

@@ -6,7 +6,7 @@
 // type (discover.go), each column gets a Reading (reading.go), which says what
 // stands in the SELECT list and what the field's bytes are; a plan (plan.go)
 // joins that with the user's catalog and the bookmark; a worker (worker.go)
-// runs the plan's COPY statements in one snapshot, and the splitter
+// runs its COPY statements (query.go) in one snapshot, and the splitter
 // (splitter.go) cuts the stream of tuples into batches, while the other half
 // of the worker hands finished batches on. Fields travel in the server's own
 // encoding; only those that no row.Wire describes are converted, by the

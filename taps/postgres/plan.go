@@ -10,7 +10,6 @@ import (
 	"elt/internal/fault"
 	"elt/internal/row"
 	"elt/internal/singer"
-	"elt/taps"
 )
 
 // plan is how one stream is read in this run.
@@ -62,11 +61,6 @@ func newPlan(db *database, rel *relation, sel selection, s settings, bookmarks s
 	p.schema = &row.Schema{Stream: sel.name, Key: sel.keys}
 	for _, r := range p.columns {
 		p.schema.Columns = append(p.schema.Columns, r.Column)
-	}
-	for _, k := range sel.keys { // a view's key columns are nullable by declaration only
-		if i := p.schema.Index(k); !rel.view() {
-			p.schema.Columns[i].Nullable = false
-		}
 	}
 	mark, err := parseBookmark(p.prior)
 	if err != nil {
@@ -126,72 +120,6 @@ func (p *plan) incremental(key string, mark bookmark) error {
 	return nil
 }
 
-// copyAll reads the whole relation.
-func (p *plan) copyAll() string {
-	if p.rel.kind == "r" && !p.rel.inherited && len(p.where) == 0 && p.limit == 0 && p.plain() {
-		return fmt.Sprintf("COPY %s (%s) TO STDOUT (FORMAT binary)", p.table(), list(p.columns))
-	}
-	return p.copy(nil, "", p.limit)
-}
-
-// copyNulls reads the rows without a replication key, which only a first run does.
-func (p *plan) copyNulls() string {
-	return p.copy([]string{p.qualified() + " IS NULL"}, "", p.limit)
-}
-
-// copyFrom reads from the bookmark on, in the order of the replication key.
-func (p *plan) copyFrom(limit int64) string {
-	var where []string
-	switch {
-	case p.resumed:
-		where = append(where, fmt.Sprintf("%s >= %s::%s", p.qualified(), literal(p.from), p.db.castType(p.key.typ)))
-	case !p.key.notNull:
-		where = append(where, p.qualified()+" IS NOT NULL")
-	}
-	return p.copy(where, p.qualified(), limit)
-}
-
-func (p *plan) copy(where []string, order string, limit int64) string {
-	var b strings.Builder
-	b.WriteString("COPY (SELECT " + list(p.columns))
-	if p.hidden {
-		b.WriteString(", " + fmt.Sprintf(asText, identifier(p.key.name)))
-	}
-	b.WriteString(" FROM " + p.table())
-	word := " WHERE "
-	for _, clause := range where {
-		b.WriteString(word + clause)
-		word = " AND "
-	}
-	for _, clause := range p.where { // a comment in a user's clause ends with the line
-		b.WriteString(word + "(" + strings.TrimSpace(clause) + "\n)")
-		word = " AND "
-	}
-	if order != "" {
-		b.WriteString(" ORDER BY " + order)
-	}
-	if limit > 0 {
-		fmt.Fprintf(&b, " LIMIT %d", limit)
-	}
-	return b.String() + ") TO STDOUT (FORMAT binary)"
-}
-
-func (p *plan) table() string { return identifier(p.rel.schema, p.rel.name) }
-
-// qualified names the replication key so that ORDER BY cannot take it for an
-// expression of the SELECT list.
-func (p *plan) qualified() string { return identifier(p.rel.schema, p.rel.name, p.key.name) }
-
-// plain says that COPY can read the columns without a query.
-func (p *plan) plain() bool {
-	for _, r := range p.columns {
-		if r.expr != "" || p.rel.column(r.name).generated {
-			return false
-		}
-	}
-	return true
-}
-
 // elements are those of the columns whose arrays are made JSON here, nil when there are none.
 func (p *plan) elements() []*row.Column {
 	out, any := make([]*row.Column, len(p.columns)), false
@@ -203,53 +131,6 @@ func (p *plan) elements() []*row.Column {
 		return nil
 	}
 	return out
-}
-
-// position is where the stream stands when the next row, or without exact the
-// last one, has the replication key that field holds; nil: none was read.
-func (p *plan) position(field []byte, rows int64, exact bool) taps.Position {
-	pos := taps.Position{Stream: p.id, Rows: rows, Exact: exact && p.keyReading.canonical}
-	switch {
-	case field != nil:
-		pos.Value = p.encode(keyValue(&p.keyReading.Column, field))
-	case p.resumed:
-		mark, _ := parseBookmark(p.prior) // was read before
-		pos.Value = p.encode(mark.Value)
-	default:
-		pos.Value = p.encode(nil)
-	}
-	return pos
-}
-
-// encode is the bookmark in the dialect's shape.
-func (p *plan) encode(value json.RawMessage) json.RawMessage {
-	if p.dialect == transferwise {
-		type full struct {
-			Method  string  `json:"last_replication_method"`
-			Version int64   `json:"version"`
-			Xmin    *string `json:"xmin"`
-		}
-		if p.method == singer.FullTable {
-			return mustJSON(full{p.method, p.version, nil})
-		}
-		return mustJSON(bookmark{p.key.name, value, p.version, p.method})
-	}
-	switch {
-	case p.method == singer.FullTable && p.prior != nil:
-		return p.prior
-	case p.method == singer.FullTable || value == nil:
-		return json.RawMessage("{}")
-	}
-	return mustJSON(bookmark{Key: p.key.name, Value: value})
-}
-
-// mustJSON encodes what cannot fail: our own structs of strings and numbers.
-func mustJSON(v any) json.RawMessage {
-	raw, err := json.Marshal(v)
-	if err != nil {
-		panic(err)
-	}
-	return raw
 }
 
 func missingColumn(rel *relation, what, name string) error {

@@ -136,7 +136,7 @@ func plansFor(ctx context.Context, conn *pgx.Conn, s settings, catalog *singer.C
 	if catalog != nil {
 		schemas, ids = nil, []string{}
 		for _, cs := range catalog.Selected() {
-			schema, table := names2(cs)
+			schema, table := tableOf(cs)
 			ids = append(ids, cs.ID(), schema+"-"+table)
 		}
 	}
