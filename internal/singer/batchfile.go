@@ -31,7 +31,7 @@ func (r *Reader) files(ctx context.Context, s *stream, line []byte, m *envelope)
 	t.version, _ = versionOf(m.version)
 	s.time(&t, m.extracted)
 	if m.manifest == nil {
-		return r.fail(s.name, line, &flaw{text: "is a BATCH without a manifest"})
+		return r.fail(s.name, line, &flaw{text: "a BATCH without a manifest"})
 	}
 	for _, entry := range list(m.manifest) {
 		s.tail = t

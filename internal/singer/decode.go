@@ -13,6 +13,7 @@ import (
 type slot struct {
 	column int   // index of a column, or one of the two below
 	inner  *keys // of a group
+	noted  bool  // of an unknown one: the user was told
 }
 
 const (
@@ -108,6 +109,7 @@ type column struct {
 	index       int
 	key         bool
 	marker      bool        // _sdc_deleted_at
+	hex         bool        // bytes come as base16, not base64
 	fromNumeric row.Convert // of an integer column
 	noted       notice
 }
@@ -116,6 +118,7 @@ type column struct {
 type decoderOptions struct {
 	keep bool
 	nul  NULPolicy
+	hex  map[string]bool // columns of bytes that come as base16
 	note func(field string, n notice)
 }
 
@@ -123,7 +126,7 @@ type decoderOptions struct {
 func newDecoder(schema *row.Schema, root *keys, o decoderOptions) *decoder {
 	d := &decoder{schema: schema, root: root, keep: o.keep, nul: o.nul, note: o.note, direct: true, spans: make([]span, len(schema.Columns))}
 	for n, c := range schema.Columns {
-		col := column{Column: c, index: n, marker: c.Name == DeletedAt, key: slices.Contains(schema.Key, c.Name)}
+		col := column{Column: c, index: n, marker: c.Name == DeletedAt, key: slices.Contains(schema.Key, c.Name), hex: o.hex[c.Name]}
 		if c.Kind == row.Int64 {
 			col.fromNumeric, _ = row.Converter(row.Column{Kind: row.Numeric, Wire: row.WireNumeric}, c)
 		}
@@ -237,7 +240,7 @@ func (d *decoder) wrong(c *column, want row.Column) error {
 func (d *decoder) object(k *keys, i int) (int, error) {
 	line := d.line
 	if peek(line, i) != '{' {
-		return i, &flaw{at: i, text: "is no JSON object"}
+		return i, &flaw{at: i, text: "the record is no JSON object"}
 	}
 	i++
 	g := 0 // where in the order the next key is guessed
@@ -245,7 +248,9 @@ func (d *decoder) object(k *keys, i int) (int, error) {
 		var n int
 		if g < len(k.order) && k.order[g].first == first && literal(line, i, k.order[g].text) {
 			n = k.order[g].slot
-			i += len(k.order[g].text)
+			if i += len(k.order[g].text); i < len(line) && line[i] <= ' ' {
+				i = space(line, i) // written in another style than before
+			}
 			g++
 		} else {
 			key, from, err := d.key(i, first)
@@ -281,19 +286,19 @@ func (d *decoder) key(i int, first bool) (key []byte, value int, err error) {
 	case c == ',' && !first:
 		i = space(line, i+1)
 	case !first:
-		return nil, i, broken(i, "lacks a comma or brace")
+		return nil, i, broken(i, "a comma or brace is missing")
 	}
 	if peek(line, i) != '"' {
-		return nil, i, broken(i, "lacks a key")
+		return nil, i, broken(i, "a key is missing")
 	}
 	end, flags := scanString(line, i+1)
 	if end < 0 {
-		return nil, i, broken(i, "has a key that does not end")
+		return nil, i, broken(i, "a key does not end")
 	}
 	key = line[i+1 : end]
 	if flags&strEscaped != 0 {
 		if d.text, err = row.AppendJSONUnquoted(d.text[:0], line[i:end+1]); err != nil {
-			return nil, i, broken(i, "has a broken escape in a key")
+			return nil, i, broken(i, "a broken escape in a key")
 		}
 		key = d.text
 	}
@@ -301,7 +306,7 @@ func (d *decoder) key(i int, first bool) (key []byte, value int, err error) {
 		key = line[i+1 : i+1]
 	}
 	if i = space(line, end+1); peek(line, i) != ':' {
-		return nil, i, broken(i, "lacks a colon")
+		return nil, i, broken(i, "a colon is missing")
 	}
 	return key, space(line, i+1), nil
 }
@@ -345,7 +350,10 @@ func (d *decoder) member(k *keys, n, i int) (int, error) {
 		d.misfit.column = -1
 		return i, errMisfit
 	}
-	d.note(k.names[n], noticeUnknown)
+	if !s.noted {
+		s.noted = true
+		d.note(k.names[n], noticeUnknown)
+	}
 	return end, nil
 }
 

@@ -211,7 +211,7 @@ func (w *walker) value(i, depth int) (int, error) {
 		return w.str(i)
 	case '{', '[':
 		if depth == maxDepth {
-			return i, broken(i, "nests too deeply")
+			return i, broken(i, "it nests too deeply")
 		}
 		if c == '{' {
 			return w.object(i, depth)
@@ -232,15 +232,15 @@ func (w *walker) value(i, depth int) (int, error) {
 			return i + n, nil
 		}
 		if i >= len(w.line) {
-			return i, broken(i, "ends in the middle")
+			return i, broken(i, "it ends in the middle")
 		}
-		return i, broken(i, "has no JSON value where one must be")
+		return i, broken(i, "a value is missing")
 	}
 }
 
 func (w *walker) word(i int, word string) (int, error) {
 	if !literal(w.line, i, word) {
-		return i, broken(i, "has no JSON value where one must be")
+		return i, broken(i, "a value is missing")
 	}
 	return i + len(word), nil
 }
@@ -272,7 +272,7 @@ func (w *walker) array(i, depth int) (int, error) {
 		case ']':
 			return i + 1, nil
 		default:
-			return i, broken(i, "lacks a comma or bracket")
+			return i, broken(i, "a comma or bracket is missing")
 		}
 	}
 }
@@ -285,7 +285,7 @@ func (w *walker) object(i, depth int) (int, error) {
 	}
 	for {
 		if peek(w.line, i) != '"' {
-			return i, broken(i, "lacks a key")
+			return i, broken(i, "a key is missing")
 		}
 		end, err := w.str(i)
 		if err != nil {
@@ -295,7 +295,7 @@ func (w *walker) object(i, depth int) (int, error) {
 			w.keys = append(w.keys, w.line[i:end])
 		}
 		if i = w.space(end); peek(w.line, i) != ':' {
-			return i, broken(i, "lacks a colon")
+			return i, broken(i, "a colon is missing")
 		}
 		if i, err = w.value(w.space(i+1), depth+1); err != nil {
 			return i, err
@@ -311,7 +311,7 @@ func (w *walker) object(i, depth int) (int, error) {
 			w.keys = w.keys[:base]
 			return i + 1, nil
 		default:
-			return i, broken(i, "lacks a comma or brace")
+			return i, broken(i, "a comma or brace is missing")
 		}
 	}
 }
@@ -341,7 +341,7 @@ func repeats(keys [][]byte) bool {
 func (w *walker) str(i int) (int, error) {
 	end, flags := scanString(w.line, i+1)
 	if end < 0 {
-		return i, broken(i, "has a string that does not end, or a control character in one")
+		return i, broken(i, "a string does not end or holds a control character")
 	}
 	if flags&strEscaped != 0 {
 		if err := w.escapes(i+1, end); err != nil {
@@ -375,7 +375,7 @@ func (w *walker) escapes(i, end int) error {
 		case 'u':
 			r, ok := hex4(w.line[i+2 : end])
 			if !ok {
-				return broken(i, "has a broken escape in a string")
+				return broken(i, "a broken escape in a string")
 			}
 			switch {
 			case r == 0 && w.nul == NULReplace:
@@ -393,7 +393,7 @@ func (w *walker) escapes(i, end int) error {
 			}
 			i += 6
 		default:
-			return broken(i, "has a broken escape in a string")
+			return broken(i, "a broken escape in a string")
 		}
 	}
 	return nil
@@ -421,14 +421,14 @@ func hex4(b []byte) (r rune, ok bool) {
 func members(raw []byte, visit func(key string, from, to int) error) error {
 	i := space(raw, 0)
 	if peek(raw, i) != '{' {
-		return broken(i, "is no JSON object")
+		return broken(i, "it is no JSON object")
 	}
 	if i = space(raw, i+1); peek(raw, i) == '}' {
 		return trailing(raw, i+1)
 	}
 	for {
 		if peek(raw, i) != '"' {
-			return broken(i, "lacks a key")
+			return broken(i, "a key is missing")
 		}
 		end, err := skip(raw, i)
 		if err != nil {
@@ -439,7 +439,7 @@ func members(raw []byte, visit func(key string, from, to int) error) error {
 			return broken(i, err.Error())
 		}
 		if i = space(raw, end); peek(raw, i) != ':' {
-			return broken(i, "lacks a colon")
+			return broken(i, "a colon is missing")
 		}
 		i = space(raw, i+1)
 		if end, err = skip(raw, i); err != nil {
@@ -455,7 +455,7 @@ func members(raw []byte, visit func(key string, from, to int) error) error {
 		case '}':
 			return trailing(raw, i+1)
 		default:
-			return broken(i, "lacks a comma or brace")
+			return broken(i, "a comma or brace is missing")
 		}
 	}
 }
@@ -463,7 +463,7 @@ func members(raw []byte, visit func(key string, from, to int) error) error {
 // trailing complains of anything but white space from raw[i] on.
 func trailing(raw []byte, i int) error {
 	if i = space(raw, i); i < len(raw) {
-		return broken(i, "goes on after its end")
+		return broken(i, "it goes on after its end")
 	}
 	return nil
 }

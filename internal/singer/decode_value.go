@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/binary"
+	"encoding/hex"
 	"math"
 	"strconv"
 	"unicode/utf8"
@@ -37,12 +38,12 @@ const (
 func (d *decoder) value(c *column, i int) (int, error) {
 	line := d.line
 	if i >= len(line) {
-		return i, broken(i, "ends in the middle")
+		return i, broken(i, "it ends in the middle")
 	}
 	switch line[i] {
 	case 'n':
 		if !literal(line, i, "null") {
-			return i, broken(i, "has no JSON value where one must be")
+			return i, broken(i, "a value is missing")
 		}
 		return i + len("null"), d.null(c, i)
 	case 'N', 'I', '-':
@@ -108,7 +109,7 @@ func (d *decoder) value(c *column, i int) (int, error) {
 	}
 	end := scanNumber(line, i)
 	if end < 0 {
-		return i, broken(i, "has no JSON value where one must be")
+		return i, broken(i, "a value is missing")
 	}
 	return end, d.fromNumber(c, line[i:end])
 }
@@ -304,7 +305,7 @@ func (d *decoder) float(c *column, text []byte) bool {
 func (d *decoder) fromString(c *column, i int) (int, error) {
 	end, flags := scanString(d.line, i+1)
 	if end < 0 {
-		return i, broken(i, "has a string that does not end, or a control character in one")
+		return i, broken(i, "a string does not end or holds a control character")
 	}
 	text := d.line[i+1 : end]
 	if flags != 0 {
@@ -361,9 +362,13 @@ func (d *decoder) fromString(c *column, i int) (int, error) {
 			return end, nil
 		}
 	case row.WireBytea:
-		at := d.open()
-		var err error
-		if d.dst, err = base64.StdEncoding.AppendDecode(d.dst, text); err == nil {
+		at, err := d.open(), error(nil)
+		if c.hex {
+			d.dst, err = appendHex(d.dst, text)
+		} else {
+			d.dst, err = base64.StdEncoding.AppendDecode(d.dst, text)
+		}
+		if err == nil {
 			d.close(at)
 			return end, nil
 		}
@@ -411,6 +416,23 @@ func dateOf(text []byte) (days int32, ok bool) {
 	return row.ParseDate(text[:bytes.IndexAny(text, "Tt ")])
 }
 
+// appendHex decodes base16, with or without 0x before it; a missing first
+// digit is 0.
+func appendHex(dst, text []byte) ([]byte, error) {
+	if len(text) > 1 && text[0] == '0' && text[1]|0x20 == 'x' {
+		text = text[2:]
+	}
+	if len(text)%2 == 1 {
+		first := [2]byte{'0', text[0]}
+		var err error
+		if dst, err = hex.AppendDecode(dst, first[:]); err != nil {
+			return dst, err
+		}
+		text = text[1:]
+	}
+	return hex.AppendDecode(dst, text)
+}
+
 // decimalText says whether a string may become a number: not when digits
 // would be lost, as the zeros of "007".
 func decimalText(text []byte) bool {
@@ -442,7 +464,7 @@ func (d *decoder) plain(c *column, i, end int, flags uint8) ([]byte, error) {
 		}
 		var err error
 		if d.text, err = row.AppendJSONUnquoted(d.text[:0], d.line[i:end+1]); err != nil {
-			return nil, broken(i, "has a broken escape in a string")
+			return nil, broken(i, "a broken escape in a string")
 		}
 		if halves(text) && bytes.Contains(d.text, []byte("\ufffd")) {
 			d.tell(c, noticeUTF8)

@@ -42,8 +42,8 @@ func (f Flatten) name(path []string) string {
 func abbreviated(key string) string {
 	var rest []rune
 	up := true
-	for _, r := range key {
-		if r == '_' && !up {
+	for n, r := range key {
+		if r == '_' && !up && n+1 < len(key) {
 			up = true
 			continue
 		}
@@ -66,11 +66,12 @@ func abbreviated(key string) string {
 type layout struct {
 	columns []row.Column
 	root    *keys
+	hex     map[string]bool // columns of bytes that come as base16
 }
 
 // lay lays out the properties of an object.
 func (j *jsonSchema) lay(props []property, key []string, f Flatten) (layout, error) {
-	l := layout{root: newKeys()}
+	l := layout{root: newKeys(), hex: map[string]bool{}}
 	taken := map[string]bool{}
 	err := j.layInto(&l, l.root, props, nil, key, f, taken)
 	return l, err
@@ -100,6 +101,7 @@ func (j *jsonSchema) layInto(l *layout, at *keys, props []property, path []strin
 			return &flaw{text: "two properties make a column called " + quoted(name) + "; choose another flattening separator"}
 		}
 		taken[name] = true
+		l.hex[name] = c.Kind == row.Bytes && !s.declared
 		at.add(p.name, slot{column: len(l.columns)})
 		l.columns = append(l.columns, c)
 	}

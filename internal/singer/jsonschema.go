@@ -13,7 +13,11 @@ import (
 
 // jsonSchema reads the JSON Schema of a stream: which properties there are,
 // and which column each becomes.
-type jsonSchema struct{ root object }
+type jsonSchema struct {
+	root object
+	// hex: a string whose contentEncoding is base16 is a column of bytes.
+	hex bool
+}
 
 // property is a property of an object and its schema.
 type property struct {
@@ -60,6 +64,11 @@ func (j *jsonSchema) column(name string, raw json.RawMessage, key bool) (row.Col
 		if key && c.Kind == row.JSON && s.types&^(typeNull|typeObject|typeArray) == 0 && s.types != 0 {
 			// A key must compare: its JSON becomes text.
 			c = row.Column{Kind: row.Text, Wire: row.WireText}
+		}
+	}
+	if j.hex && c.Kind == row.Text && s.types&^(typeNull|typeString) == 0 {
+		if node, _ := parseObject(raw); jsonText(node.get("contentEncoding")) == "base16" {
+			c.Kind, c.Wire = row.Bytes, row.WireBytea
 		}
 	}
 	c.Name = name

@@ -155,13 +155,13 @@ func parseEnvelope(line []byte) (m envelope, err error) {
 		case "type":
 			name, ok := stringAt(line, from)
 			if !ok || m.kind != NoMessage {
-				return broken(from, `has a "type" that is no string, or two of them`)
+				return broken(from, "the type is no string, or comes twice")
 			}
 			m.kind, m.name = typeOf(name), string(name)
 		case "stream":
 			name, ok := stringAt(line, from)
 			if !ok || m.hasStream {
-				return broken(from, `has a "stream" that is no string, or two of them`)
+				return broken(from, "the stream is no string, or comes twice")
 			}
 			m.stream, m.hasStream = string(name), true
 		default:
@@ -170,7 +170,7 @@ func parseEnvelope(line []byte) (m envelope, err error) {
 				return nil
 			}
 			if *part != nil {
-				return broken(from, "has "+key+" twice")
+				return broken(from, key+" comes twice")
 			}
 			*part = line[from:to]
 			if key == "record" && m.kind == RecordMessage && m.hasStream {

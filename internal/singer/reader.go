@@ -53,6 +53,7 @@ type ReaderOptions struct {
 	Flatten    Flatten
 	KeepAbsent bool // an absent property is unset instead of NULL
 	NUL        NULPolicy
+	Base16     bool // strings with contentEncoding base16 are bytes
 	Validate   bool // check each record against its JSON Schema; slow
 	// OnBad decides about a RECORD that cannot become a row: nil skips it. A
 	// nil OnBad fails. A line that is no Singer message always fails.
@@ -77,6 +78,7 @@ type Reader struct {
 	batch   batchPlace // set while a BATCH file is read
 	warned  map[string]bool
 	ended   bool
+	cut     bool // the line has no newline: the input ended
 	tick    *time.Ticker
 }
 
@@ -122,7 +124,8 @@ func (r *Reader) Run(ctx context.Context, h Handler) (end End, err error) {
 			return r.end(), err
 		}
 		r.line++
-		if err := r.message(ctx, line, whole); err != nil {
+		r.cut = !whole
+		if err := r.message(ctx, line); err != nil {
 			return r.end(), err
 		}
 	}
@@ -137,14 +140,13 @@ func (r *Reader) idle(ctx context.Context) error {
 	return r.h.Tick(ctx)
 }
 
-// message takes one line; whole is false when it ends with the input instead
-// of with a newline.
-func (r *Reader) message(ctx context.Context, line []byte, whole bool) error {
+// message takes one line.
+func (r *Reader) message(ctx context.Context, line []byte) error {
 	if r.ended && space(line, 0) < len(line) {
-		return r.fail("", line, &flaw{text: "comes after ELT_END"})
+		return r.fail("", line, &flaw{text: "a line after ELT_END"})
 	}
 	if s := r.guess(line); s != nil {
-		return s.message(ctx, line, whole)
+		return s.message(ctx, line)
 	}
 	if r.line == 1 && literal(line, 0, "\ufeff") {
 		line = line[len("\ufeff"):]
@@ -154,20 +156,20 @@ func (r *Reader) message(ctx context.Context, line []byte, whole bool) error {
 	}
 	m, err := parseEnvelope(line)
 	if err != nil {
-		if whole && Type(line) == RecordMessage {
+		if Type(line) == RecordMessage {
 			return r.bad(streamOf(line), line, err)
 		}
 		return r.fail("", line, err)
 	}
 	switch m.kind {
 	case NoMessage:
-		return r.fail("", line, &flaw{text: "is no Singer message: it has no \"type\"", syntax: true})
+		return r.fail("", line, broken(0, "the type is missing"))
 	case OtherMessage:
 		r.warn("type "+m.name, "line %d: messages of type %s are skipped", r.line, quoted(m.name))
 		return nil
 	case StateMessage:
 		if m.value == nil {
-			return r.fail("", line, &flaw{text: "is a STATE without a value"})
+			return r.fail("", line, &flaw{text: "a STATE without a value"})
 		}
 		if err := r.handOverAll(ctx); err != nil {
 			return err
@@ -178,20 +180,20 @@ func (r *Reader) message(ctx context.Context, line []byte, whole bool) error {
 		return nil
 	}
 	if m.stream == "" {
-		return r.fail("", line, &flaw{text: "is a " + m.kind.String() + " without a stream"})
+		return r.fail("", line, &flaw{text: "a " + m.kind.String() + " without a stream"})
 	}
 	if m.kind == SchemaMessage {
 		return r.schema(ctx, line, &m)
 	}
 	s := r.streams[m.stream]
 	if s == nil {
-		return r.fail(m.stream, line, &flaw{text: "is a " + m.kind.String() + " before the stream's SCHEMA"})
+		return r.fail(m.stream, line, &flaw{text: "a " + m.kind.String() + " before the stream's SCHEMA"})
 	}
 	switch m.kind {
 	case ActivateMessage:
 		version, ok := versionOf(m.version)
 		if !ok {
-			return r.fail(m.stream, line, &flaw{text: "is an ACTIVATE_VERSION without a version"})
+			return r.fail(m.stream, line, &flaw{text: "an ACTIVATE_VERSION without a version"})
 		}
 		if err := s.handOver(ctx); err != nil {
 			return err

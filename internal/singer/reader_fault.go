@@ -1,6 +1,7 @@
 package singer
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 
@@ -37,7 +38,15 @@ func (r *Reader) describe(stream string, line []byte, cause error) error {
 	if !f.syntax {
 		return fault.New(fault.BadInput, "%s: %s", where, f.text)
 	}
-	return fault.New(fault.BadInput, "%s: it %s at byte %d: %s", where, f.text, f.at+1, excerpt(line, f.at)).
+	what := fmt.Sprintf("is no JSON (%s at byte %d)", f.text, f.at+1)
+	if r.cut {
+		return fault.New(fault.BadInput, "%s is cut off: the input ended in it: %s", where, excerpt(line, len(line))).
+			WithHint("the tap failed or was stopped while it wrote; its own messages say why")
+	}
+	if r.batch.file == "" && Type(line) == NoMessage {
+		what = "is no Singer message"
+	}
+	return fault.New(fault.BadInput, "%s %s: %s", where, what, excerpt(line, f.at)).
 		WithHint("a tap must write one JSON message per line to stdout, and everything else to stderr")
 }
 
@@ -49,7 +58,7 @@ func (r *Reader) fail(stream string, line []byte, cause error) error {
 // bad is a RECORD that cannot become a row.
 func (r *Reader) bad(stream string, line []byte, cause error) error {
 	err := r.describe(stream, line, cause)
-	if r.o.OnBad == nil {
+	if r.o.OnBad == nil || r.cut {
 		return err
 	}
 	number := r.line
@@ -59,45 +68,38 @@ func (r *Reader) bad(stream string, line []byte, cause error) error {
 	return r.o.OnBad(BadRecord{Stream: stream, Line: number, Raw: line, Err: err})
 }
 
-// excerpt shows at most 200 bytes of a line around a byte, with the contents
-// of strings and the digits of numbers masked; keys are kept. A line that is
-// plain text, as a stray log line, is shown as it is.
+// excerpt shows at most 200 bytes of a line around a byte. Of what looks like
+// JSON only punctuation and keys are shown; plain text, as a stray log line,
+// is shown as it is.
 func excerpt(line []byte, at int) string {
 	const most = 200
 	from := max(0, min(at-most/2, len(line)-most))
 	to := min(len(line), from+most)
+	structured := bytes.ContainsAny(line, `{["`)
 	var out []byte
 	inString, escaped, isKey := false, false, false
-	structured := false
-	for i := 0; i < to; i++ {
-		c := line[i]
-		show := c
+	for i, c := range line[:to] {
+		mask := structured && !isKey
 		switch {
 		case inString && escaped:
 			escaped = false
-			if !isKey {
-				show = '*'
-			}
 		case inString && c == '"':
-			inString = false
+			inString, isKey, mask = false, false, false
 		case inString:
 			escaped = c == '\\'
-			if !isKey {
-				show = '*'
-			}
-		case c == '"':
-			inString, structured = true, true
-			isKey = keyAt(line, i)
-		case c == '{' || c == '[':
-			structured = true
-		case structured && (c >= '0' && c <= '9'):
-			show = '0'
+		case c == '"' && structured:
+			inString, isKey, mask = true, keyAt(line, i), false
+		default:
+			mask = mask && !bytes.ContainsRune([]byte(" \t{}[],:'"), rune(c))
 		}
-		if show < 0x20 || show >= 0x7f {
-			show = '?'
+		switch {
+		case mask:
+			c = '*'
+		case c < 0x20 || c >= 0x7f:
+			c = '?'
 		}
 		if i >= from {
-			out = append(out, show)
+			out = append(out, c)
 		}
 	}
 	text := string(out)

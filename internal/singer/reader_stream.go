@@ -21,9 +21,10 @@ type stream struct {
 	check    *validator
 	widened  map[string]row.Column // what values have asked for, kept for the run
 	keep     bool
-	prefix   string     // how its RECORD lines begin, "" unknown
-	tail     tail       // of the last record
-	batch    *row.Batch // nil: no open rows
+	hex      map[string]bool // see layout
+	prefix   string          // how its RECORD lines begin, "" unknown
+	tail     tail            // of the last record
+	batch    *row.Batch      // nil: no open rows
 }
 
 // tail is what follows the record in a RECORD line.
@@ -37,7 +38,7 @@ type tail struct {
 // schema takes a SCHEMA message. The same one again changes nothing.
 func (r *Reader) schema(ctx context.Context, line []byte, m *envelope) error {
 	if m.schema == nil {
-		return r.fail(m.stream, line, &flaw{text: "is a SCHEMA without a schema"})
+		return r.fail(m.stream, line, &flaw{text: "a SCHEMA without a schema"})
 	}
 	s := r.streams[m.stream]
 	announce := [][]byte{bytes.Clone(m.schema), bytes.Clone(m.keys), bytes.Clone(m.bookmark)}
@@ -79,14 +80,14 @@ func (s *stream) change(ctx context.Context, schema *row.Schema) error {
 func (s *stream) compile(announce [][]byte) (*row.Schema, *keys, error) {
 	node, err := parseObject(announce[0])
 	if err != nil {
-		return nil, nil, &flaw{text: "has a schema that is no JSON object"}
+		return nil, nil, &flaw{text: "its schema is no JSON object"}
 	}
-	j := jsonSchema{root: node}
+	j := jsonSchema{root: node, hex: s.r.o.Base16}
 	props, ok := properties(node)
 	if !ok {
 		top := j.shape(announce[0], nil, nil)
 		if props = top.properties; props == nil {
-			return nil, nil, &flaw{text: `has a schema without "properties"`}
+			return nil, nil, &flaw{text: `its schema has no "properties"`}
 		}
 	}
 	out := &row.Schema{Stream: s.name, Key: keyList(announce[1]), Source: announce[0]}
@@ -118,6 +119,7 @@ func (s *stream) compile(announce [][]byte) (*row.Schema, *keys, error) {
 	}
 	out.Columns = l.columns
 	s.keep = s.r.o.KeepAbsent || jsonText(node.get(EltAbsent)) == Unset
+	s.hex = l.hex
 	s.check = s.r.validator(s.name, announce[0])
 	return out, l.root, nil
 }
@@ -136,7 +138,7 @@ func keyList(raw []byte) (names []string) {
 }
 
 func (s *stream) decoder(schema *row.Schema, root *keys) *decoder {
-	return newDecoder(schema, root, decoderOptions{keep: s.keep, nul: s.r.o.NUL, note: s.note})
+	return newDecoder(schema, root, decoderOptions{keep: s.keep, nul: s.r.o.NUL, hex: s.hex, note: s.note})
 }
 
 func (s *stream) note(field string, n notice) {
@@ -150,7 +152,7 @@ func (s *stream) note(field string, n notice) {
 }
 
 // message takes a RECORD line that begins with the stream's prefix.
-func (s *stream) message(ctx context.Context, line []byte, whole bool) error {
+func (s *stream) message(ctx context.Context, line []byte) error {
 	end, err := s.record(ctx, line, len(s.prefix))
 	if err == nil {
 		err = s.rest(line, end)
@@ -159,7 +161,7 @@ func (s *stream) message(ctx context.Context, line []byte, whole bool) error {
 		}
 	}
 	if err != nil {
-		return s.problem(line, err, whole)
+		return s.problem(line, err)
 	}
 	return s.close(ctx)
 }
@@ -167,16 +169,16 @@ func (s *stream) message(ctx context.Context, line []byte, whole bool) error {
 // envelope takes a RECORD whose parts were found one by one.
 func (s *stream) envelope(ctx context.Context, line []byte, m *envelope) error {
 	if m.record == nil {
-		return s.r.bad(s.name, line, &flaw{text: "is a RECORD without a record"})
+		return s.r.bad(s.name, line, &flaw{text: "a RECORD without a record"})
 	}
 	t := tail{}
 	var ok bool
 	if t.version, ok = versionOf(m.version); !ok && m.version != nil && string(m.version) != "null" {
-		return s.r.bad(s.name, line, &flaw{text: "has a version that is no integer"})
+		return s.r.bad(s.name, line, &flaw{text: "its version is no integer"})
 	}
 	s.time(&t, m.extracted)
 	if _, err := s.record(ctx, m.record, 0); err != nil {
-		return s.problem(line, err, true)
+		return s.problem(line, err)
 	}
 	s.tail, s.r.last = t, s
 	if len(m.prefix) > 0 {
@@ -187,12 +189,9 @@ func (s *stream) envelope(ctx context.Context, line []byte, m *envelope) error {
 
 // problem sorts errors of a record: flaws are bad records, the rest is the
 // handler's.
-func (s *stream) problem(line []byte, err error, whole bool) error {
+func (s *stream) problem(line []byte, err error) error {
 	if _, ok := err.(*flaw); !ok {
 		return err
-	}
-	if !whole {
-		return s.r.fail(s.name, line, err)
 	}
 	return s.r.bad(s.name, line, err)
 }
@@ -225,7 +224,7 @@ func (s *stream) record(ctx context.Context, line []byte, i int) (end int, err e
 // another way changes nothing.
 func (s *stream) widen(ctx context.Context, line []byte, i int) (int, error) {
 	dec := s.dec
-	changed := map[string]row.Column{}
+	var changed []row.Column
 	b := &row.Batch{}
 	for {
 		schema := *dec.schema
@@ -233,14 +232,15 @@ func (s *stream) widen(ctx context.Context, line []byte, i int) (int, error) {
 		if n := dec.misfit.column; n < 0 {
 			c := row.Column{Name: DeletedAt, Kind: row.TimestampTZ, Wire: row.WireTimestampExt, Nullable: true}
 			schema.Columns = append(schema.Columns, c)
-			changed[c.Name] = c
+			changed = append(changed, c)
 		} else {
 			have := schema.Columns[n]
 			wide := row.Widen(have, dec.misfit.want)
 			if wide == have { // Widen and the decoder disagree: text holds all
 				wide = row.Widen(have, row.Column{Kind: row.Text, Wire: row.WireText})
 			}
-			schema.Columns[n], changed[have.Name] = wide, wide
+			schema.Columns[n] = wide
+			changed = append(changed, wide)
 		}
 		root := dec.root
 		if len(schema.Columns) > len(dec.schema.Columns) {
@@ -258,9 +258,9 @@ func (s *stream) widen(ctx context.Context, line []byte, i int) (int, error) {
 		if err := s.change(ctx, &schema); err != nil {
 			return end, err
 		}
-		for name, c := range changed {
-			s.widened[name] = c
-			s.r.warn("widened "+s.name+" "+name+" "+c.Kind.String(), "stream %q: property %q becomes %s from %s on, where a value does not fit its schema", s.name, name, c.Kind, s.r.place())
+		for _, c := range changed {
+			s.widened[c.Name] = c
+			s.r.warn("widened "+s.name+" "+c.Name+" "+c.Kind.String(), "stream %q: property %q becomes %s from %s on, where a value does not fit its schema", s.name, c.Name, c.Kind, s.r.place())
 		}
 		s.dec, s.batch = dec, b
 		s.r.open++
@@ -283,16 +283,16 @@ func (s *stream) rest(line []byte, i int) error {
 			break
 		}
 		if peek(line, n) != ',' {
-			return broken(n, "lacks a comma or brace")
+			return broken(n, "a comma or brace is missing")
 		}
 		n = space(line, n+1)
 		key, ok := stringAt(line, n)
 		if !ok {
-			return broken(n, "lacks a key")
+			return broken(n, "a key is missing")
 		}
 		end, _ := scanString(line, n+1)
 		if n = space(line, end+1); peek(line, n) != ':' {
-			return broken(n, "lacks a colon")
+			return broken(n, "a colon is missing")
 		}
 		n = space(line, n+1)
 		end, err := skip(line, n)
@@ -303,12 +303,12 @@ func (s *stream) rest(line []byte, i int) error {
 		switch string(key) {
 		case "version":
 			if t.version, ok = versionOf(value); !ok && string(value) != "null" {
-				return &flaw{at: n, text: "has a version that is no integer"}
+				return &flaw{at: n, text: "its version is no integer"}
 			}
 		case "time_extracted":
 			s.time(&t, value)
 		case "type", "stream", "record":
-			return broken(n, "has "+string(key)+" twice")
+			return broken(n, string(key)+" comes twice")
 		}
 		n = end
 	}

@@ -2,11 +2,11 @@ package singer
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/santhosh-tekuri/jsonschema/v6/kind"
 )
 
 // validator checks records against the stream's JSON Schema.
@@ -45,16 +45,17 @@ func (v *validator) record(line []byte, i int) error {
 	}
 	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(line[i:end]))
 	if err != nil {
-		return broken(i, "cannot be checked against its schema")
+		return broken(i, "it cannot be checked against its schema")
 	}
 	var wrong *jsonschema.ValidationError
 	if err := v.schema.Validate(value); !errors.As(err, &wrong) {
 		return nil
 	}
-	leaf := wrong
-	for len(leaf.Causes) > 0 {
-		leaf = leaf.Causes[0]
+	for len(wrong.Causes) > 0 {
+		wrong = wrong.Causes[0]
 	}
-	place, _ := json.Marshal(strings.Join(leaf.InstanceLocation, "."))
-	return &flaw{at: i, text: "does not match its schema: " + strings.Join(leaf.ErrorKind.KeywordPath(), ".") + " of " + string(place)}
+	if missing, ok := wrong.ErrorKind.(*kind.Required); ok {
+		return &flaw{at: i, text: "the record does not match its schema: missing " + quoted(strings.Join(missing.Missing, ", "))}
+	}
+	return &flaw{at: i, text: "property " + quoted(strings.Join(wrong.InstanceLocation, ".")) + " does not match its schema (" + strings.Join(wrong.ErrorKind.KeywordPath(), ".") + ")"}
 }

@@ -26,7 +26,7 @@ func (r *Reader) Records(ctx context.Context, in io.Reader, h Handler, stream st
 	r.tick = time.NewTicker(tickTime)
 	defer r.tick.Stop()
 	defer r.release()
-	if err := r.message(ctx, announce, true); err != nil {
+	if err := r.message(ctx, announce); err != nil {
 		return err
 	}
 	trouble := func(err error) error { return fmt.Errorf("read %s: %w", file, err) }
@@ -75,7 +75,7 @@ func (r *Reader) records(ctx context.Context, s *stream, in io.Reader, file stri
 		if err == nil {
 			err = s.close(ctx)
 		} else {
-			err = s.problem(line, err, true)
+			err = s.problem(line, err)
 		}
 		if err != nil {
 			return err
@@ -89,7 +89,7 @@ func EachMember(object []byte, visit func(key string, value []byte) error) error
 	err := members(object, func(key string, from, to int) error { return visit(key, object[from:to]) })
 	var f *flaw
 	if errors.As(err, &f) {
-		return fault.New(fault.BadInput, "it %s at byte %d: %s", f.text, f.at+1, excerpt(object, f.at))
+		return fault.New(fault.BadInput, "%s at byte %d: %s", f.text, f.at+1, excerpt(object, f.at))
 	}
 	return err
 }

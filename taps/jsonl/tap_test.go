@@ -107,7 +107,7 @@ func TestMistakesAreExplained(t *testing.T) {
 	write(t, "broken.jsonl", "{\"a\":1}\n{\"password\":\"hush\",}\n")
 	write(t, "key.jsonl", "{\"ident\":1}\n")
 	for config, message := range map[string]string{
-		`{"files":[{"entity":"a","path":"broken.jsonl"}]}`:              "stream \"a\": broken.jsonl:2: the line is no JSON object: it lacks a key at byte 20: {\"password\":\"****\",}\nhint: entity \"a\" wants one JSON object per line",
+		`{"files":[{"entity":"a","path":"broken.jsonl"}]}`:              "stream \"a\": broken.jsonl:2: the line is no JSON object: a key is missing at byte 20: {\"password\":\"****\",}\nhint: entity \"a\" wants one JSON object per line",
 		`{"files":[{"entity":"a","path":"key.jsonl","keys":["idnt"]}]}`: "stream \"a\": tap-jsonl: key \"idnt\" of entity \"a\" is no property of its records\nhint: did you mean \"ident\"?",
 		`{"files":[]}`: "tap-jsonl: there are no files to read\nhint: set files, for example " + filesExample,
 	} {
