@@ -118,3 +118,23 @@ func TestTraceOfManyValuesForgetsNoneAndStaysSmall(t *testing.T) {
 		t.Errorf("%d of 2000 invented values pass", wrong)
 	}
 }
+
+func TestWrapState(t *testing.T) {
+	for value, wrapped := range map[string]string{``: `{}`, `{}`: `{}`, `null`: `{}`, `{"a":1.10}`: `{"singer_state":{"a":1.10}}`} {
+		got := WrapState(json.RawMessage(value))
+		if string(got) != wrapped {
+			t.Errorf("%s: %s, want %s", value, got, wrapped)
+		}
+		if back, err := UnwrapState(got); err != nil || !NewBookmarks(back).IsZero() && string(back) != value {
+			t.Errorf("%s: back as %s, %v", value, back, err)
+		}
+	}
+	for _, bad := range []string{`{"a":1}`, `5`, `{"singer_state":5}`, `{"singer_state":`, `[]`} {
+		if v, err := UnwrapState(json.RawMessage(bad)); err == nil {
+			t.Errorf("%s passes as %s", bad, v)
+		}
+	}
+	if v, err := UnwrapState(json.RawMessage(`{"singer_state":null}`)); v != nil || err != nil {
+		t.Errorf("%s, %v", v, err)
+	}
+}
