@@ -133,6 +133,14 @@ func (a *app) validate(ctx context.Context) ([]project.Finding, error) {
 	return project.Validate(ctx, o)
 }
 
+// anyProject is the project that is loaded already, else the usual one.
+func (a *app) anyProject(ctx context.Context) (*project.Project, error) {
+	if a.project != nil {
+		return a.project, nil
+	}
+	return a.Project(ctx)
+}
+
 // connector describes a built-in connector to the project.
 func (a *app) connector(kind project.Kind, name string) (spec.Spec, bool) {
 	switch kind {

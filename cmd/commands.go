@@ -37,7 +37,7 @@ func addCommands(root *cobra.Command, a *cli.App) {
 		doctor.NewCmd(a),
 		versioncmd.NewCmd(a),
 		builtin.NewTapCmd(a),
-		// builtin.NewTargetCmd(a),
+		builtin.NewTargetCmd(a),
 		builtin.NewFuseCmd(a),
 		environment.NewCmd(a),
 		job.NewCmd(a),

@@ -2,26 +2,116 @@ package cmd
 
 import (
 	"context"
+	"errors"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
 
 	"elt/internal/fault"
 	"elt/state"
+	"elt/state/postgres"
+	"elt/state/sqlite"
 )
 
-// openStore opens the state store of the project once.
+// openStore opens the state store once: database_uri of elt's own settings,
+// else the project's, else .elt/elt.db beside the project file.
 func (a *app) openStore(ctx context.Context) (state.Store, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.store != nil {
 		return a.store, nil
 	}
-	return nil, fault.New(fault.StoreAway, "this build has no state store")
+	uri, path, err := a.storePlace(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if path != "" {
+		warn := func(text string) {
+			log := a.Log()
+			log.Warn().Msg(text)
+		}
+		s, err := sqlite.Open(ctx, sqlite.Options{Path: path, Warn: warn})
+		if err != nil {
+			return nil, err
+		}
+		a.store = s
+		return s, nil
+	}
+	s, err := postgres.Open(ctx, postgres.Options{URI: uri})
+	if err != nil {
+		return nil, err
+	}
+	a.store = s
+	return s, nil
+}
+
+// storePlace is the address of a Postgres store, or the path of a SQLite one.
+func (a *app) storePlace(ctx context.Context) (uri, path string, err error) {
+	p, err := a.anyProject(ctx)
+	if err != nil {
+		return "", "", err
+	}
+	settings, err := a.Settings()
+	if err != nil {
+		return "", "", err
+	}
+	if uri = settings.String("database_uri"); uri == "" {
+		uri = p.Setting("database_uri")
+	}
+	scheme, rest, found := strings.Cut(uri, "://")
+	switch {
+	case uri == "":
+		return "", filepath.Join(stateFolder(p.Root, p.SysDir()), "elt.db"), nil
+	case !found:
+		return "", "", fault.New(fault.StoreAway, "database_uri is no address: %s", uri).
+			WithHint("postgresql://user:password@host:5432/database, or sqlite:///path/to/file.db")
+	case strings.HasPrefix(scheme, "sqlite"):
+		// SQLAlchemy's form: three slashes and a relative path, four and an absolute one.
+		rest = strings.TrimPrefix(rest, "/")
+		if rest, err = url.PathUnescape(rest); err != nil {
+			return "", "", fault.Wrap(fault.StoreAway, err, "database_uri")
+		}
+		rest, _, _ = strings.Cut(rest, "?")
+		if !filepath.IsAbs(rest) {
+			rest = filepath.Join(p.Root, rest)
+		}
+		return "", rest, nil
+	case strings.HasPrefix(scheme, "postgres"):
+		if u, err := url.Parse(uri); err == nil && u.User != nil {
+			if password, ok := u.User.Password(); ok {
+				a.Redactor.Add(password)
+			}
+		}
+		return uri, "", nil
+	}
+	return "", "", fault.New(fault.StoreAway, "database_uri names a %s database, which cannot hold state", scheme).
+		WithHint("PostgreSQL and SQLite can")
+}
+
+// stateFolder is .elt under the root, unless the folder for run files was
+// moved elsewhere: a read-only project keeps nothing.
+func stateFolder(root, sysDir string) string {
+	switch sysDir {
+	case filepath.Join(root, ".elt"), filepath.Join(root, ".meltano"):
+		return filepath.Join(root, ".elt")
+	}
+	return sysDir
 }
 
 // storedSettings reads settings kept in the database, opening the store only
-// when somebody asks.
+// when somebody asks and there may be one.
 type storedSettings struct{ a *app }
 
 func (s storedSettings) SettingsIn(ctx context.Context, scope string) (map[string]string, error) {
+	if s.a.store == nil {
+		if _, path, err := s.a.storePlace(ctx); err != nil {
+			return nil, err
+		} else if _, err := os.Stat(path); path != "" && errors.Is(err, fs.ErrNotExist) {
+			return nil, nil
+		}
+	}
 	store, err := s.a.openStore(ctx)
 	if err != nil {
 		return nil, err

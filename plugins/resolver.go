@@ -115,7 +115,7 @@ func (r *Resolver) mode(p *project.Plugin) string {
 }
 
 func (r *Resolver) pinned(c Choice, pin Pin) (Choice, error) {
-	c.Pinned, c.Native, c.Reason = true, pin.Native, "the state id's first run decided: "+pin.Reason
+	c.Pinned, c.Native, c.Reason = true, pin.Native, pin.Reason+" (so decided by the state id's first run)"
 	if !pin.Native {
 		return c, nil
 	}

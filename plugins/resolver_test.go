@@ -28,9 +28,17 @@ func (f fakeTap) Sync(context.Context, spec.Config, *singer.Catalog, singer.Book
 }
 
 func newResolver(t *testing.T) *Resolver {
+	t.Helper()
 	root := t.TempDir()
+	if err := os.WriteFile(filepath.Join(root, "meltano.yml"), []byte("environments: []\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	p, err := project.Load(t.Context(), project.Options{Dir: root})
+	if err != nil {
+		t.Fatal(err)
+	}
 	return &Resolver{
-		Project: &project.Project{Root: root},
+		Project: p,
 		Self:    "/opt/elt",
 		Taps: taps.NewRegistry(
 			fakeTap{spec.Spec{Name: "tap-csv", Settings: []spec.Setting{{Name: "files"}}}},
@@ -73,7 +81,7 @@ func TestChoice(t *testing.T) {
 		"fork":                    {plugin: pg("git+https://github.com/acme/tap-postgres.git", "meltanolabs"), reason: "no built-in connector stands in for git+"},
 		"its own bookmark":        {plugin: pg("meltanolabs-tap-postgres", ""), q: Question{Bookmarked: true}, reason: "bookmark of its own"},
 		"bookmark, but no pip":    {plugin: tap("tap-csv"), q: Question{Bookmarked: true}, native: true},
-		"pinned foreign":          {plugin: tap("tap-csv"), q: Question{Pin: &Pin{Reason: "because"}}, reason: "first run decided: because"},
+		"pinned foreign":          {plugin: tap("tap-csv"), q: Question{Pin: &Pin{Reason: "because"}}, reason: "because (so decided"},
 		"pinned native":           {plugin: pg("git+https://github.com/acme/tap-postgres.git", ""), q: Question{Pin: &Pin{Native: true, Connector: "tap-postgres", Dialect: "d"}}, native: true, dialect: "d"},
 		"unknown setting":         {plugin: tap("tap-csv"), q: Question{Settings: settings("nosuch", project.FromFile)}, reason: "its setting nosuch is unknown"},
 		"unknown default":         {plugin: tap("tap-csv"), q: Question{Settings: settings("nosuch", project.FromDefault)}, native: true},

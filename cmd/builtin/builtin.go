@@ -34,6 +34,19 @@ func NewTapCmd(app *cli.App) *cobra.Command {
 	return cmd
 }
 
+// NewTargetCmd is `elt target NAME`: a Singer target.
+func NewTargetCmd(app *cli.App) *cobra.Command {
+	cmd := connector("target", "Run a built-in target, as any Singer runner would")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		name, rest, err := nameOf("target", args, app.Targets.Names())
+		if err != nil {
+			return err
+		}
+		return load.Serve(cmd.Context(), app.Targets.Lookup(name), rest, load.IO{In: app.IO.In, Out: app.IO.Out, Err: app.IO.Err}, app.Environ)
+	}
+	return cmd
+}
+
 // connector is a command all of whose flags belong to the connector.
 func connector(kind, short string) *cobra.Command {
 	return &cobra.Command{Use: kind + " NAME [FLAG...]", Short: short, Hidden: true, DisableFlagParsing: true}

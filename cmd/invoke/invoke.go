@@ -109,7 +109,7 @@ func listCommands(app *cli.App, p *project.Plugin) error {
 		width = max(width, len(p.Name)+1+len(name))
 	}
 	for _, name := range p.CommandNames {
-		line := fmt.Sprintf("%-*s   %s", width, p.Name+":"+name, p.Commands[name].Description)
+		line := fmt.Sprintf("%-*s  %s", width, p.Name+":"+name, p.Commands[name].Description)
 		if _, err := fmt.Fprintln(app.IO.Out, strings.TrimRight(line, " ")); err != nil {
 			return err
 		}

@@ -115,7 +115,7 @@ func console(w io.Writer, format string, color, local bool) io.Writer {
 	c := zerolog.ConsoleWriter{
 		Out: w, NoColor: !color,
 		PartsOrder:    []string{"timestamp", zerolog.LevelFieldName, "plugin", zerolog.MessageFieldName},
-		FieldsExclude: []string{"timestamp", "plugin"},
+		FieldsExclude: []string{"timestamp", "plugin", "run_id"},
 		FormatPartValueByName: func(v any, name string) string {
 			switch {
 			case v == nil:

@@ -3,6 +3,7 @@ package project
 import (
 	"context"
 	"maps"
+	"slices"
 	"strings"
 
 	"elt/internal/fault"
@@ -283,7 +284,9 @@ func (p *Project) Chain(ctx context.Context, set *Set, flags map[string]map[stri
 	stages = append(stages, stage{set.Loader, ""})
 	var out []*Settings
 	for _, st := range stages {
-		s, err := p.Settings(ctx, st.plugin, SettingsOptions{Upstream: out, Mapping: st.mapping, Flags: maps.Clone(flags[st.plugin.Name])})
+		// Another mapping of the same mapper must not set this one's settings.
+		upstream := slices.DeleteFunc(slices.Clone(out), func(s *Settings) bool { return s.Plugin == st.plugin })
+		s, err := p.Settings(ctx, st.plugin, SettingsOptions{Upstream: upstream, Mapping: st.mapping, Flags: maps.Clone(flags[st.plugin.Name])})
 		if err != nil {
 			return nil, err
 		}

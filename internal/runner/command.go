@@ -18,11 +18,12 @@ func (r *Runner) runCommand(ctx context.Context, runID string, block *project.Co
 	name := commandName(block)
 	rep = &BlockReport{RunID: runID, Name: name, Job: block.Job, Started: time.Now(), Status: state.Running}
 	rep.LogPath = r.logFile(name, runID)
-	log, closeLog, err := r.openLog(rep.LogPath, runID)
+	log, err := r.openLog(rep.LogPath, runID)
 	if err != nil {
 		return rep, err
 	}
-	defer closeLog()
+	defer log.close()
+	defer func() { log.end(name, err) }()
 	f, err := newFolder(r.folders(name), runID)
 	if err != nil {
 		return rep, err
@@ -38,7 +39,7 @@ func (r *Runner) runCommand(ctx context.Context, runID string, block *project.Co
 		return rep, err
 	}
 	defer func() { err = errors.Join(err, g.Close()) }()
-	say := speaker(log.With().Str("plugin", block.Plugin.Name).Logger())
+	say := speaker(log.all.With().Str("plugin", block.Plugin.Name).Logger())
 	cmd.Stderr, cmd.NoStdin = say, true
 	p, err := g.Start(cmd)
 	if err != nil {

@@ -85,13 +85,13 @@ func sweep(root string, now time.Time) error {
 }
 
 // pathName is a state id as a file name: other characters than letters,
-// digits and ._=@+- are escaped, so that no two ids meet.
+// digits and ._=@+-: are escaped, so that no two ids meet.
 func pathName(id string) string {
 	var b strings.Builder
 	for i := range len(id) {
 		c := id[i]
 		switch {
-		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', strings.IndexByte("_=@+-", c) >= 0, c == '.' && i > 0:
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', strings.IndexByte("_=@+-:", c) >= 0, c == '.' && i > 0:
 			b.WriteByte(c)
 		default:
 			fmt.Fprintf(&b, "%%%02X", c)

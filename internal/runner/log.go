@@ -4,48 +4,56 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/rs/zerolog"
 
+	"elt/internal/fault"
 	"elt/internal/logging"
+	"elt/internal/secret"
 )
 
-// openLog makes the run's log file; events go there (all of them, masked) and
-// to the console.
-func (s *set) openLog() (closeLog func(), err error) {
-	path := s.logFile(s.plan.StateID, s.runID)
-	s.log, closeLog, err = s.Runner.openLog(path, s.runID)
-	if err == nil {
-		s.report.LogPath = path
+// runLog is where the events of a run go: the console, and a file of its own
+// that takes all of them.
+type runLog struct {
+	all  zerolog.Logger
+	file zerolog.Logger // the file alone: what the caller says anyway
+	path string
+	raw  *os.File
+	mask *secret.Writer
+}
+
+func (r *Runner) openLog(path, runID string) (*runLog, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, unwritable(err, filepath.Dir(path))
 	}
-	return closeLog, err
+	raw, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, unwritable(err, path)
+	}
+	l := &runLog{path: path, raw: raw, mask: r.Redactor.Writer(raw)} // invariant 10
+	sink, err := logging.NewSink(l.mask, logging.Options{Level: "debug"})
+	if err != nil {
+		raw.Close()
+		return nil, fmt.Errorf("log of the run: %w", err)
+	}
+	l.all = logging.Join(r.Console, sink).With().Str("run_id", runID).Logger()
+	l.file = logging.Join(sink).With().Str("run_id", runID).Logger()
+	return l, nil
 }
 
-func (b *BlockReport) elapsed() float64 { return time.Since(b.Started).Seconds() }
-
-func (b *BlockReport) duration() time.Duration {
-	return time.Duration(b.Seconds * float64(time.Second))
+// end says in the file how it ended; the console hears of it by the error.
+func (l *runLog) end(name string, err error) {
+	if err != nil {
+		l.file.Error().Msg(name + " failed: " + fault.Render(err))
+		return
+	}
+	l.file.Info().Msg(name + " succeeded")
 }
 
-func (s *set) cacheFolder() string { return s.Runner.cacheFolder() }
+func (l *runLog) close() {
+	l.mask.Flush()
+	l.raw.Close()
+}
 
 // cacheFolder is where discovered catalogs are kept, one folder per tap.
 func (r *Runner) cacheFolder() string { return filepath.Join(r.Project.SysDir(), "run") }
-
-func (r *Runner) openLog(path, runID string) (log zerolog.Logger, closeLog func(), err error) {
-	if err = os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return log, nil, unwritable(err, filepath.Dir(path))
-	}
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		return log, nil, unwritable(err, path)
-	}
-	masked := r.Redactor.Writer(file) // invariant 10
-	sink, err := logging.NewSink(masked, logging.Options{Level: "debug"})
-	if err != nil {
-		return log, nil, fmt.Errorf("log of the run: %w", err)
-	}
-	log = logging.Join(r.Console, sink).With().Str("run_id", runID).Logger()
-	return log, func() { masked.Flush(); file.Close() }, nil
-}

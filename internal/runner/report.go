@@ -99,3 +99,9 @@ func commandName(c *project.CommandBlock) string {
 	}
 	return c.Plugin.Name + ":" + c.Command
 }
+
+func (b *BlockReport) elapsed() float64 { return time.Since(b.Started).Seconds() }
+
+func (b *BlockReport) duration() time.Duration {
+	return time.Duration(b.Seconds * float64(time.Second))
+}

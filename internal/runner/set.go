@@ -49,18 +49,16 @@ func (r *Runner) runSet(ctx context.Context, runID string, plan *project.Set) (*
 		RunID: runID, Name: setName(plan), Job: plan.Job, StateID: plan.StateID,
 		Started: time.Now(), Status: state.Running,
 	}}
-	closeLog, err := s.openLog()
+	log, err := r.openLog(r.logFile(plan.StateID, runID), runID)
 	if err != nil {
 		return s.report, err
 	}
-	defer closeLog()
-	if err := s.resolve(ctx); err != nil {
-		return s.report, err
+	defer log.close()
+	s.log, s.report.LogPath = log.all, log.path
+	if err = s.resolve(ctx); err == nil {
+		err = s.locked(ctx)
 	}
-	err = s.locked(ctx)
-	if err != nil {
-		s.log.Error().Msg(err.Error())
-	}
+	log.end(s.report.Name, err)
 	return s.report, err
 }
 
@@ -98,7 +96,7 @@ func (s *set) resolve(ctx context.Context) error {
 
 // locked runs the set under its lease, with its guard and its folder.
 func (s *set) locked(ctx context.Context) (err error) {
-	root := s.folders(s.plan.StateID)
+	root := s.Runner.folders(s.plan.StateID)
 	if err := sweep(root, time.Now()); err != nil {
 		s.log.Warn().Err(err).Msg("files of a dead run are left behind")
 	}
@@ -189,7 +187,7 @@ func configName(i, n int) string {
 
 // writeCatalog finds the catalog and writes it; "" when the tap takes none.
 func (s *set) writeCatalog(ctx context.Context) (string, error) {
-	catalog, err := catalogs{root: s.Project.Root, cache: s.cacheFolder(), host: s.guard, log: s.log,
+	catalog, err := catalogs{root: s.Project.Root, cache: s.Runner.cacheFolder(), host: s.guard, log: s.log,
 		refresh: s.RefreshCatalog || s.FullRefresh}.of(ctx, s.tap())
 	if catalog == nil || err != nil {
 		return "", err
@@ -240,11 +238,10 @@ const stateName = "state.json"
 func (s *set) bookmark(ctx context.Context) (edit int64, err error) {
 	id := s.plan.StateID
 	have, err := s.Store.Bookmark(ctx, id)
-	switch {
-	case errors.Is(err, state.ErrNotFound):
-	case err != nil:
+	if err != nil && !errors.Is(err, state.ErrNotFound) {
 		return 0, fault.Wrap(fault.StoreAway, err, "cannot read the bookmark of %s", id)
 	}
+	err = nil
 	var given json.RawMessage
 	if !s.FullRefresh {
 		if given, err = givenState(s.Project.Root, s.tap().Settings); err != nil {

@@ -19,9 +19,22 @@ func speaker(log zerolog.Logger) func(line []byte) {
 		if line[0] == '{' && speakJSON(log, line) {
 			return
 		}
-		log.WithLevel(levelOf(line)).Msg(string(line))
+		level := levelOf(line)
+		for _, word := range levelWords { // the event has a level of its own
+			if rest, ok := bytes.CutPrefix(line, []byte(word+" ")); ok {
+				line = rest
+				break
+			}
+		}
+		if bytes.HasPrefix(line, []byte("METRIC: {")) {
+			level = zerolog.DebugLevel // of interest to programs
+		}
+		log.WithLevel(level).Msg(string(line))
 	}
 }
+
+// levelWords begin the lines of singer-python and of our own connectors.
+var levelWords = [...]string{"INFO", "WARNING", "ERROR", "CRITICAL", "DEBUG"}
 
 func speakJSON(log zerolog.Logger, line []byte) bool {
 	var said struct {
