@@ -164,7 +164,7 @@ func (l *layers) fromConfig(d *Definition, source Source, config []flatValue) (f
 func (p *Project) lineAt(at fault.Position) string {
 	for _, s := range p.sources {
 		if s.shown == at.File {
-			return s.lineText(at.Line)
+			return maskLine(s.lineText(at.Line))
 		}
 	}
 	return ""
@@ -267,7 +267,7 @@ func (l *layers) wrongValue(v Value, cause error) error {
 	}
 	text := cause.Error()
 	var unset *unsetError
-	if v.Definition.Sensitive && !errors.As(cause, &unset) {
+	if !errors.As(cause, &unset) && v.Definition.Sensitive {
 		text = "the value is not of the kind " + v.Definition.Kind
 	}
 	where := ""
@@ -276,7 +276,11 @@ func (l *layers) wrongValue(v Value, cause error) error {
 	}
 	e := fault.New(fault.Failed, "setting %s of %s%s: %s", v.Name, l.name, where, text)
 	if v.At.Line > 0 {
-		e = e.WithPosition(v.At, l.p.lineAt(v.At))
+		line := l.p.lineAt(v.At)
+		if v.Definition.Sensitive {
+			line = "" // it has the secret
+		}
+		e = e.WithPosition(v.At, line)
 	}
 	if unset != nil {
 		return e.WithHint("set it in the environment or in .env; strict mode (ff.strict_env_var_mode) refuses unset variables")

@@ -3,6 +3,7 @@ package project
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"elt/internal/fault"
@@ -64,5 +65,10 @@ func (s *source) errorf(line, column int, format string, args ...any) *fault.Err
 	if line >= 1 && line <= len(s.lines) {
 		text = s.lines[line-1]
 	}
-	return e.WithPosition(fault.Position{File: s.shown, Line: line, Column: column}, text)
+	return e.WithPosition(fault.Position{File: s.shown, Line: line, Column: column}, maskLine(text))
 }
+
+var secretLine = regexp.MustCompile(`(?i)((?:password|passwd|passphrase|secret|token|api_?key|private_?key|access_?key|credential)[a-z_]*["']?\s*:\s*)([^\s${[][^,}]*)`)
+
+// maskLine hides what a line shown in a message says of a secret.
+func maskLine(line string) string { return secretLine.ReplaceAllString(line, "$1…") }

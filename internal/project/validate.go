@@ -106,6 +106,9 @@ func (v *validator) plugin(ctx context.Context, plugin *Plugin) {
 		return
 	}
 	unset := func(d *Definition, name string) {
+		if v.upstream(plugin, name) {
+			return
+		}
 		at := d.At
 		for _, f := range slices.Concat(flattenNode(v.p.pluginEntry(plugin).get("config"), ""), plugin.config) {
 			if f.name == d.Name {
@@ -131,6 +134,19 @@ func (v *validator) plugin(ctx context.Context, plugin *Plugin) {
 	}
 	v.literals(plugin, s)
 	v.selection(plugin, s)
+}
+
+// upstream says that a variable comes from the extractor that a run puts
+// before the plugin.
+func (v *validator) upstream(plugin *Plugin, name string) bool {
+	if plugin.Kind != Loaders && plugin.Kind != Mappers {
+		return false
+	}
+	prefixes := []string{"meltano_extract", "meltano_extractor"}
+	for _, tap := range v.p.plugins[Extractors] {
+		prefixes = append(prefixes, tap.writePrefixes()...)
+	}
+	return slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(name, variable(p)+"_") })
 }
 
 // written says that the project's files set the setting.
