@@ -106,12 +106,18 @@ func (e *HeldError) Error() string {
 		" since " + e.Holder.Since.UTC().Format(time.RFC3339)
 }
 
+// AnyRun is the run id that means every run, to Leases.Acquire.
+const AnyRun = "*"
+
 // Leases let one run at a time work on a state id (invariant 6). Time is the
 // database's.
 type Leases interface {
 	// Acquire takes the lease and starts a new epoch; *HeldError when another
-	// run has it and renewed within ttl. take: take it over all the same.
-	Acquire(ctx context.Context, stateID string, h Holder, ttl time.Duration, take bool) (Lease, error)
+	// run has it, however long that one has been silent: whether it is dead is
+	// for the caller to find out, who then names it as takeFrom. The lease is
+	// taken from that run and from no other (two that saw it dead do not take
+	// it from each other); AnyRun takes it from whoever has it.
+	Acquire(ctx context.Context, stateID string, h Holder, ttl time.Duration, takeFrom string) (Lease, error)
 	// Renew prolongs; ErrFenced when it was taken over.
 	Renew(ctx context.Context, l Lease) error
 	// Adopt raises the epoch to what the destination gave (never lowers it).

@@ -17,44 +17,61 @@ import (
 
 // acquire takes the lease of a state id (invariant 6). A holder on this
 // machine whose guard's lock file is free is dead, and its lease is taken at
-// once (invariant 8); a holder elsewhere that stays silent is waited for, two
-// leases long; one that is alive is an error that says who, where, since when.
+// once (invariant 8). Any other that is silent for longer than its lease is
+// taken over once we have seen the store up for a whole lease ourselves: it
+// may have been silent only because the store was away. A holder that is
+// alive is an error that says who, where, since when.
 func acquire(ctx context.Context, store state.Leases, id string, h state.Holder, ttl time.Duration, force bool, log zerolog.Logger) (state.Lease, error) {
-	deadline := time.Now().Add(2 * ttl)
-	var silent time.Duration // of the holder when it was last looked at
-	var waitingFor string    // its run id
+	var watched watch
+	takeFrom := ""
 	for {
-		lease, err := store.Acquire(ctx, id, h, ttl, false)
+		lease, err := store.Acquire(ctx, id, h, ttl, takeFrom)
 		var held *state.HeldError
 		if !errors.As(err, &held) {
 			return lease, err
 		}
-		if force {
+		takeFrom = ""
+		switch {
+		case force:
 			log.Warn().Str("state_id", id).Msg("--force: running beside " + describe(held.Holder))
-			return store.Acquire(ctx, id, h, ttl, true)
-		}
-		if held.Holder.Machine == h.Machine && held.Holder.Lock != "" {
-			free, err := proc.LockFree(held.Holder.Lock)
-			if err == nil && free {
-				log.Info().Str("state_id", id).Msg("taking over from " + describe(held.Holder) + ", which is dead")
-				return store.Acquire(ctx, id, h, ttl, true)
-			}
+			takeFrom = state.AnyRun
+		case held.Holder.Machine == h.Machine && held.Holder.Lock != "" && free(held.Holder.Lock):
+			log.Info().Str("state_id", id).Msg("taking over from " + describe(held.Holder) + ", which is dead")
+			takeFrom = held.Holder.RunID
+		case held.Holder.Machine == h.Machine && held.Silent < held.TTL:
 			return lease, alreadyRunning(held)
-		}
-		if waitingFor == held.Holder.RunID && held.Silent < silent {
-			return lease, alreadyRunning(held) // it has just renewed
-		}
-		if time.Now().After(deadline) {
-			return lease, alreadyRunning(held)
-		}
-		if waitingFor == "" {
+		case watched.run != held.Holder.RunID:
+			watched = watch{held.Holder.RunID, held.Silent, time.Now()}
 			log.Info().Str("state_id", id).Msg("waiting to see whether " + describe(held.Holder) + " is alive")
+		case held.Silent < watched.silent: // it has just renewed
+			return lease, alreadyRunning(held)
+		case held.Silent >= held.TTL && time.Since(watched.since) >= held.TTL:
+			log.Warn().Str("state_id", id).Msg("taking over from " + describe(held.Holder) + ", which has been silent for " + held.Silent.Round(time.Second).String())
+			takeFrom = held.Holder.RunID
+		case time.Since(watched.since) >= 2*held.TTL:
+			return lease, alreadyRunning(held)
 		}
-		waitingFor, silent = held.Holder.RunID, held.Silent
-		if err := pause(ctx, min(time.Second, ttl/10)); err != nil {
+		if takeFrom != "" {
+			continue
+		}
+		watched.silent = held.Silent
+		if err := pause(ctx, min(time.Second, held.TTL/10)); err != nil {
 			return lease, err
 		}
 	}
+}
+
+// watch is a holder that is looked at to see whether it renews.
+type watch struct {
+	run    string
+	silent time.Duration
+	since  time.Time
+}
+
+// free says that no guard holds a lock file: all of its run is dead.
+func free(lock string) bool {
+	ok, err := proc.LockFree(lock)
+	return ok && err == nil
 }
 
 func describe(h state.Holder) string {

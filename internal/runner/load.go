@@ -210,7 +210,7 @@ func (s *set) finish(ctx context.Context, err error) {
 	}
 	after, cancel := s.afterwards(ctx)
 	defer cancel()
-	if e := s.Store.FinishRun(after, s.record()); e != nil {
+	if e := s.Store.FinishRun(after, s.record()); e != nil && !errors.Is(e, state.ErrFenced) {
 		s.report.say(s.log, "the run's record could not be stored: %v", e)
 	}
 	s.prune(after)

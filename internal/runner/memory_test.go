@@ -114,6 +114,25 @@ func (m *memory) fence(l state.Lease) error {
 	return nil
 }
 
+func (m *memory) Acquire(_ context.Context, id string, h state.Holder, ttl time.Duration, takeFrom string) (state.Lease, error) {
+	leave, err := m.enter()
+	defer leave()
+	if err != nil {
+		return state.Lease{}, err
+	}
+	l := m.leases[id]
+	if l == nil {
+		l = &held{}
+		m.leases[id] = l
+	}
+	if l.holder != nil && l.holder.RunID != h.RunID && takeFrom != state.AnyRun && takeFrom != l.holder.RunID {
+		return state.Lease{}, &state.HeldError{StateID: id, Holder: *l.holder, Silent: time.Since(l.renewed), TTL: l.ttl}
+	}
+	l.epoch++
+	l.holder, l.renewed, l.ttl = &h, time.Now(), ttl
+	return state.Lease{StateID: id, RunID: h.RunID, Epoch: l.epoch, TTL: ttl}, nil
+}
+
 func (m *memory) Renew(_ context.Context, l state.Lease) error {
 	leave, err := m.enter()
 	defer leave()

@@ -85,7 +85,7 @@ func (s *Store) want(t *testing.T, id, completed, partial string, edit int64) {
 
 func TestLayoutIsMeltanos(t *testing.T) {
 	s := open(t, t.TempDir(), nil)
-	l, err := s.Acquire(t.Context(), "dev:a-to-b", state.Holder{RunID: "r"}, time.Minute, false)
+	l, err := s.Acquire(t.Context(), "dev:a-to-b", state.Holder{RunID: "r"}, time.Minute, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -133,7 +133,7 @@ func TestAbsentServer(t *testing.T) {
 func TestLostConnection(t *testing.T) {
 	uri := pgtest.URL(t)
 	s := mustOpen(t, uri)
-	l, err := s.Acquire(t.Context(), "a", state.Holder{RunID: "r1"}, time.Minute, false)
+	l, err := s.Acquire(t.Context(), "a", state.Holder{RunID: "r1"}, time.Minute, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -262,7 +262,7 @@ func BenchmarkNoopRun(b *testing.B) {
 	for b.Loop() {
 		n++
 		s := mustOpen(b, path)
-		l, err := s.Acquire(ctx, "id1", state.Holder{RunID: fmt.Sprint("r", n)}, time.Minute, false)
+		l, err := s.Acquire(ctx, "id1", state.Holder{RunID: fmt.Sprint("r", n)}, time.Minute, "")
 		if err != nil {
 			b.Fatal(err)
 		}

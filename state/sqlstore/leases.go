@@ -10,7 +10,7 @@ import (
 
 // Acquire implements state.Leases. The row is made first, so that taking it
 // is one locked read and one write however many try at once (invariant 6).
-func (s *Store) Acquire(ctx context.Context, stateID string, h state.Holder, ttl time.Duration, take bool) (state.Lease, error) {
+func (s *Store) Acquire(ctx context.Context, stateID string, h state.Holder, ttl time.Duration, takeFrom string) (state.Lease, error) {
 	lease := state.Lease{StateID: stateID, RunID: h.RunID, TTL: ttl}
 	err := s.write(ctx, func(tx conn, now time.Time) error {
 		if _, err := tx.exec(ctx, `
@@ -33,7 +33,7 @@ where state_id = $1`+s.dialect.ForUpdate, stateID).
 		if run.Valid && run.String != h.RunID {
 			holder.RunID, holder.Since = run.String, holder.Since.UTC()
 			silent, promised := max(0, now.Sub(renewed)), time.Duration(ttlMS)*time.Millisecond
-			if silent < promised && !take {
+			if takeFrom != state.AnyRun && takeFrom != run.String {
 				return &state.HeldError{StateID: stateID, Holder: holder, Silent: silent, TTL: promised}
 			}
 			if err := lose(ctx, tx, holder.RunID, now); err != nil {

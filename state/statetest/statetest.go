@@ -81,7 +81,7 @@ func raw(text string) json.RawMessage {
 
 func (e env) acquire(t *testing.T, id, run string) state.Lease {
 	t.Helper()
-	l, err := e.Acquire(e.ctx, id, state.Holder{RunID: run, Host: "h", PID: 1}, time.Minute, false)
+	l, err := e.Acquire(e.ctx, id, state.Holder{RunID: run, Host: "h", PID: 1}, time.Minute, "")
 	must(t, err)
 	return l
 }
@@ -231,7 +231,7 @@ func oneRevision(t *testing.T, e env) {
 func leases(t *testing.T, e env) {
 	l := e.acquire(t, "a", "r1")
 	must(t, e.Renew(e.ctx, l))
-	_, err := e.Acquire(e.ctx, "a", state.Holder{RunID: "r2"}, time.Minute, false)
+	_, err := e.Acquire(e.ctx, "a", state.Holder{RunID: "r2"}, time.Minute, "")
 	var held *state.HeldError
 	if !errors.As(err, &held) || held.Holder.RunID != "r1" || held.Holder.Host != "h" || held.Holder.Since.IsZero() || held.TTL != time.Minute {
 		t.Fatalf("%v", err)
@@ -243,7 +243,7 @@ func leases(t *testing.T, e env) {
 		t.Fatalf("epoch %d after %d", next.Epoch, l.Epoch)
 	}
 	must(t, e.Release(e.ctx, l)) // the old one takes nothing from the new one
-	if _, err := e.Acquire(e.ctx, "a", state.Holder{RunID: "r3"}, time.Minute, false); !errors.As(err, &held) {
+	if _, err := e.Acquire(e.ctx, "a", state.Holder{RunID: "r3"}, time.Minute, ""); !errors.As(err, &held) {
 		t.Fatalf("%v", err)
 	}
 }
@@ -258,7 +258,7 @@ func fifty(t *testing.T, e env) {
 		var winners []state.Lease
 		for i := range 50 {
 			wg.Go(func() {
-				l, err := stores[i%len(stores)].Acquire(e.ctx, id, state.Holder{RunID: fmt.Sprint(round, "-", i)}, time.Minute, false)
+				l, err := stores[i%len(stores)].Acquire(e.ctx, id, state.Holder{RunID: fmt.Sprint(round, "-", i)}, time.Minute, "")
 				var held *state.HeldError
 				mu.Lock()
 				defer mu.Unlock()
@@ -296,7 +296,7 @@ func (e env) fenced(t *testing.T, l state.Lease) {
 func fencing(t *testing.T, e env) {
 	old := e.acquire(t, "a", "r1")
 	must(t, e.Ack(e.ctx, old, raw(`{"n":1}`), false))
-	taken, err := e.Acquire(e.ctx, "a", state.Holder{RunID: "r2"}, time.Minute, true)
+	taken, err := e.Acquire(e.ctx, "a", state.Holder{RunID: "r2"}, time.Minute, state.AnyRun)
 	must(t, err)
 	e.fenced(t, old)
 	e.want(t, "a", `{"n":1}`, ``)
@@ -307,13 +307,13 @@ func fencing(t *testing.T, e env) {
 	e.want(t, "a", `{"n":2}`, ``)
 }
 
-// A holder that was stopped for longer than its lease finds it taken; one
-// that nobody followed goes on.
+// A holder that was silent for longer than its lease goes on if nobody took it
+// over, and is fenced if somebody did; only one of many can.
 func paused(t *testing.T, e env) {
 	l := e.acquire(t, "a", "r1")
 	e.advance(t, 59*time.Second)
 	var held *state.HeldError
-	if _, err := e.Acquire(e.ctx, "a", state.Holder{RunID: "r2"}, time.Second, false); !errors.As(err, &held) {
+	if _, err := e.Acquire(e.ctx, "a", state.Holder{RunID: "r2"}, time.Second, ""); !errors.As(err, &held) {
 		t.Fatalf("the holder's own time counts: %v", err)
 	}
 	if held.Silent < 58*time.Second || held.Silent > 2*time.Minute {
@@ -321,13 +321,23 @@ func paused(t *testing.T, e env) {
 	}
 	must(t, e.Renew(e.ctx, l))
 	e.advance(t, 59*time.Second)
-	if _, err := e.Acquire(e.ctx, "a", state.Holder{RunID: "r2"}, time.Minute, false); !errors.As(err, &held) {
+	if _, err := e.Acquire(e.ctx, "a", state.Holder{RunID: "r2"}, time.Minute, ""); !errors.As(err, &held) {
 		t.Fatalf("after a renewal: %v", err)
 	}
 	e.advance(t, 2*time.Minute)
 	must(t, e.Ack(e.ctx, l, raw(`{"n":1}`), false)) // late, but nobody came
 	e.advance(t, 2*time.Minute)
-	e.acquire(t, "a", "r2")
+	if _, err := e.Acquire(e.ctx, "a", state.Holder{RunID: "r2"}, time.Minute, ""); !errors.As(err, &held) || held.Silent < held.TTL {
+		t.Fatalf("whether a silent holder is dead is for the caller to say: %v", err)
+	}
+	if _, err := e.Acquire(e.ctx, "a", state.Holder{RunID: "r2"}, time.Minute, "r0"); !errors.As(err, &held) {
+		t.Fatalf("taken from another run than the one named: %v", err)
+	}
+	_, err := e.Acquire(e.ctx, "a", state.Holder{RunID: "r2"}, time.Minute, "r1")
+	must(t, err)
+	if _, err := e.Acquire(e.ctx, "a", state.Holder{RunID: "r3"}, time.Minute, "r1"); !errors.As(err, &held) || held.Holder.RunID != "r2" {
+		t.Fatalf("two took over from one: %v", err)
+	}
 	e.fenced(t, l)
 }
 
@@ -424,8 +434,7 @@ func lostRun(t *testing.T, e env) {
 	e.acquire(t, "a", "r1")
 	r := start("r1", "a", time.Now())
 	must(t, e.StartRun(e.ctx, r))
-	e.advance(t, 2*time.Minute)
-	e.acquire(t, "a", "r2")
+	must(t, second(e.Acquire(e.ctx, "a", state.Holder{RunID: "r2"}, time.Minute, "r1")))
 	got, err := e.Run(e.ctx, "r1")
 	must(t, err)
 	if got.Status != state.Lost || got.Ended == nil || got.Cause == "" {
