@@ -400,4 +400,3 @@ func TestStrftime(t *testing.T) {
 		t.Error(got)
 	}
 }
-
