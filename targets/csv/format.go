@@ -97,6 +97,7 @@ func (f format) encoded(text []byte) ([]byte, error) {
 // Encoder implements filesink.Format.
 func (f format) Encoder(s *row.Schema, layout []string) filesink.Encoder {
 	e := &encoder{format: f, schema: s, at: make([]int, len(layout)), fields: make([][]byte, len(s.Columns)), marker: s.Index("_sdc_deleted_at")}
+	e.bare, _ = row.Converter(row.Column{Kind: row.JSON, Wire: row.WireJSON}, row.Column{Kind: row.Text, Wire: row.WireText})
 	for i, name := range layout {
 		e.at[i] = s.Index(name)
 	}
@@ -109,6 +110,7 @@ type encoder struct {
 	at     []int    // per column of the file the schema's, -1 for none
 	fields [][]byte // of the row; nil for NULL
 	marker int
+	bare   row.Convert // JSON to text, without quotes
 	text   []byte
 	rows   []byte
 }
@@ -158,10 +160,21 @@ func (e *encoder) row(dst []byte, b *row.Batch, i int) []byte {
 			dst = e.field(dst, e.fields[at])
 			continue
 		}
-		e.text = row.AppendText(e.text[:0], c, e.fields[at])
+		e.text = e.value(e.text[:0], at)
 		dst = e.field(dst, e.text)
 	}
 	return append(dst, '\n')
+}
+
+// value appends a field's text; a scalar of an untyped property stands without quotes.
+func (e *encoder) value(dst []byte, at int) []byte {
+	c := &e.schema.Columns[at]
+	if c.Mixed {
+		if text, err := e.bare(dst, e.fields[at]); err == nil {
+			return text
+		}
+	}
+	return row.AppendText(dst, c, e.fields[at])
 }
 
 // ReadHead reads the line of column names.
