@@ -16,6 +16,8 @@ func readerSettings() []spec.Setting {
 			Help: "PipelineWise's way to say it: how many levels of objects are taken apart, 0 for none."},
 		{Name: "flattening_separator", Type: spec.String, Default: "__", Help: "What joins the names of nested properties."},
 		{Name: "flattening_max_key_length", Type: spec.Integer, Default: 255, Help: "Names this long have their parents abbreviated."},
+		{Name: "interpret_content_encoding", Type: spec.Boolean, Default: false,
+			Help: "Load strings whose contentEncoding is base16 as bytes."},
 		{Name: "validate_records", Type: spec.Boolean, Default: false,
 			Help: "Check every record against its JSON Schema. Types are checked in any case."},
 		{Name: "absent", Type: spec.String, Default: "null", OneOf: []string{"null", "keep"},
@@ -30,6 +32,7 @@ type reading struct {
 	Levels       int    `json:"data_flattening_max_level"`
 	Separator    string `json:"flattening_separator"`
 	KeyLength    int    `json:"flattening_max_key_length"`
+	Base16       bool   `json:"interpret_content_encoding"`
 	Validate     bool   `json:"validate_records"`
 	Absent       string `json:"absent"`
 }
@@ -43,7 +46,7 @@ func ReaderOptions(cfg spec.Config) (singer.ReaderOptions, error) {
 	if err := cfg.Decode(&r); err != nil {
 		return singer.ReaderOptions{}, err
 	}
-	o := singer.ReaderOptions{Validate: r.Validate, KeepAbsent: r.Absent == "keep"}
+	o := singer.ReaderOptions{Base16: r.Base16, Validate: r.Validate, KeepAbsent: r.Absent == "keep"}
 	o.Flatten.Separator, o.Flatten.MaxKeyLength = r.Separator, r.KeyLength
 	switch {
 	case r.Flatten && r.FlattenDepth != nil:

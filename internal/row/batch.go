@@ -17,6 +17,8 @@ const (
 const (
 	null  = -1
 	unset = -2
+
+	keepBytes = 4 << 20 // a pool keeps no bigger batch
 )
 
 // Batch is some rows of one stream, all of one schema. It is built by one
@@ -60,9 +62,10 @@ func (b *Batch) Reset(s *Schema) {
 }
 
 // Release gives b back to the pool it came from; the caller must not touch it
-// again. A batch that came from no pool is left to the garbage collector.
+// again. A batch that came from no pool, or that a giant row made big, is left
+// to the garbage collector.
 func (b *Batch) Release() {
-	if b.pool != nil {
+	if b.pool != nil && cap(b.Data) <= keepBytes {
 		b.pool.pool.Put(b)
 	}
 }

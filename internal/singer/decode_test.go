@@ -179,6 +179,12 @@ func TestWideningStays(t *testing.T) {
 		"s: 5|5|y|NULL")
 }
 
+func TestColumnsThatAreNotNullInOurOwnSchemas(t *testing.T) {
+	schema := `{"type":"SCHEMA","stream":"s","schema":{"properties":{"a":{"type":"integer","x-elt-kind":"int64"},"b":{"type":"integer","x-elt-kind":"int64"}}}}`
+	same(t, readLines(t, ReaderOptions{Warn: func(string) {}}, schema, recordOf(`"b":2,"a":1`), recordOf(`"b":4`)),
+		"schema s(a int64 not null, b int64 not null) key ", "s: 1|2", "schema s(a int64, b int64 not null) key ", "s: NULL|4")
+}
+
 func TestBadRecords(t *testing.T) {
 	schema := `{"type":"SCHEMA","stream":"s","schema":{"properties":{"id":{"type":["integer","string","boolean"]},"o":{"type":"object"},"v":{"type":"string"}}},"key_properties":["id"]}`
 	for record, want := range map[string]string{

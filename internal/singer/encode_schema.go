@@ -107,7 +107,9 @@ func columnToElt(c row.Column) json.RawMessage {
 	case row.UUID:
 		more = `,"format":"uuid"`
 	case row.JSON:
-		types = `"object","array","string","number","integer","boolean"`
+		if types = `"object","array","string","number","integer","boolean"`; c.Mixed {
+			types = `"string","number","integer","boolean"`
+		}
 	}
 	if c.Nullable {
 		types = `"null",` + types

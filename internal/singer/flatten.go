@@ -1,6 +1,7 @@
 package singer
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -69,38 +70,44 @@ type layout struct {
 	hex     map[string]bool // columns of bytes that come as base16
 }
 
+func (l *layout) has(name string) bool {
+	return slices.ContainsFunc(l.columns, func(c row.Column) bool { return c.Name == name })
+}
+
+// add appends a column of the top level.
+func (l *layout) add(c row.Column) {
+	l.root.add(c.Name, slot{column: len(l.columns)})
+	l.columns = append(l.columns, c)
+}
+
 // lay lays out the properties of an object.
 func (j *jsonSchema) lay(props []property, key []string, f Flatten) (layout, error) {
 	l := layout{root: newKeys(), hex: map[string]bool{}}
-	taken := map[string]bool{}
-	err := j.layInto(&l, l.root, props, nil, key, f, taken)
+	err := j.layInto(&l, l.root, props, nil, key, f, nil)
 	return l, err
 }
 
-func (j *jsonSchema) layInto(l *layout, at *keys, props []property, path []string, key []string, f Flatten, taken map[string]bool) error {
+// layInto lays out an object at path; seen are the references that led to it,
+// since one that contains itself ends as JSON.
+func (j *jsonSchema) layInto(l *layout, at *keys, props []property, path, key []string, f Flatten, seen []string) error {
 	for _, p := range props {
 		path := append(path[:len(path):len(path)], p.name)
 		name := p.name
 		if f.MaxLevel > 0 {
 			name = f.name(path)
 		}
-		isKey := false
-		for _, k := range key {
-			isKey = isKey || k == name
-		}
-		c, s := j.column(name, p.raw, isKey)
+		c, s := j.column(name, p.raw, slices.Contains(key, name), seen)
 		if len(s.properties) > 0 && len(path) <= f.MaxLevel && !s.declared && s.types&^(typeObject|typeNull) == 0 {
 			inner := newKeys()
 			at.add(p.name, slot{column: groupSlot, inner: inner})
-			if err := j.layInto(l, inner, s.properties, path, key, f, taken); err != nil {
+			if err := j.layInto(l, inner, s.properties, path, key, f, append(slices.Clip(seen), s.refs...)); err != nil {
 				return err
 			}
 			continue
 		}
-		if taken[name] {
+		if l.has(name) {
 			return &flaw{text: "two properties make a column called " + quoted(name) + "; choose another flattening separator"}
 		}
-		taken[name] = true
 		l.hex[name] = c.Kind == row.Bytes && !s.declared
 		at.add(p.name, slot{column: len(l.columns)})
 		l.columns = append(l.columns, c)

@@ -48,6 +48,11 @@ func TestFlatten(t *testing.T) {
 		`error: line 2, stream "s": property "a" is no object, so it cannot be flattened`)
 	same(t, readLines(t, ReaderOptions{Flatten: Flatten{MaxLevel: 1}}, strings.Replace(nestedSchema, `"z"`, `"a__x"`, 1)),
 		`error: line 1, stream "s": two properties make a column called "a__x"; choose another flattening separator`)
+	// An object that contains itself ends as JSON.
+	same(t, readLines(t, ReaderOptions{Flatten: Flatten{MaxLevel: 100}},
+		`{"type":"SCHEMA","stream":"s","schema":{"definitions":{"t":{"type":"object","properties":{"l":{"$ref":"#/definitions/t"},"r":{"anyOf":[{"$ref":"#/definitions/t"},{"type":"null"}]},"v":{"type":"integer"}}}},"properties":{"t":{"$ref":"#/definitions/t"}}}}`,
+		recordOf(`"t":{"l":{"v":1},"v":2}`)),
+		"schema s(t__l json, t__r json, t__v int64) key ", `s: {"v":1}|NULL|2`)
 	// Values widen flattened columns as well.
 	same(t, readLines(t, ReaderOptions{Flatten: Flatten{MaxLevel: 2}, Warn: func(string) {}}, nestedSchema, recordOf(`"id":1,"a":{"b":{"y":"much"}}`)),
 		"schema s(id int64 not null, a__x text, a__b__y numeric, a__free json, z text) key id",

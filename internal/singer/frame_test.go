@@ -191,7 +191,8 @@ type measuring struct {
 func (m *measuring) Write(_ context.Context, b *row.Batch) error {
 	m.longest = max(m.longest, len(b.Data))
 	m.rows += b.Len()
-	return nil // not given back to the pool
+	b.Release()
+	return nil
 }
 
 func (m *measuring) State(_ context.Context, _ json.RawMessage) error {

@@ -49,13 +49,14 @@ type shape struct {
 	columns    []row.Column
 	properties []property // of the object type, when they are declared
 	declared   bool       // x-elt-kind: columns[0] is said, not guessed
+	refs       []string   // the references on the way here
 }
 
 // column is the column for a property of this schema. A foreign tap's schema
 // says little about which properties may be missing, so only its keys cannot
-// be NULL.
-func (j *jsonSchema) column(name string, raw json.RawMessage, key bool) (row.Column, shape) {
-	s := j.shape(raw, nil, nil)
+// be NULL. seen are the references that led to the property.
+func (j *jsonSchema) column(name string, raw json.RawMessage, key bool, seen []string) (row.Column, shape) {
+	s := j.shape(raw, nil, seen)
 	c := merge(s.columns)
 	if s.declared {
 		c.Nullable = s.types&typeNull != 0
@@ -91,6 +92,7 @@ func (j *jsonSchema) shape(raw json.RawMessage, outer object, seen []string) sha
 			s = ofType(typeObject, node)
 		} else if target := j.lookup(ref); target != nil {
 			s = j.shape(target, nil, append(slices.Clip(seen), ref))
+			s.refs = append(s.refs, ref)
 		}
 		s.types |= typesOf(node) & typeNull
 		return s
@@ -154,12 +156,13 @@ func (s shape) or(o shape) shape {
 		s.properties = join(s.properties, o.properties)
 	}
 	s.declared = s.declared || o.declared
+	s.refs = append(slices.Clip(s.refs), o.refs...)
 	return s
 }
 
 // and keeps what both allow; a schema that says no types restricts none.
 func (s shape) and(o shape) shape {
-	props := join(s.properties, o.properties)
+	props, refs := join(s.properties, o.properties), append(slices.Clip(s.refs), o.refs...)
 	switch {
 	case o.types&^typeNull == 0:
 	case s.types&^typeNull == 0:
@@ -175,7 +178,7 @@ func (s shape) and(o shape) shape {
 		}
 		s = both
 	}
-	s.properties = props
+	s.properties, s.refs = props, refs
 	return s
 }
 
@@ -187,7 +190,7 @@ func (s shape) only(want typeSet) shape {
 	if want&typeInteger != 0 && s.types&typeNumber != 0 {
 		want |= typeNumber
 	}
-	out := shape{types: s.types & want, properties: s.properties, declared: s.declared}
+	out := shape{types: s.types & want, properties: s.properties, declared: s.declared, refs: s.refs}
 	for _, c := range s.columns {
 		if classOf(c)&want != 0 {
 			out.columns = append(out.columns, c)

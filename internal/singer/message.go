@@ -146,10 +146,6 @@ type envelope struct {
 
 // parseEnvelope checks the whole line.
 func parseEnvelope(line []byte) (m envelope, err error) {
-	parts := map[string]*[]byte{
-		"record": &m.record, "schema": &m.schema, "key_properties": &m.keys, "bookmark_properties": &m.bookmark,
-		"value": &m.value, "version": &m.version, "time_extracted": &m.extracted, "encoding": &m.encoding, "manifest": &m.manifest,
-	}
 	err = members(line, func(key string, from, to int) error {
 		switch key {
 		case "type":
@@ -157,7 +153,9 @@ func parseEnvelope(line []byte) (m envelope, err error) {
 			if !ok || m.kind != NoMessage {
 				return broken(from, "the type is no string, or comes twice")
 			}
-			m.kind, m.name = typeOf(name), string(name)
+			if m.kind = typeOf(name); m.kind == OtherMessage {
+				m.name = string(name)
+			}
 		case "stream":
 			name, ok := stringAt(line, from)
 			if !ok || m.hasStream {
@@ -165,7 +163,7 @@ func parseEnvelope(line []byte) (m envelope, err error) {
 			}
 			m.stream, m.hasStream = string(name), true
 		default:
-			part := parts[key]
+			part := m.part(key)
 			if part == nil {
 				return nil
 			}
@@ -180,4 +178,29 @@ func parseEnvelope(line []byte) (m envelope, err error) {
 		return nil
 	})
 	return m, err
+}
+
+// part is where the value of a key goes, nil for one that says nothing here.
+func (m *envelope) part(key string) *[]byte {
+	switch key {
+	case "record":
+		return &m.record
+	case "schema":
+		return &m.schema
+	case "key_properties":
+		return &m.keys
+	case "bookmark_properties":
+		return &m.bookmark
+	case "value":
+		return &m.value
+	case "version":
+		return &m.version
+	case "time_extracted":
+		return &m.extracted
+	case "encoding":
+		return &m.encoding
+	case "manifest":
+		return &m.manifest
+	}
+	return nil
 }
