@@ -214,7 +214,9 @@ func (b *Batch) Take(o *Batch) bool {
 		b.Schema, b.Version = o.Schema, o.Version
 	}
 	if o.Ops != nil && b.Ops == nil {
-		b.Ops = b.ops[:0]
+		if b.Ops = b.ops[:0]; b.Ops == nil {
+			b.Ops = make([]Op, 0, 64)
+		}
 		for range b.Offsets {
 			b.Ops = append(b.Ops, Insert)
 		}
