@@ -10,6 +10,9 @@ import (
 type Postgres struct{}
 
 func (Postgres) Store(c row.Column) row.Column {
+	if c.Mixed { // scalars of several types show as they are
+		c.Kind, c.Mixed = row.Text, false
+	}
 	switch c.Kind {
 	case row.Text:
 		c.Wire, c.Precision = row.WireText, 0

@@ -15,6 +15,9 @@ type SQLite struct{}
 const doubleDigits = 15
 
 func (SQLite) Store(c row.Column) row.Column {
+	if c.Mixed { // scalars of several types show as they are
+		c.Kind, c.Mixed = row.Text, false
+	}
 	switch c.Kind {
 	case row.Numeric:
 		if c.Precision > 0 && c.Precision <= doubleDigits {

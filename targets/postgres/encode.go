@@ -3,7 +3,6 @@ package postgres
 import (
 	"bytes"
 	"encoding/binary"
-	"fmt"
 	"hash/maphash"
 	"slices"
 
@@ -20,9 +19,10 @@ type encoder struct {
 	schema  *row.Schema
 	columns []sqltarget.Column // in COPY order: the schema's that are loaded, then metadata
 	fields  []field            // one per column of the schema
-	meta    []sqltarget.Column // the added columns, ExtractedAt last if present
+	meta    []metaField        // the added columns, ExtractedAt last if present
 	same    bool               // every field goes as it is
 	marker  int                // the schema's own DeletedAt column, or -1
+	mark    metaField          // how a deletion's time gets there
 	keys    []int              // the schema's key columns
 	ops     bool               // append OpColumn and MaskColumn
 
@@ -36,6 +36,20 @@ type encoder struct {
 type field struct {
 	skip    bool
 	convert row.Convert
+}
+
+type metaField struct {
+	name    string
+	convert row.Convert
+}
+
+// newMeta is how the value of a metadata column reaches the table's column.
+func newMeta(to sqltarget.Column) (metaField, error) {
+	convert, ok := converter(sqltarget.MetaColumn(to.Name), to)
+	if !ok {
+		return metaField{}, fault.New(fault.BadConfig, "metadata column %q has type %s in the table", to.Name, to.Type)
+	}
+	return metaField{to.Name, convert}, nil
 }
 
 // newEncoder needs one entry of into per column of schema and of meta.
@@ -53,6 +67,10 @@ func newEncoder(schema *row.Schema, into []sqltarget.Column, meta []row.Column) 
 		}
 		e.same = e.same && convert == nil
 		if to.Name == sqltarget.DeletedAt {
+			var err error
+			if e.mark, err = newMeta(to); err != nil {
+				return nil, err
+			}
 			e.marker = i
 		}
 		e.fields = append(e.fields, field{convert: convert})
@@ -60,7 +78,11 @@ func newEncoder(schema *row.Schema, into []sqltarget.Column, meta []row.Column) 
 	}
 	for i := range meta {
 		if to := into[len(schema.Columns)+i]; to.Name != "" {
-			e.meta = append(e.meta, to)
+			m, err := newMeta(to)
+			if err != nil {
+				return nil, err
+			}
+			e.meta = append(e.meta, m)
 			e.columns = append(e.columns, to)
 		}
 	}
@@ -126,7 +148,7 @@ func (e *encoder) begin(b *row.Batch, s stamp) error {
 	e.alive, e.dead, e.extracted = e.alive[:0], e.dead[:0], false
 	for _, to := range e.meta {
 		var err error
-		switch to.Name {
+		switch to.name {
 		case sqltarget.ExtractedAt:
 			if e.extracted = b.Extracted != nil; e.extracted {
 				continue
@@ -136,7 +158,7 @@ func (e *encoder) begin(b *row.Batch, s stamp) error {
 			err = e.both(to, s.now)
 		case sqltarget.DeletedAt:
 			e.alive = appendNull(e.alive)
-			e.dead, err = appendMeta(e.dead, to, s.now)
+			e.dead, err = to.append(e.dead, s.now)
 		case sqltarget.Sequence:
 			err = e.both(to, unixMillis(s.now))
 		case sqltarget.SyncStartedAt:
@@ -154,26 +176,15 @@ func (e *encoder) begin(b *row.Batch, s stamp) error {
 	}
 	if e.marker >= 0 {
 		var err error
-		e.now, err = appendMeta(e.now[:0], e.columns[e.place(e.marker)], s.now)
+		e.now, err = e.mark.append(e.now[:0], s.now)
 		return err
 	}
 	return nil
 }
 
-// place is where column i of the schema stands among the loaded columns.
-func (e *encoder) place(i int) int {
-	at := 0
-	for _, f := range e.fields[:i] {
-		if !f.skip {
-			at++
-		}
-	}
-	return at
-}
-
-func (e *encoder) both(to sqltarget.Column, v int64) (err error) {
-	if e.alive, err = appendMeta(e.alive, to, v); err == nil {
-		e.dead, err = appendMeta(e.dead, to, v)
+func (e *encoder) both(to metaField, v int64) (err error) {
+	if e.alive, err = to.append(e.alive, v); err == nil {
+		e.dead, err = to.append(e.dead, v)
 	}
 	return err
 }
@@ -199,7 +210,7 @@ func (e *encoder) append(dst []byte, b *row.Batch, i int) ([]byte, error) {
 		dst = append(dst, e.alive...)
 	}
 	if e.extracted {
-		if dst, err = appendMeta(dst, e.meta[len(e.meta)-1], b.Extracted[i]); err != nil {
+		if dst, err = e.meta[len(e.meta)-1].append(dst, b.Extracted[i]); err != nil {
 			return dst, err
 		}
 	}
@@ -275,22 +286,17 @@ func (e *encoder) key(seed maphash.Seed, b *row.Batch, i int) (uint64, error) {
 
 func appendNull(dst []byte) []byte { return append(dst, 0xff, 0xff, 0xff, 0xff) }
 
-// appendMeta adds a metadata value (an integer, or µs since 2000) in the wire
-// of the column that the table has for it.
-func appendMeta(dst []byte, to sqltarget.Column, v int64) ([]byte, error) {
+// append adds a metadata value: an integer, or µs since 2000.
+func (m metaField) append(dst []byte, v int64) ([]byte, error) {
 	var raw [8]byte
 	binary.BigEndian.PutUint64(raw[:], uint64(v))
-	convert, ok := converter(sqltarget.MetaColumn(to.Name), to)
-	if !ok {
-		return dst, fmt.Errorf("metadata column %q has type %s", to.Name, to.Type)
-	}
 	start := len(dst)
 	dst = append(dst, 0, 0, 0, 0)
-	if convert == nil {
+	if m.convert == nil {
 		dst = append(dst, raw[:]...)
 	} else {
 		var err error
-		if dst, err = convert(dst, raw[:]); err != nil {
+		if dst, err = m.convert(dst, raw[:]); err != nil {
 			return dst, err
 		}
 	}
