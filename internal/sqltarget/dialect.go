@@ -25,6 +25,11 @@ type Dialect interface {
 	Convert(expr string, from, to row.Column) string
 	// Distinct is true when a and b, values of column c, differ; NULLs are equal.
 	Distinct(c Column, a, b string) string
+}
+
+// Stager is a Dialect whose rows go through a Stage.
+type Stager interface {
+	Dialect
 	// MaskBit is true when bit i of the bytes in expr is set; NULL bytes have none.
 	MaskBit(expr string, i int) string
 }

@@ -85,7 +85,3 @@ func (SQLite) Convert(expr string, from, to row.Column) string {
 }
 
 func (SQLite) Distinct(_ Column, a, b string) string { return a + " is not " + b }
-
-func (SQLite) MaskBit(expr string, i int) string {
-	return fmt.Sprintf("coalesce(substr(%s, %d, 1) = '1', 0)", expr, i+1)
-}

@@ -18,6 +18,7 @@ const (
 	LanePart   = "lane"
 	WholePart  = "whole"
 	StreamPart = "stream"
+	AsidePart  = "aside" // SQLite: what an unpublished table holds
 )
 
 // State is the SQL of _elt_state (design.md §4, invariant 3). Parameters are
@@ -85,6 +86,16 @@ func (s State) Clear() string {
 // Put sets a position: (state id, part, stream, position, epoch).
 func (s State) Put() string {
 	return "insert into " + s.Table + " (state_id, part, stream, position, epoch, edit, seq) values ($1, $2, $3, $4, $5, 0, 0) on conflict (state_id, part, stream) do update set position = excluded.position, epoch = excluded.epoch, updated_at = current_timestamp"
+}
+
+// Drop removes one position: (state id, part, stream).
+func (s State) Drop() string {
+	return "delete from " + s.Table + " where state_id = $1 and part = $2 and stream = $3"
+}
+
+// Get reads one position: (state id, part, stream) -> position.
+func (s State) Get() string {
+	return "select position from " + s.Table + " where state_id = $1 and part = $2 and stream = $3"
 }
 
 // ClearStreams removes the positions of single streams, which a whole one replaces: (state id).

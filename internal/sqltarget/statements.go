@@ -101,13 +101,14 @@ func (s *Stage) Remove(t *Table) string {
 // is left alone.
 func (s *Stage) Upsert(d Dialect, t *Table) string {
 	sql := "insert into " + t.Ref() + " as d (" + s.names() + ") select " + s.values("s") + " from " + s.Ref + " as s where true"
-	return sql + s.OnConflict(d, t)
+	return sql + t.OnConflict(d, s.Columns)
 }
 
-// OnConflict is the tail of an insert into t as d that makes it a merge.
-func (s *Stage) OnConflict(d Dialect, t *Table) string {
+// OnConflict is the tail of an insert of columns into t as d that makes it a
+// merge: a row that is there is updated where they differ.
+func (t *Table) OnConflict(d Dialect, columns []Column) string {
 	var set, differ []string
-	for _, c := range s.Columns {
+	for _, c := range columns {
 		if slices.Contains(t.Key, c.Name) {
 			continue
 		}
@@ -123,6 +124,58 @@ func (s *Stage) OnConflict(d Dialect, t *Table) string {
 	return " on conflict (" + list(t.Key) + ") do update set " + strings.Join(set, ", ") + " where " + strings.Join(differ, " or ")
 }
 
+// MarkDeleted is the tail of an insert of key and marker columns into t as d
+// that marks the row if it is there and alive.
+func (t *Table) MarkDeleted(columns []Column) string {
+	var set []string
+	for _, c := range columns {
+		if !slices.Contains(t.Key, c.Name) {
+			set = append(set, Quote(c.Name)+" = excluded."+Quote(c.Name))
+		}
+	}
+	return " on conflict (" + list(t.Key) + ") do update set " + strings.Join(set, ", ") + " where d." + Quote(DeletedAt) + " is null"
+}
+
+// Insert is the statement that adds one row of columns, given as ?1, ?2, ….
+func (t *Table) Insert(columns []Column) string {
+	marks := make([]string, len(columns))
+	names := make([]string, len(columns))
+	for i, c := range columns {
+		marks[i], names[i] = fmt.Sprintf("?%d", i+1), c.Name
+	}
+	return "insert into " + t.Ref() + " as d (" + list(names) + ") values (" + strings.Join(marks, ", ") + ")"
+}
+
+// Update is the statement that sets the columns of the row with the key;
+// parameters as in Insert.
+func (t *Table) Update(columns []Column) string {
+	var set, match []string
+	for i, c := range columns {
+		part := fmt.Sprintf("%s = ?%d", Quote(c.Name), i+1)
+		if slices.Contains(t.Key, c.Name) {
+			match = append(match, part)
+		} else {
+			set = append(set, part)
+		}
+	}
+	if len(set) == 0 { // nothing but the key: set it to what it is
+		set = match[:1]
+	}
+	return "update " + t.Ref() + " set " + strings.Join(set, ", ") + " where " + strings.Join(match, " and ")
+}
+
+// Delete is the statement that deletes the row with the key; parameters as in
+// Insert, those of other columns unused.
+func (t *Table) Delete(columns []Column) string {
+	var match []string
+	for i, c := range columns {
+		if slices.Contains(t.Key, c.Name) {
+			match = append(match, fmt.Sprintf("%s = ?%d", Quote(c.Name), i+1))
+		}
+	}
+	return "delete from " + t.Ref() + " where " + strings.Join(match, " and ")
+}
+
 // Dedupe is the statement that keeps of the rows of table that share a key
 // the last in the given order (an expression list); id tells rows apart.
 func Dedupe(table string, key []string, id, order string) string {
@@ -132,7 +185,7 @@ func Dedupe(table string, key []string, id, order string) string {
 
 // Apply is the statements, in order, that bring a stage with Ops into t. They
 // need no constraint on the key. hard deletes rows instead of marking them.
-func (s *Stage) Apply(d Dialect, t *Table, hard bool) []string {
+func (s *Stage) Apply(d Stager, t *Table, hard bool) []string {
 	match := s.match(t)
 	var sqls []string
 	if hard {
@@ -163,7 +216,7 @@ func (s *Stage) match(t *Table) string {
 	return strings.Join(parts, " and ")
 }
 
-func (s *Stage) assign(d Dialect, take func(Column) bool, t *Table, masked bool) string {
+func (s *Stage) assign(d Stager, take func(Column) bool, t *Table, masked bool) string {
 	var set []string
 	for i, c := range s.Columns {
 		if slices.Contains(t.Key, c.Name) || !take(c) {
@@ -179,7 +232,7 @@ func (s *Stage) assign(d Dialect, take func(Column) bool, t *Table, masked bool)
 	return strings.Join(set, ", ")
 }
 
-func (s *Stage) differs(d Dialect, t *Table) string {
+func (s *Stage) differs(d Stager, t *Table) string {
 	var parts []string
 	for i, c := range s.Columns {
 		if slices.Contains(t.Key, c.Name) || Volatile(c.Name) {

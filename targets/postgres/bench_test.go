@@ -3,31 +3,13 @@ package postgres
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"syscall"
 	"testing"
 
 	"elt/internal/pgtest"
-	"elt/internal/row"
+	"elt/internal/sqltarget/sqltest"
 	"elt/targets"
 )
-
-// lineitem is TPC-H's widest table: 16 columns, about 210 bytes a row.
-func lineitem(rows int) *row.Batch {
-	s := schema("lineitem", "", "orderkey int64", "partkey int64", "suppkey int64", "linenumber int64", "quantity numeric", "extendedprice numeric", "discount numeric", "tax numeric",
-		"returnflag text", "linestatus text", "shipdate date", "commitdate date", "receiptdate date", "shipinstruct text", "shipmode text", "comment text")
-	for i := range s.Columns {
-		if s.Columns[i].Kind == row.Numeric {
-			s.Columns[i].Precision, s.Columns[i].Scale = 15, 2
-		}
-	}
-	var lines [][]any
-	for i := range rows {
-		lines = append(lines, []any{i, i * 31 % 200000, i * 7 % 10000, i % 7, fmt.Sprint(i%50 + 1), fmt.Sprintf("%d.%02d", 900+i%99999, i%100), fmt.Sprintf("0.%02d", i%11), fmt.Sprintf("0.%02d", i%9),
-			"N", "O", "1996-03-13", "1996-02-12", "1996-03-22", "DELIVER IN PERSON", "TRUCK", "egular courts above the"})
-	}
-	return batch(s, lines...)
-}
 
 // Rows into a fresh table; the metric counts this process's CPU only.
 func BenchmarkLoad(b *testing.B) {
@@ -46,7 +28,7 @@ func BenchmarkLoad(b *testing.B) {
 				b.Fatal(err)
 			}
 			defer lane.Close()
-			batch := lineitem(1200)
+			batch := sqltest.Lineitem(1200, "")
 			ld, err := lane.Stream(context.Background(), batch.Schema)
 			if err != nil {
 				b.Fatal(err)

@@ -17,6 +17,7 @@ import (
 
 	"elt/internal/fault"
 	"elt/internal/row"
+	"elt/internal/sqltarget"
 )
 
 const (
@@ -191,7 +192,7 @@ func (c *copying) name(refused *pgconn.PgError) error {
 		}
 		for i := len(c.sent) - 1; i >= 0; i-- {
 			if c.sent[i].first <= line {
-				key = keyText(c.sent[i].batch, line-c.sent[i].first)
+				key = sqltarget.KeyText(c.sent[i].batch, line-c.sent[i].first)
 				break
 			}
 		}
@@ -234,26 +235,3 @@ type refusal struct {
 
 func (r *refusal) Error() string { return r.text + " (SQLSTATE " + r.err.Code + ")" }
 func (r *refusal) Unwrap() error { return r.err }
-
-// keyText is the key of row i for a message.
-func keyText(b *row.Batch, i int) string {
-	if i >= b.Len() {
-		return ""
-	}
-	var parts []string
-	values := map[string]string{}
-	fields := b.Fields(i)
-	for c := range b.Schema.Columns {
-		col := &b.Schema.Columns[c]
-		v, state := fields.Next()
-		if state != row.Value {
-			values[col.Name] = "NULL"
-			continue
-		}
-		values[col.Name] = string(row.AppendText(nil, col, v))
-	}
-	for _, k := range b.Schema.Key {
-		parts = append(parts, k+"="+values[k])
-	}
-	return strings.Join(parts, ", ")
-}

@@ -255,7 +255,7 @@ func (e *encoder) appendFields(dst []byte, b *row.Batch, i int, op row.Op) ([]by
 			dst = append(dst, 0, 0, 0, 0)
 			var err error
 			if dst, err = f.convert(dst, v); err != nil {
-				return dst, masked, fault.Wrap(fault.BadInput, err, "stream %q, row with key %s", e.schema.Stream, keyText(b, i))
+				return dst, masked, fault.Wrap(fault.BadInput, err, "stream %q, row with key %s", e.schema.Stream, sqltarget.KeyText(b, i))
 			}
 			binary.BigEndian.PutUint32(dst[start:], uint32(len(dst)-start-4))
 		}

@@ -14,6 +14,7 @@ import (
 
 	"elt/internal/pgtest"
 	"elt/internal/row"
+	"elt/internal/sqltarget/sqltest"
 	"elt/targets"
 )
 
@@ -165,74 +166,9 @@ func (d *db) load(more map[string]any, s *row.Schema, rows ...[]any) {
 
 func at(position string) targets.Commit { return targets.Commit{Whole: json.RawMessage(position)} }
 
-// schema makes a schema from "name kind" words; key names the key columns.
-func schema(stream, key string, columns ...string) *row.Schema {
-	s := &row.Schema{Stream: stream, Key: strings.Fields(key)}
-	for _, c := range columns {
-		name, kind, _ := strings.Cut(c, " ")
-		k := row.KindByName(kind)
-		s.Columns = append(s.Columns, row.Column{Name: name, Kind: k, Wire: k.DefaultWire(), Nullable: true})
-	}
-	return s
-}
+type unset = sqltest.Unset
 
-// unset is a field that the source did not send.
-type unset struct{}
-
-// batch makes rows of text values, ints and nil; a row.Op first says what the row does.
-func batch(s *row.Schema, rows ...[]any) *row.Batch {
-	b := row.NewPool(1 << 10).Get(s)
-	for _, r := range rows {
-		op := row.Insert
-		if o, ok := r[0].(row.Op); ok {
-			op, r = o, r[1:]
-		}
-		b.Begin()
-		for i, v := range r {
-			put(b, &s.Columns[i], v)
-		}
-		b.EndAs(op)
-	}
-	return b
-}
-
-func put(b *row.Batch, c *row.Column, v any) {
-	switch x := v.(type) {
-	case nil:
-		b.Null()
-	case unset:
-		b.SkipField()
-	case int:
-		if c.Wire == row.WireInt8 {
-			b.Int8(int64(x))
-			return
-		}
-		put(b, c, fmt.Sprint(x))
-	case bool:
-		b.Bool(x)
-	case string:
-		text := row.Column{Kind: row.Text, Wire: row.WireText}
-		convert, ok := row.Converter(text, *c)
-		if c.Wire == row.WireJSON {
-			convert = nil
-		}
-		if !ok {
-			panic("no " + c.Kind.String() + " from text")
-		}
-		b.Open()
-		if convert == nil {
-			b.Data = append(b.Data, x...)
-		} else {
-			var err error
-			if b.Data, err = convert(b.Data, []byte(x)); err != nil {
-				panic(err)
-			}
-		}
-		b.Close()
-	default:
-		panic(fmt.Sprintf("%T", v))
-	}
-}
+var schema, batch = sqltest.Schema, sqltest.Batch
 
 var orders = schema("orders", "id", "id int64", "name text")
 

@@ -1,0 +1,100 @@
+package sqlite
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"elt/internal/sqltarget"
+	"elt/targets"
+)
+
+// beforeCommit publishes what may be published.
+func (ld *loader) beforeCommit(ctx context.Context, covered bool) error {
+	s := ld.sink
+	switch {
+	case !ld.aside:
+		return nil
+	case ld.ended:
+		return ld.publish(ctx)
+	case !covered || ld.covered:
+		return nil
+	case s.stateID == "" && s.set.LoadMethod != sqltarget.Overwrite:
+		// Nobody keeps a claim, so no later run could know what this table
+		// holds, yet the position is about to be promised.
+		return ld.publish(ctx)
+	case s.stateID == "":
+		return nil
+	}
+	note, err := json.Marshal(aside{ld.schema.Stream, s.edit})
+	if err != nil {
+		return err
+	}
+	ld.covered = true
+	return ld.lane.exec(ctx, state().Put(), s.stateID, sqltarget.AsidePart, ld.at.Name, string(note), s.epoch)
+}
+
+// publish puts the unpublished table in its place within this transaction, so
+// that readers see either nothing (or the old rows) or all of it.
+func (ld *loader) publish(ctx context.Context) error {
+	if err := ld.takePlace(ctx); err != nil {
+		return fmt.Errorf("publish %s: %w", ld.final.Ref(), err)
+	}
+	return nil
+}
+
+func (ld *loader) takePlace(ctx context.Context) error {
+	l := ld.lane
+	ld.closeStatements()
+	if err := ld.forget(ctx, ld.at.Name); err != nil {
+		return err
+	}
+	old, _, err := describe(ctx, l.session, ld.final.Name)
+	if err != nil {
+		return err
+	}
+	if old != nil && ld.sink.set.LoadMethod != sqltarget.Overwrite { // somebody made it meanwhile
+		return ld.pour(ctx, old)
+	}
+	if old != nil {
+		if err := l.exec(ctx, "drop table "+old.Ref()); err != nil {
+			return err
+		}
+	}
+	if err := l.exec(ctx, "alter table "+ld.at.Ref()+" rename to "+sqltarget.Quote(ld.final.Name)); err != nil {
+		return err
+	}
+	ld.at.Name, ld.aside = ld.final.Name, false
+	if old == nil {
+		return nil
+	}
+	for _, sql := range old.attached { // indexes and triggers that still fit
+		if err := l.exec(ctx, sql); err != nil {
+			ld.sink.changed(targets.Change{Stream: ld.schema.Stream, Kind: "drop", Detail: "not made again: " + sql})
+		}
+	}
+	return nil
+}
+
+// pour moves the unpublished table's rows into one that is there.
+func (ld *loader) pour(ctx context.Context, into *table) error {
+	source := ld.at
+	ld.at, ld.aside = into, false
+	if err := ld.shape(ctx, ld.schema); err != nil {
+		return err
+	}
+	stage := &sqltarget.Stage{Ref: source.Ref(), Columns: ld.encoder.columns}
+	sqls := []string{stage.Append(&ld.at.Table)}
+	switch {
+	case ld.keyed && ld.unique:
+		sqls = []string{stage.Upsert(sqltarget.SQLite{}, &ld.at.Table)}
+	case ld.keyed:
+		sqls = append([]string{stage.Remove(&ld.at.Table)}, sqls...)
+	}
+	for _, sql := range append(sqls, "drop table "+source.Ref()) {
+		if err := ld.lane.exec(ctx, sql); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,100 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+
+	"github.com/mattn/go-sqlite3"
+
+	"elt/internal/fault"
+	"elt/internal/load"
+	"elt/internal/row"
+	"elt/internal/spec"
+	"elt/internal/sqltarget"
+	"elt/targets"
+)
+
+type target struct{}
+
+// New is target-sqlite.
+func New() targets.Target { return target{} }
+
+func (target) Spec() spec.Spec {
+	own := []spec.Setting{
+		{Name: "database", Aliases: []string{"path", "path_to_db"}, Type: spec.String, Required: true,
+			Help: "Path of the database file; .db is added to a name without extension.", Example: "output/warehouse.db"},
+		{Name: "timestamp_column", Type: spec.String, Help: "Accepted for compatibility and ignored; see add_record_metadata."},
+		{Name: "busy_timeout", Type: spec.Integer, Default: 60, Help: "Seconds to wait for another program that writes to the file."},
+	}
+	return spec.Spec{
+		Name:         "target-sqlite",
+		Summary:      "Loads streams into the tables of an SQLite file.",
+		Capabilities: []string{"about", "stream-maps", "schema-flattening", "validate-records", "hard-delete", "activate-version", "batch"},
+		Settings:     slices.Concat(own, sqltarget.Settings(), load.Settings()),
+		Replaces:     []spec.Replacement{{Package: "target-sqlite", Variant: "meltanolabs"}},
+	}
+}
+
+type settings struct {
+	sqltarget.Options
+	Database    string `json:"database"`
+	BusyTimeout int    `json:"busy_timeout"`
+}
+
+func (target) Open(ctx context.Context, cfg spec.Config) (targets.Sink, error) {
+	var set settings
+	if err := cfg.Decode(&set); err != nil {
+		return nil, err
+	}
+	if filepath.Ext(set.Database) == "" {
+		set.Database += ".db"
+	}
+	db, err := open(ctx, set.Database, set.BusyTimeout)
+	if err != nil {
+		return nil, err
+	}
+	return &sink{set: set, db: db, started: micros(), owner: map[string]string{}, asides: map[string]bool{}}, nil
+}
+
+// Method says how a stream's rows meet those that are there.
+func (s *sink) Method(schema *row.Schema) targets.Method { return s.set.Options.Method(schema.Key) }
+
+// naming: SQLite takes any name of any length, but does not tell A from a.
+func naming() sqltarget.Naming { return sqltarget.Naming{Blind: true} }
+
+// explain turns SQLite's answers that have to do with the file into the
+// user's terms.
+func explain(path string, err error) error {
+	var lite sqlite3.Error
+	code := sqlite3.ErrNo(0)
+	var refused *refusal
+	if errors.As(err, &lite) {
+		code = lite.Code
+	} else if errors.As(err, &refused) {
+		code = refused.code
+	}
+	msg := ""
+	hint := ""
+	switch code {
+	case sqlite3.ErrFull:
+		msg, hint = "no space is left for %s; nothing of the last transaction was written", "free some space and run again"
+	case sqlite3.ErrReadonly:
+		msg, hint = "%s cannot be written", "check the permissions of the file and of its folder, and that the file system is not mounted read-only"
+	case sqlite3.ErrCantOpen:
+		msg, hint = "%s cannot be opened", "its folder must exist and be writable"
+	case sqlite3.ErrNotADB:
+		msg, hint = "%s is no SQLite database", "give another path, or move the file away"
+	case sqlite3.ErrCorrupt:
+		msg, hint = "%s is damaged", "restore it from a backup, or move it away and load again with --full-refresh"
+	case sqlite3.ErrIoErr:
+		msg, hint = "%s could not be read or written", "the disk or the network drive it lies on may be full or failing"
+	case sqlite3.ErrBusy, sqlite3.ErrLocked:
+		msg, hint = "%s is in use by another program that writes to it", "wait until it is finished, or raise busy_timeout"
+	default:
+		return err
+	}
+	return fault.Wrap(fault.Failed, err, "target-sqlite: %s", fmt.Sprintf(msg, path)).WithHint("%s", hint)
+}
