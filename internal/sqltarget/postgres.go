@@ -76,14 +76,18 @@ func (Postgres) Type(c row.Column) string {
 
 func (p Postgres) Convert(expr string, from, to row.Column) string {
 	switch {
-	case to.Kind == row.JSON && from.Kind != row.JSON:
-		return "to_jsonb(" + expr + ")"
 	case to.Kind == row.TimestampTZ && from.Kind == row.Timestamp:
 		return expr + " at time zone 'UTC'"
 	case to.Kind == row.TimestampTZ && from.Kind == row.Date:
 		return expr + "::timestamp at time zone 'UTC'"
-	case to.Kind == row.Text && from.Kind == row.TimestampTZ:
-		return `to_char(` + expr + ` at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`
+	case to.Kind == row.Text && (from.Kind == row.TimestampTZ || from.Kind == row.Timestamp):
+		return "to_jsonb(" + expr + ") #>> '{}'" // ISO 8601, infinities included
+	case to.Kind == row.JSON && from.Kind == row.Bytes:
+		return "to_jsonb(translate(encode(" + expr + ", 'base64'), e'\n', ''))"
+	case to.Kind == row.JSON && from.Kind != row.JSON:
+		return "to_jsonb(" + expr + ")"
+	case to.Kind == row.Numeric && from.Kind == row.Float64:
+		return expr + "::text::" + p.Type(to) // a direct cast keeps 15 digits only
 	}
 	return expr + "::" + p.Type(to)
 }

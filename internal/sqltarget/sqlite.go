@@ -63,23 +63,31 @@ func (SQLite) Type(c row.Column) string {
 }
 
 func (SQLite) Convert(expr string, from, to row.Column) string {
+	asText := "cast(" + expr + " as text)"
+	switch from.Kind {
+	case row.Bool:
+		asText = "case " + expr + " when 0 then 'false' when 1 then 'true' else " + asText + " end"
+	case row.Float64: // a cast keeps 15 digits only
+		asText = "case when cast(" + asText + " as real) = " + expr + " then " + asText + " else printf('%!.17g', " + expr + ") end"
+	case row.Bytes:
+		asText = "'\\x' || lower(hex(" + expr + "))"
+	}
+	finite := func(suffix string) string {
+		return "case when " + expr + " like '%infinity' then " + expr + " else " + expr + " || '" + suffix + "' end"
+	}
 	switch {
-	case to.Kind == row.JSON && from.Kind == row.Bool:
-		return "case " + expr + " when 0 then 'false' when 1 then 'true' end"
-	case to.Kind == row.JSON && (from.Kind == row.Int64 || from.Kind == row.Float64 || from.Kind == row.Numeric):
-		return "cast(" + expr + " as text)"
-	case to.Kind == row.JSON:
-		return "json_quote(" + expr + ")"
-	case to.Kind == row.Text && from.Kind == row.Bool:
-		return "case " + expr + " when 0 then 'false' when 1 then 'true' else cast(" + expr + " as text) end"
 	case to.Kind == row.Text:
-		return "cast(" + expr + " as text)"
+		return asText
+	case to.Kind == row.JSON && (from.Kind == row.Bool || from.Kind == row.Int64 || from.Kind == row.Float64 || from.Kind == row.Numeric):
+		return asText
+	case to.Kind == row.JSON:
+		return "json_quote(" + asText + ")"
 	case to.Kind == row.TimestampTZ && from.Kind == row.Timestamp:
-		return expr + " || 'Z'"
+		return finite("+00:00")
 	case to.Kind == row.TimestampTZ && from.Kind == row.Date:
-		return expr + " || 'T00:00:00Z'"
+		return finite("T00:00:00+00:00")
 	case to.Kind == row.Timestamp && from.Kind == row.Date:
-		return expr + " || 'T00:00:00'"
+		return finite("T00:00:00")
 	}
 	return expr
 }

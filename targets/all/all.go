@@ -6,6 +6,7 @@ import (
 	"elt/targets/csv"
 	"elt/targets/jsonl"
 	"elt/targets/postgres"
+	"elt/targets/sqlite"
 )
 
 // All is a registry of every built-in target.
@@ -14,5 +15,6 @@ func All() *targets.Registry {
 		csv.New(),
 		jsonl.New(),
 		postgres.New(),
+		sqlite.New(),
 	)
 }
