@@ -20,11 +20,11 @@ func parse(src *source) (*node, error) {
 	if err := checkDepth(src); err != nil {
 		return nil, err
 	}
-	tokens := lexer.Tokenize(src.text)
+	tokens := joinColons(lexer.Tokenize(src.text))
 	if err := checkTokens(src, tokens); err != nil {
 		return nil, err
 	}
-	file, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
+	file, err := parseTokens(tokens)
 	if err != nil {
 		return nil, explain(src, err)
 	}
@@ -51,6 +51,59 @@ func parse(src *source) (*node, error) {
 		return nil, root.errorf("a project file is an object of keys and values, not %s", root.shape())
 	}
 	return root, nil
+}
+
+// parseTokens keeps a panic of the YAML library, on a text that nobody tried
+// before, from ending the program.
+func parseTokens(tokens token.Tokens) (file *ast.File, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("the YAML parser gave up: %v", r)
+		}
+	}()
+	return parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
+}
+
+// joinColons mends what the lexer does inside braces: there it cuts tool:go,
+// which YAML reads as one text since no blank follows the colon.
+func joinColons(tokens token.Tokens) token.Tokens {
+	var out token.Tokens
+	flow := 0
+	for i := 0; i < len(tokens); i++ {
+		t := tokens[i]
+		switch t.Type {
+		case token.MappingStartType, token.SequenceStartType:
+			flow++
+		case token.MappingEndType, token.SequenceEndType:
+			flow--
+		case token.MappingValueType:
+			if flow == 0 || len(out) == 0 || i+1 == len(tokens) || !isPlain(out[len(out)-1]) || !isPlain(tokens[i+1]) ||
+				strings.HasPrefix(tokens[i+1].Origin, " ") || strings.HasPrefix(tokens[i+1].Origin, "\t") || strings.HasPrefix(tokens[i+1].Origin, "\n") {
+				break
+			}
+			before, after := out[len(out)-1], tokens[i+1]
+			before.Type = token.StringType
+			before.Value, before.Origin = before.Value+":"+after.Value, before.Origin+":"+after.Origin
+			before.Next = after.Next
+			if after.Next != nil {
+				after.Next.Prev = before
+			}
+			i++
+			continue
+		}
+		out = append(out, t)
+	}
+	return out
+}
+
+// isPlain says that a token is an unquoted scalar.
+func isPlain(t *token.Token) bool {
+	switch t.Type {
+	case token.StringType, token.IntegerType, token.FloatType, token.BoolType, token.NullType, token.HexIntegerType,
+		token.OctetIntegerType, token.BinaryIntegerType:
+		return true
+	}
+	return false
 }
 
 func (n *node) shape() string {
