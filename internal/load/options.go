@@ -1,6 +1,7 @@
 package load
 
 import (
+	"slices"
 	"time"
 
 	"elt/internal/fault"
@@ -23,8 +24,21 @@ type Options struct {
 }
 
 // Settings are the settings that every target lists in its Spec; the two
-// families of Singer targets give most of them their names.
-func Settings() []spec.Setting {
+// families of Singer targets give most of them their names. A target that
+// says one differently (another default) hands its own in.
+func Settings(own ...spec.Setting) []spec.Setting {
+	all := sharedSettings()
+	for _, o := range own {
+		if at := slices.IndexFunc(all, func(s spec.Setting) bool { return s.Name == o.Name }); at >= 0 {
+			all[at] = o
+		} else {
+			all = append(all, o)
+		}
+	}
+	return all
+}
+
+func sharedSettings() []spec.Setting {
 	return append([]spec.Setting{
 		{Name: "batch_size_rows", Aliases: []string{"batch_size", "max_batch_size"}, Type: spec.Integer, Default: 0,
 			Help: "Commit a stream after this many rows; 0 leaves it to batch_size_bytes and batch_max_age_seconds."},

@@ -20,9 +20,18 @@ func readerSettings() []spec.Setting {
 			Help: "Load strings whose contentEncoding is base16 as bytes."},
 		{Name: "validate_records", Type: spec.Boolean, Default: false,
 			Help: "Check every record against its JSON Schema. Types are checked in any case."},
+		nulSetting("replace"),
 		{Name: "absent", Type: spec.String, Default: "null", OneOf: []string{"null", "keep"},
 			Help: "A property that a record lacks becomes NULL, as in other targets, or keeps what the destination has."},
 	}
+}
+
+// KeepNUL is the setting "nul" of a target that can store the character.
+var KeepNUL = nulSetting("keep")
+
+func nulSetting(byDefault string) spec.Setting {
+	return spec.Setting{Name: "nul", Type: spec.String, Default: byDefault, OneOf: []string{"replace", "keep", "fail"},
+		Help: "What becomes of a NUL character in a text: U+FFFD, itself where the destination can store it, or an error."}
 }
 
 // reading is the decoded form of readerSettings.
@@ -34,6 +43,7 @@ type reading struct {
 	KeyLength    int    `json:"flattening_max_key_length"`
 	Base16       bool   `json:"interpret_content_encoding"`
 	Validate     bool   `json:"validate_records"`
+	NUL          string `json:"nul"`
 	Absent       string `json:"absent"`
 }
 
@@ -47,6 +57,7 @@ func ReaderOptions(cfg spec.Config) (singer.ReaderOptions, error) {
 		return singer.ReaderOptions{}, err
 	}
 	o := singer.ReaderOptions{Base16: r.Base16, Validate: r.Validate, KeepAbsent: r.Absent == "keep"}
+	o.NUL = map[string]singer.NULPolicy{"keep": singer.NULKeep, "fail": singer.NULFail}[r.NUL]
 	o.Flatten.Separator, o.Flatten.MaxKeyLength = r.Separator, r.KeyLength
 	switch {
 	case r.Flatten && r.FlattenDepth != nil:
