@@ -12,11 +12,13 @@ import (
 	"elt/cmd/initproject"
 	"elt/cmd/invoke"
 	"elt/cmd/job"
+	"elt/cmd/logs"
 	"elt/cmd/plugins"
 	"elt/cmd/run"
 	"elt/cmd/schedule"
 	"elt/cmd/schema"
 	selectcmd "elt/cmd/select"
+	statecmd "elt/cmd/state"
 	"elt/cmd/test"
 	"elt/cmd/validate"
 	versioncmd "elt/cmd/version"
@@ -32,6 +34,8 @@ func addCommands(root *cobra.Command, a *cli.App) {
 		el.NewLegacyCmd(a),
 		invoke.NewCmd(a, nil),
 		config.NewCmd(a, config.Hooks{Test: a.Probe}),
+		statecmd.NewCmd(a),
+		logs.NewCmd(a),
 		plugins.NewCmd(a),
 		test.NewCmd(a),
 		doctor.NewCmd(a),

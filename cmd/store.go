@@ -7,12 +7,18 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"time"
 
 	"elt/internal/fault"
+	"elt/internal/project"
 	"elt/state"
+	"elt/state/file"
+	"elt/state/meltano"
 	"elt/state/postgres"
 	"elt/state/sqlite"
+	"elt/state/sqlstore"
 )
 
 // openStore opens the state store once: database_uri of elt's own settings,
@@ -23,28 +29,74 @@ func (a *app) openStore(ctx context.Context) (state.Store, error) {
 	if a.store != nil {
 		return a.store, nil
 	}
-	uri, path, err := a.storePlace(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if path != "" {
-		warn := func(text string) {
-			log := a.Log()
-			log.Warn().Msg(text)
-		}
-		s, err := sqlite.Open(ctx, sqlite.Options{Path: path, Warn: warn})
-		if err != nil {
-			return nil, err
-		}
-		a.store = s
-		return s, nil
-	}
-	s, err := postgres.Open(ctx, postgres.Options{URI: uri})
+	s, err := a.openDatabase(ctx)
 	if err != nil {
 		return nil, err
 	}
 	a.store = s
 	return s, nil
+}
+
+// openDatabase opens the database, with what Meltano keeps beside it.
+func (a *app) openDatabase(ctx context.Context) (state.Store, error) {
+	uri, path, err := a.storePlace(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p, err := a.anyProject(ctx)
+	if err != nil {
+		return nil, err
+	}
+	log := a.Log()
+	warn := func(text string) { log.Warn().Msg(text) }
+	var s *sqlstore.Store
+	var whole state.Store
+	if path == "" {
+		s, err = postgres.Open(ctx, postgres.Options{URI: uri})
+		whole = s
+	} else if local, failed := sqlite.Open(ctx, sqlite.Options{Path: path, Warn: warn}); failed == nil {
+		s, whole = local.Store, local
+	} else {
+		err = failed
+	}
+	if err != nil {
+		return nil, err
+	}
+	backend := p.Setting("state_backend.uri")
+	switch scheme, place, _ := strings.Cut(backend, "://"); {
+	case scheme == "file":
+		if !filepath.IsAbs(place) {
+			place = filepath.Join(p.Root, place)
+		}
+		return file.Wrap(whole, file.Options{
+			Dir: place, LockTimeout: settingSeconds(p, "lock_timeout"), LockRetry: settingSeconds(p, "lock_retry"),
+		}), nil
+	case backend != "" && backend != "systemdb":
+		whole.Close()
+		return nil, fault.New(fault.StoreAway, "state_backend.uri: state in %s:// is not supported yet", scheme).
+			WithHint("systemdb (the database) and file:// are")
+	case uri != "":
+		return meltano.WrapDatabase(whole, s.DB(), warn), nil
+	}
+	return meltano.WrapFile(whole, meltanoDatabase(p), warn), nil
+}
+
+// meltanoDatabase is where Meltano keeps its own database unless told otherwise.
+func meltanoDatabase(p *project.Project) string {
+	path := filepath.Join(p.SysDir(), "meltano.db")
+	if _, err := os.Stat(path); err != nil {
+		path = filepath.Join(p.Root, ".meltano", "meltano.db")
+	}
+	return path
+}
+
+// settingSeconds is state_backend.NAME_seconds; 0 when nothing sets it.
+func settingSeconds(p *project.Project, name string) time.Duration {
+	n, err := strconv.ParseFloat(p.Setting("state_backend."+name+"_seconds"), 64)
+	if err != nil {
+		return 0
+	}
+	return time.Duration(n * float64(time.Second))
 }
 
 // storePlace is the address of a Postgres store, or the path of a SQLite one.
