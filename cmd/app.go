@@ -47,6 +47,7 @@ func newApp(io *cli.IOStreams, redactor *secret.Redactor) *app {
 	a.ProjectExplicit = a.loader(true)
 	a.Validate = a.validate
 	a.Store = a.openStore
+	a.MigrateStore = a.migrateStore
 	return a
 }
 

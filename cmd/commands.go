@@ -19,6 +19,7 @@ import (
 	"elt/cmd/schema"
 	selectcmd "elt/cmd/select"
 	statecmd "elt/cmd/state"
+	"elt/cmd/store"
 	"elt/cmd/test"
 	"elt/cmd/validate"
 	versioncmd "elt/cmd/version"
@@ -36,6 +37,7 @@ func addCommands(root *cobra.Command, a *cli.App) {
 		config.NewCmd(a, config.Hooks{Test: a.Probe}),
 		statecmd.NewCmd(a),
 		logs.NewCmd(a),
+		store.NewCmd(a),
 		plugins.NewCmd(a),
 		test.NewCmd(a),
 		doctor.NewCmd(a),

@@ -81,6 +81,18 @@ func (a *app) openDatabase(ctx context.Context) (state.Store, error) {
 	return meltano.WrapFile(whole, meltanoDatabase(p), warn), nil
 }
 
+// migrateStore brings the store to this release's schema (`elt store migrate`).
+func (a *app) migrateStore(ctx context.Context) (place string, from, to int64, err error) {
+	uri, path, err := a.storePlace(ctx)
+	if err != nil {
+		return "", 0, 0, err
+	}
+	if path != "" {
+		return sqlite.Migrate(ctx, sqlite.Options{Path: path})
+	}
+	return postgres.Migrate(ctx, postgres.Options{URI: uri})
+}
+
 // meltanoDatabase is where Meltano keeps its own database unless told otherwise.
 func meltanoDatabase(p *project.Project) string {
 	path := filepath.Join(p.SysDir(), "meltano.db")

@@ -37,6 +37,9 @@ type App struct {
 	Validate func(ctx context.Context) ([]project.Finding, error)
 	// Store opens the state store once; Close closes it.
 	Store func(ctx context.Context) (state.Store, error)
+	// MigrateStore brings the store to this release's schema, and names it
+	// and the schemas before and after.
+	MigrateStore func(ctx context.Context) (uri string, from, to int64, err error)
 	// Settings are elt's own (log level, store, native …), read on first use.
 	Settings func() (*Settings, error)
 	// Console is w as a place for log events, with level and format as the

@@ -73,25 +73,26 @@ func Open(ctx context.Context, o Options) (*sqlstore.Store, error) {
 	return sqlstore.New(db, place(o.URI), d, o.Keep), nil
 }
 
-// Migrate brings the store's schema up to this release, and returns the
-// versions before and after.
-func Migrate(ctx context.Context, o Options) (from, to int64, err error) {
-	db, _, err := connect(ctx, o)
+// Migrate brings the store's schema up to this release; it names the store
+// and the schemas before and after.
+func Migrate(ctx context.Context, o Options) (uri string, from, to int64, err error) {
+	uri = place(o.URI)
+	db, cfg, err := connect(ctx, o)
 	if err != nil {
-		return 0, 0, err
+		return uri, 0, 0, err
 	}
 	defer db.Close()
 	s, err := schema()
 	if err != nil {
-		return 0, 0, err
+		return uri, 0, 0, err
 	}
 	if from, err = s.Version(ctx, db); err != nil {
-		return 0, 0, err
+		return uri, 0, 0, explain(cfg, err)
 	}
 	if from > s.Newest() {
-		return from, from, s.TooNew(place(o.URI), from)
+		return uri, from, from, s.TooNew(uri, from)
 	}
-	return from, s.Newest(), s.Up(ctx, db)
+	return uri, from, s.Newest(), explain(cfg, s.Up(ctx, db))
 }
 
 // ready checks the schema: a release works on its own and on the one before.

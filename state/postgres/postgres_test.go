@@ -77,7 +77,7 @@ func TestMigratesAnEmptyStoreOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	for what, err := range map[string]error{
-		"open": second(Open(t.Context(), Options{URI: uri})), "migrate": third(Migrate(t.Context(), Options{URI: uri})),
+		"open": second(Open(t.Context(), Options{URI: uri})), "migrate": fourth(Migrate(t.Context(), Options{URI: uri})),
 	} {
 		var e *fault.Error
 		if !errors.As(err, &e) || e.Code != fault.StoreSchema {
@@ -87,13 +87,13 @@ func TestMigratesAnEmptyStoreOnly(t *testing.T) {
 	if _, err := s.DB().Exec(`delete from elt_schema where version_id = 9999`); err != nil {
 		t.Fatal(err)
 	}
-	if from, to, err := Migrate(t.Context(), Options{URI: uri}); err != nil || from != to || from != 1 {
-		t.Errorf("%d, %d, %v", from, to, err)
+	if place, from, to, err := Migrate(t.Context(), Options{URI: uri}); place != s.URI() || err != nil || from != to || from != 1 {
+		t.Errorf("%s: %d, %d, %v", place, from, to, err)
 	}
 }
 
-func second[T any](_ T, err error) error   { return err }
-func third[T any](_, _ T, err error) error { return err }
+func second[T any](_ T, err error) error           { return err }
+func fourth(_ string, _, _ int64, err error) error { return err }
 
 // Two machines open an empty store at the same time.
 func TestOpenedAtOnce(t *testing.T) {

@@ -46,6 +46,8 @@ type Options struct {
 	Clock func() time.Time
 	// Warn hears what a user should know; may be nil.
 	Warn func(text string)
+
+	before func(version int64) // hears the schema that was found
 }
 
 // Store is an open store.
@@ -66,7 +68,10 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := file{path: path, warn: o.Warn, clock: o.Clock}
+	if o.before == nil {
+		o.before = func(int64) {}
+	}
+	f := file{path: path, warn: o.Warn, clock: o.Clock, before: o.before}
 	if err := f.prepare(); err != nil {
 		return nil, err
 	}
@@ -87,6 +92,16 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	return &Store{sqlstore.New(db, f.uri(), d, o.Keep), f}, nil
 }
 
+// Migrate is Open, and says which schema the store had before and has now.
+func Migrate(ctx context.Context, o Options) (uri string, from, to int64, err error) {
+	o.before = func(version int64) { from = version }
+	s, err := Open(ctx, o)
+	if err != nil {
+		return "", 0, 0, err
+	}
+	return s.URI(), from, schema().Newest(), s.Close()
+}
+
 // Close closes the file, after the day's backup.
 func (s *Store) Close() error {
 	err := s.file.daily(s.DB())
@@ -99,6 +114,8 @@ type file struct {
 	fresh bool // there was nothing before
 	warn  func(string)
 	clock func() time.Time
+
+	before func(version int64)
 }
 
 func (f file) uri() string { return "sqlite:///" + f.path }
@@ -149,6 +166,7 @@ func (f file) ready(ctx context.Context, db *sql.DB) error {
 	if err != nil {
 		return f.senseless(err)
 	}
+	f.before(version)
 	if version > s.Newest() {
 		return s.TooNew(f.uri(), version)
 	}
