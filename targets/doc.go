@@ -45,8 +45,8 @@ type Sink interface {
 	Lanes() int
 	// Lane opens a sequence of transactions.
 	Lane(ctx context.Context) (Lane, error)
-	// Finish completes the run after all lanes were closed: only now may
-	// files be renamed into place.
+	// Finish completes the run after all lanes were closed. What a STATE
+	// covers was durable with its Commit already; this is for tidying up.
 	Finish(ctx context.Context) error
 	// Abort releases everything and undoes what is not committed. It is safe
 	// after Finish (then it only releases) and after any error.
