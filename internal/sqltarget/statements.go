@@ -184,14 +184,15 @@ func Dedupe(table string, key []string, id, order string) string {
 }
 
 // Apply is the statements, in order, that bring a stage with Ops into t. They
-// need no constraint on the key. hard deletes rows instead of marking them.
+// need no constraint on the key. hard deletes rows instead of marking them; a
+// table without DeletedAt keeps deleted rows as they are.
 func (s *Stage) Apply(d Stager, t *Table, hard bool) []string {
 	match := s.match(t)
 	var sqls []string
 	if hard {
 		sqls = append(sqls, fmt.Sprintf("delete from %s as d where exists (select 1 from %s as s where s.%s = %d and %s)",
 			t.Ref(), s.Ref, Quote(OpColumn), row.Delete, match))
-	} else if set := s.assign(d, func(c Column) bool { return Marker(c.Name) }, t, false); set != "" {
+	} else if set := s.assign(d, func(c Column) bool { return Marker(c.Name) }, t, false); s.marks() {
 		sqls = append(sqls, fmt.Sprintf("update %s as d set %s from %s as s where s.%s = %d and %s and d.%s is null",
 			t.Ref(), set, s.Ref, Quote(OpColumn), row.Delete, match, Quote(DeletedAt)))
 	}
@@ -201,10 +202,14 @@ func (s *Stage) Apply(d Stager, t *Table, hard bool) []string {
 	}
 	missing := fmt.Sprintf("insert into %s (%s) select %s from %s as s where not exists (select 1 from %s as d where %s)",
 		t.Ref(), s.names(), s.values("s"), s.Ref, t.Ref(), match)
-	if hard {
+	if hard || !s.marks() {
 		missing += fmt.Sprintf(" and s.%s <> %d", Quote(OpColumn), row.Delete)
 	}
 	return append(sqls, missing)
+}
+
+func (s *Stage) marks() bool {
+	return slices.ContainsFunc(s.Columns, func(c Column) bool { return c.Name == DeletedAt })
 }
 
 // match says that d and s have the same key.

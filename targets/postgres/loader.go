@@ -38,6 +38,7 @@ type loader struct {
 	counted bool // at numbers its rows in orderColumn
 	rows    int64
 	version bool // rows carry TableVersion although metadata is off
+	blank   bool // rows without a version came
 	ended   bool
 	note    aside
 
@@ -88,7 +89,7 @@ func (ld *loader) open(ctx context.Context, schema *row.Schema) error {
 	ld.final = sqltarget.Table{Schema: schemaName, Name: name}
 	if found != nil && s.set.LoadMethod != sqltarget.Overwrite {
 		ld.at = found
-		return ld.shape(ctx, schema)
+		return ld.shape(ctx, schema, ld.sink.set.OnSchemaChange)
 	}
 	return ld.openAside(ctx, schema)
 }
@@ -146,7 +147,7 @@ func (ld *loader) openAside(ctx context.Context, schema *row.Schema) error {
 		ld.at = left
 		ld.counted = left.Has(orderColumn)
 		ld.rows = ld.note.Rows
-		return ld.shape(ctx, schema)
+		return ld.shape(ctx, schema, ld.sink.set.OnSchemaChange)
 	}
 	ld.note = aside{Stream: schema.Stream, State: s.stateID, Edit: s.edit}
 	idents := ld.idents(schema, nil)
@@ -165,7 +166,7 @@ func (ld *loader) openAside(ctx context.Context, schema *row.Schema) error {
 	s.asides[ref] = true
 	s.mu.Unlock()
 	s.changed(targets.Change{Stream: schema.Stream, Kind: "create", Detail: ld.final.Ref()})
-	return ld.shape(ctx, schema)
+	return ld.shape(ctx, schema, sqltarget.Evolve)
 }
 
 func (ld *loader) asideName() string {
@@ -231,13 +232,9 @@ func keyIdents(schema *row.Schema, idents []string) ([]string, error) {
 }
 
 // shape makes the table fit a schema and prepares the encoding of its rows.
-func (ld *loader) shape(ctx context.Context, schema *row.Schema) error {
+func (ld *loader) shape(ctx context.Context, schema *row.Schema, policy sqltarget.Policy) error {
 	s := ld.sink
 	all, idents := ld.wanted(schema), ld.idents(schema, ld.at.Columns)
-	policy := s.set.OnSchemaChange
-	if ld.aside {
-		policy = sqltarget.Evolve // nobody has seen this table yet
-	}
 	var pinned []string
 	for {
 		fit, err := sqltarget.Fit(sqltarget.Postgres{}, s.set.naming(), ld.at.Columns, all, idents, policy, pinned)
@@ -377,7 +374,7 @@ func (ld *loader) reshape(ctx context.Context, schema *row.Schema) error {
 		err = ld.dropStage(ctx)
 	}
 	if err == nil {
-		err = ld.shape(ctx, schema)
+		err = ld.shape(ctx, schema, ld.sink.set.OnSchemaChange)
 	}
 	if err != nil {
 		return ld.lane.fail(fmt.Errorf("stream %q: %w", schema.Stream, plain(err)))
@@ -385,9 +382,17 @@ func (ld *loader) reshape(ctx context.Context, schema *row.Schema) error {
 	return nil
 }
 
-// Activate makes rows of older versions dead in this transaction.
+// versioned says that rows carry their table version.
+func (ld *loader) versioned() bool {
+	return slices.ContainsFunc(ld.encoder.columns, func(c sqltarget.Column) bool { return c.Name == sqltarget.TableVersion })
+}
+
+// Activate makes rows of older versions dead in this transaction. Where this
+// run brought rows without a version nobody could tell them from old ones, so
+// all are left alone.
 func (ld *loader) Activate(ctx context.Context, version int64) error {
-	if !ld.sink.set.ActivateVersion || ld.sink.set.LoadMethod == sqltarget.Overwrite {
+	set := ld.sink.set
+	if !set.ActivateVersion || set.LoadMethod == sqltarget.Overwrite || ld.blank {
 		return nil
 	}
 	err := ld.lane.begin(ctx)
@@ -397,8 +402,12 @@ func (ld *loader) Activate(ctx context.Context, version int64) error {
 	if err == nil {
 		err = ld.merge(ctx)
 	}
-	if err == nil && ld.at.Has(sqltarget.TableVersion) && (ld.sink.set.HardDelete || ld.at.Has(sqltarget.DeletedAt)) {
-		err = ld.lane.exec(ctx, ld.at.Activate(targets.VersionMillis(version), ld.sink.set.HardDelete, "now()"))
+	if err == nil && set.HardDelete && !ld.versioned() {
+		ld.version = true
+		err = ld.reshape(ctx, ld.schema)
+	}
+	if err == nil && ld.versioned() && (set.HardDelete || ld.at.Has(sqltarget.DeletedAt)) {
+		err = ld.lane.exec(ctx, ld.at.Activate(targets.VersionMillis(version), set.HardDelete, "now()"))
 	}
 	if err != nil {
 		return ld.lane.fail(fmt.Errorf("stream %q: activate version %d: %w", ld.schema.Stream, version, plain(err)))

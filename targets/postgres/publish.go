@@ -124,7 +124,7 @@ func (ld *loader) replace(ctx context.Context, old *table) error {
 func (ld *loader) pour(ctx context.Context, into *table) error {
 	source := ld.at
 	ld.at, ld.aside = into, false
-	if err := ld.shape(ctx, ld.schema); err != nil {
+	if err := ld.shape(ctx, ld.schema, ld.sink.set.OnSchemaChange); err != nil {
 		return err
 	}
 	stage := &sqltarget.Stage{Ref: source.Ref(), Columns: slices.Clone(ld.encoder.columns)}

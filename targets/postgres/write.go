@@ -59,7 +59,8 @@ func (ld *loader) write(ctx context.Context, b *row.Batch) error {
 
 // ready makes sure that the place the batch's rows go to is there.
 func (ld *loader) ready(ctx context.Context, b *row.Batch) error {
-	if b.Version != 0 && !ld.version && ld.sink.set.HardDelete && ld.sink.set.ActivateVersion && !ld.at.Has(sqltarget.TableVersion) {
+	ld.blank = ld.blank || b.Version == 0 && b.Len() > 0
+	if b.Version != 0 && !ld.version && ld.sink.set.HardDelete && ld.sink.set.ActivateVersion && !ld.versioned() {
 		ld.version = true // without it the purge could not tell rows apart
 		if err := ld.reshape(ctx, ld.schema); err != nil {
 			return err

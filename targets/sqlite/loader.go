@@ -31,6 +31,7 @@ type loader struct {
 	covered bool // a committed position covers rows of the unpublished table
 	version bool // rows carry TableVersion although metadata is off
 	deletes bool // some row was a delete
+	blank   bool // rows without a version came
 	ended   bool
 
 	encoder  *encoder
@@ -68,7 +69,7 @@ func (ld *loader) open(ctx context.Context, schema *row.Schema) error {
 	ld.final = sqltarget.Table{Name: name}
 	if found != nil && ld.sink.set.LoadMethod != sqltarget.Overwrite {
 		ld.at = found
-		return ld.shape(ctx, schema)
+		return ld.shape(ctx, schema, ld.sink.set.OnSchemaChange)
 	}
 	return ld.openAside(ctx, schema)
 }
@@ -114,7 +115,7 @@ func (ld *loader) openAside(ctx context.Context, schema *row.Schema) error {
 		}
 		if ok {
 			ld.at = left
-			return ld.shape(ctx, schema)
+			return ld.shape(ctx, schema, ld.sink.set.OnSchemaChange)
 		}
 		if err := l.exec(ctx, "drop table "+left.Ref()); err != nil {
 			return err
@@ -136,7 +137,7 @@ func (ld *loader) openAside(ctx context.Context, schema *row.Schema) error {
 	}
 	s.asides[name] = true
 	s.changed(targets.Change{Stream: schema.Stream, Kind: "create", Detail: ld.final.Ref()})
-	return ld.shape(ctx, schema)
+	return ld.shape(ctx, schema, sqltarget.Evolve)
 }
 
 func (ld *loader) resumable(ctx context.Context, left *table, stream string) (bool, error) {
@@ -209,14 +210,10 @@ func keyIdents(schema *row.Schema, idents []string) ([]string, error) {
 }
 
 // shape makes the table fit a schema and prepares the encoding of its rows.
-func (ld *loader) shape(ctx context.Context, schema *row.Schema) error {
+func (ld *loader) shape(ctx context.Context, schema *row.Schema, policy sqltarget.Policy) error {
 	s := ld.sink
 	ld.closeStatements()
 	all, idents := ld.wanted(schema), ld.idents(schema, ld.at.Columns)
-	policy := s.set.OnSchemaChange
-	if ld.aside {
-		policy = sqltarget.Evolve // nobody has seen this table yet
-	}
 	var pinned []string
 	if plain, err := ld.plain(ctx); err != nil {
 		return err
@@ -358,7 +355,7 @@ func (ld *loader) Schema(ctx context.Context, schema *row.Schema) error {
 	}
 	err := ld.lane.begin(ctx)
 	if err == nil {
-		err = ld.shape(ctx, schema)
+		err = ld.shape(ctx, schema, ld.sink.set.OnSchemaChange)
 	}
 	if err != nil {
 		return ld.lane.fail(fmt.Errorf("stream %q: %w", schema.Stream, err))
@@ -366,14 +363,25 @@ func (ld *loader) Schema(ctx context.Context, schema *row.Schema) error {
 	return nil
 }
 
-// Activate makes rows of older versions dead in this transaction.
+// versioned says that rows carry their table version.
+func (ld *loader) versioned() bool {
+	return slices.ContainsFunc(ld.encoder.columns, func(c sqltarget.Column) bool { return c.Name == sqltarget.TableVersion })
+}
+
+// Activate makes rows of older versions dead in this transaction. Where this
+// run brought rows without a version nobody could tell them from old ones, so
+// all are left alone.
 func (ld *loader) Activate(ctx context.Context, version int64) error {
 	set := ld.sink.set
-	if !set.ActivateVersion || set.LoadMethod == sqltarget.Overwrite {
+	if !set.ActivateVersion || set.LoadMethod == sqltarget.Overwrite || ld.blank {
 		return nil
 	}
 	err := ld.lane.begin(ctx)
-	if err == nil && ld.at.Has(sqltarget.TableVersion) && (set.HardDelete || ld.at.Has(sqltarget.DeletedAt)) {
+	if err == nil && set.HardDelete && !ld.versioned() {
+		ld.version = true
+		err = ld.shape(ctx, ld.schema, set.OnSchemaChange)
+	}
+	if err == nil && ld.versioned() && (set.HardDelete || ld.at.Has(sqltarget.DeletedAt)) {
 		now := "'" + string(row.AppendTimestampText(nil, micros(), true)) + "'"
 		err = ld.lane.exec(ctx, ld.at.Activate(targets.VersionMillis(version), set.HardDelete, now))
 	}

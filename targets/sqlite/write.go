@@ -83,15 +83,16 @@ func (ld *loader) write(ctx context.Context, b *row.Batch) error {
 
 // ready makes sure of the columns that a batch needs beyond its schema.
 func (ld *loader) ready(ctx context.Context, b *row.Batch) error {
+	ld.blank = ld.blank || b.Version == 0 && b.Len() > 0
 	set, more := ld.sink.set, false
-	if b.Version != 0 && !ld.version && set.HardDelete && set.ActivateVersion && !ld.at.Has(sqltarget.TableVersion) {
+	if b.Version != 0 && !ld.version && set.HardDelete && set.ActivateVersion && !ld.versioned() {
 		ld.version, more = true, true // without it the purge could not tell rows apart
 	}
 	if !ld.deletes && slices.Contains(b.Ops, row.Delete) {
 		ld.deletes, more = true, true
 	}
 	if more {
-		return ld.shape(ctx, ld.schema)
+		return ld.shape(ctx, ld.schema, set.OnSchemaChange)
 	}
 	return nil
 }
@@ -103,6 +104,9 @@ func (ld *loader) variant(b *row.Batch, i int) (*variant, error) {
 	}
 	if b.Op(i) == row.Delete && ld.sink.set.HardDelete && !ld.keyed {
 		return nil, nil // a table of plain rows has no key to delete by
+	}
+	if b.Op(i) == row.Delete && !ld.sink.set.HardDelete && !ld.at.Has(sqltarget.DeletedAt) {
+		return nil, nil // a frozen table has no place for the mark
 	}
 	if b.Op(i) == row.Delete && ld.keyed {
 		return ld.lookup("delete")
