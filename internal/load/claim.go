@@ -92,6 +92,8 @@ func Decide(req ClaimRequest, found targets.Fence) (targets.Fence, Decision, err
 	switch {
 	case found.Keepless || req.FullRefresh:
 		return take(store, FromStore, "")
+	case !found.Found && req.HadDestination && store.SkipsNothing():
+		return take(store, FromStore, "the destination lost what it kept of this state id; no stream had a position there, so all rows come again")
 	case !found.Found && req.HadDestination && !req.TrustState:
 		return targets.Fence{}, Decision{}, fault.New(fault.Failed,
 			"state id %q: the destination has lost the position that it kept with the rows", req.StateID).

@@ -46,6 +46,8 @@ func TestDecide(t *testing.T) {
 			epoch: 9, edit: 2, marks: destMark, source: FromDestination, note: "store was lost"},
 		{name: "the row is gone", req: ClaimRequest{StateID: "dev:x", Epoch: 4, Bookmarks: json.RawMessage(storeMark), HadDestination: true},
 			err: `state id "dev:x": the destination has lost the position`},
+		{name: "the row is gone, but no stream had a position", req: ClaimRequest{Epoch: 4, Bookmarks: json.RawMessage(`{"bookmarks":{"a":{}}}`), HadDestination: true},
+			epoch: 5, marks: `{"bookmarks":{"a":{}}}`, source: FromStore, note: "all rows come again"},
 		{name: "the row is gone, trust the store", req: ClaimRequest{Epoch: 4, Edit: 1, Bookmarks: json.RawMessage(storeMark), HadDestination: true, TrustState: true},
 			epoch: 5, edit: 1, marks: storeMark, source: FromStore, note: "--trust-state"},
 		{name: "the row is gone, full refresh", req: ClaimRequest{Epoch: 4, Edit: 2, HadDestination: true, FullRefresh: true},

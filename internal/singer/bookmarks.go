@@ -25,6 +25,29 @@ func (b Bookmarks) Raw() json.RawMessage { return b.raw }
 // IsZero says that nothing is known.
 func (b Bookmarks) IsZero() bool { return b.raw == nil }
 
+// SkipsNothing says that no stream has a position in b, so a tap that is given
+// it reads every stream from the beginning, as after {"bookmarks":{"t":{}}}.
+func (b Bookmarks) SkipsNothing() bool {
+	if b.IsZero() {
+		return true
+	}
+	var whole, marks map[string]json.RawMessage
+	if json.Unmarshal(b.raw, &whole) != nil {
+		return false
+	}
+	for key, value := range whole {
+		if key != "bookmarks" && key != "currently_syncing" || key == "bookmarks" && json.Unmarshal(value, &marks) != nil {
+			return false
+		}
+	}
+	for _, position := range marks {
+		if !NewBookmarks(position).IsZero() {
+			return false
+		}
+	}
+	return true
+}
+
 type singerState struct {
 	Bookmarks map[string]json.RawMessage `json:"bookmarks"`
 }

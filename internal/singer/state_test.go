@@ -138,3 +138,14 @@ func TestWrapState(t *testing.T) {
 		t.Errorf("%s, %v", v, err)
 	}
 }
+
+func TestSkipsNothing(t *testing.T) {
+	for state, want := range map[string]bool{
+		``: true, `{}`: true, `{"bookmarks":{}}`: true, `{"bookmarks":{"a":{}, "b":null},"currently_syncing":"a"}`: true,
+		`{"bookmarks":{"a":{},"b":{"v":0}}}`: false, `{"a":"2024-01-01"}`: false, `{"bookmarks":{"a":{}},"other":1}`: false, `{"bookmarks":[1]}`: false, `[1]`: false,
+	} {
+		if got := NewBookmarks(json.RawMessage(state)).SkipsNothing(); got != want {
+			t.Errorf("SkipsNothing of %s: %v", state, got)
+		}
+	}
+}
