@@ -92,13 +92,18 @@ func typeCases() []testCase {
 		return testCase{name: "types/" + name, runs: []run{lines(schema("a", id+`,"v":`+property, `"id"`), record("a", `{"id":1,"v":`+in+`}`))},
 			want: one("a", Want{"id": Number("1"), "v": want})}
 	}
+	replaced := value("NUL, replaced", `{"type":"string"}`, `"a\u0000b"`, Text("a\ufffdb"))
+	replaced.settings = map[string]any{"nul": "replace"}
+	refused := value("NUL, refused", `{"type":"string"}`, `"a\u0000b"`, Null)
+	refused.settings, refused.want = map[string]any{"nul": "fail"}, nil
+	refused.runs[0].fails = `stream "a"`
 	const huge = "123456789012345678901234567890.123456789"
 	return []testCase{
+		replaced, refused,
 		value("empty string", `{"type":["null","string"]}`, `""`, Text("")),
 		value("null", `{"type":["string","null"]}`, `null`, Null),
 		value("unicode", `{"type":"string"}`, `"Ünï \u00e7 \ud83d\ude00 \"q\" \\ \/"`, Text(`Ünï ç 😀 "q" \ /`)),
 		value("line ends and commas", `{"type":"string"}`, `"a,b\r\nc\td;\n"`, Text("a,b\r\nc\td;\n")),
-		value("NUL", `{"type":"string"}`, `"a\u0000b"`, Text("a\ufffdb")),
 		value("lone surrogate", `{"type":"string"}`, `"a\ud800b"`, Text("a\ufffdb")),
 		value("broken UTF-8", `{"type":"string"}`, "\"a\xffb\"", Text("a\ufffdb")),
 		value("boolean", `{"type":"boolean"}`, `false`, Bool(false)),
