@@ -18,7 +18,7 @@ var rows = []struct {
 }{
 	{0, []string{"internal/row", "internal/fault", "internal/spec", "internal/singer", "internal/proc", "internal/secret", "internal/logging", "internal/pgdial", "internal/pgtest"}},
 	{1, []string{"taps", "targets", "state", "internal/project"}},
-	{2, []string{"internal/load", "internal/sqltarget", "internal/filesink", "internal/pipe", "internal/mapper", "taps/*", "targets/*", "state/*", "plugins"}},
+	{2, []string{"internal/load", "internal/sqltarget", "internal/sqltarget/*", "internal/filesink", "internal/pipe", "internal/mapper", "taps/*", "targets/*", "state/*", "plugins"}},
 	{3, []string{"internal/runner"}},
 	{5, []string{"internal/cli"}},
 	{6, []string{"cmd", "cmd/*", "", "e2e", "e2e/*", "bench", "bench/*"}},
@@ -49,7 +49,7 @@ func TestImportTable(t *testing.T) {
 			if (to == "taps/all" || to == "targets/all") && name != "cmd" {
 				t.Errorf("%s imports %s: only cmd may, so that nothing else links every connector", name, to)
 			}
-			if to == "internal/pgtest" || to == "taps/taptest" || to == "targets/targettest" || to == "state/statetest" {
+			if to == "internal/pgtest" || to == "internal/sqltarget/sqltest" || to == "taps/taptest" || to == "targets/targettest" || to == "state/statetest" {
 				if !strings.HasSuffix(name, "test") && name != "e2e" {
 					t.Errorf("%s imports %s outside its tests", name, to)
 				}
