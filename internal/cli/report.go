@@ -28,11 +28,13 @@ func (a *App) RunPlan(ctx context.Context, r *runner.Runner, plan *project.Plan)
 	}
 	report, err := r.Run(ctx, plan)
 	progress.close()
+	out := a.Redactor.Writer(a.IO.Out) // invariant 10: causes and notes quote plugins
+	defer out.Flush()
 	if a.Global.JSON {
-		return errors.Join(err, a.IO.PrintJSON(report))
+		return errors.Join(err, (&IOStreams{Out: out}).PrintJSON(report))
 	}
 	for _, b := range report.Blocks {
-		printBlock(a.IO.Out, b)
+		printBlock(out, b)
 	}
 	return err
 }

@@ -27,8 +27,9 @@ type counts struct {
 	open    *os.File // a writing end, so that there is no end of file before close
 	done    chan struct{}
 
-	mu   sync.Mutex
-	told []load.StreamStats
+	mu    sync.Mutex
+	told  []load.StreamStats
+	marks json.RawMessage // newest acknowledged state value
 }
 
 func newCounts() *counts { return &counts{meter: &pipe.Meter{}, started: time.Now()} }
@@ -80,11 +81,24 @@ func (c *counts) close() {
 	c.fifo.Close()
 }
 
-// streams are the streams so far, by name. marks is the newest acknowledged
-// state value, which says where each stream's bookmark stands.
-func (c *counts) streams(marks json.RawMessage) []StreamReport {
+// acked takes note of an acknowledged state value.
+func (c *counts) acked(value json.RawMessage) {
 	c.mu.Lock()
-	told := c.told
+	defer c.mu.Unlock()
+	c.marks = value
+}
+
+// bookmark is the newest acknowledged state value, nil for none.
+func (c *counts) bookmark() json.RawMessage {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.marks
+}
+
+// streams are the streams so far, by name.
+func (c *counts) streams() []StreamReport {
+	c.mu.Lock()
+	told, marks := c.told, c.marks
 	c.mu.Unlock()
 	seconds := time.Since(c.started).Seconds()
 	var out []StreamReport

@@ -115,12 +115,12 @@ func keep(ctx context.Context, store state.Store, l state.Lease, beat func() []s
 
 func (k *keeper) run(ctx context.Context) {
 	defer close(k.done)
-	away := false
-	for pause(ctx, k.lease.TTL/3) == nil {
-		try, cancel := context.WithTimeout(ctx, k.lease.TTL/3)
+	first, away := k.current(), false
+	for pause(ctx, first.TTL/3) == nil {
+		try, cancel := context.WithTimeout(ctx, first.TTL/3)
 		err := k.store.Renew(try, k.current())
 		if err == nil {
-			err = k.store.Beat(try, k.lease.RunID, k.beat())
+			err = k.store.Beat(try, first.RunID, k.beat())
 		}
 		cancel()
 		switch {

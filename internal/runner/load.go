@@ -98,8 +98,7 @@ func (s *set) fuseCommand(catalogPath string) proc.Command {
 
 // pipe runs the chain with the store behind it, and judges.
 func (s *set) pipe(ctx context.Context, chain pipe.Chain) error {
-	s.saver = newSaver(ctx, s.Store, s.keeper, s.merge(), s.NoStateUpdate, s.log)
-	s.saver.stored = s.refreshStateFile
+	s.saver = newSaver(ctx, s.Store, s.keeper, s.merge(), s.NoStateUpdate, s.refreshStateFile, s.log)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	watched := make(chan struct{})
@@ -114,7 +113,10 @@ func (s *set) pipe(ctx context.Context, chain pipe.Chain) error {
 		}
 	}()
 	chain.Events = pipe.Events{
-		Ack:  s.saver.acked,
+		Ack: func(value json.RawMessage) error {
+			s.counts.acked(value)
+			return s.saver.acked(value)
+		},
 		Line: func(line []byte) { s.log.Info().Str("plugin", s.target().Name).Msg(string(line)) },
 		Warn: func(text string) { s.report.say(s.log, "%s", text) },
 	}
@@ -132,8 +134,7 @@ func (s *set) live() Live {
 	for i, stage := range s.stages {
 		names[i] = stage.Name
 	}
-	streams := s.counts.streams(s.saver.newest())
-	return Live{Streams: streams, Seconds: s.report.elapsed(), Bottleneck: s.counts.bottleneck(names)}
+	return Live{Streams: s.counts.streams(), Seconds: s.report.elapsed(), Bottleneck: s.counts.bottleneck(names)}
 }
 
 // judge turns how the processes ended, and what the store took, into the
@@ -148,7 +149,7 @@ func (s *set) judge(ctx context.Context, o pipe.Outcome) error {
 		}
 	}
 	s.counts.close()
-	s.report.Streams = s.counts.streams(last)
+	s.report.Streams = s.counts.streams()
 	s.report.Changes = s.counts.changes()
 	lost, forced := s.keeper.isLost()
 	switch {

@@ -56,7 +56,7 @@ func (s *set) pin(ctx context.Context) error {
 // unpin forgets the verdicts of a first run that moved nothing: a corrected
 // project may decide again.
 func (s *set) unpin(ctx context.Context) {
-	if !s.pinned || s.saver != nil && s.saver.newest() != nil {
+	if !s.pinned || s.counts.bookmark() != nil {
 		return
 	}
 	for _, stream := range s.report.Streams {

@@ -37,10 +37,10 @@ type saver struct {
 	cancel  context.CancelFunc
 }
 
-func newSaver(ctx context.Context, store state.Bookmarks, k *keeper, merge, drop bool, log zerolog.Logger) *saver {
+func newSaver(ctx context.Context, store state.Bookmarks, k *keeper, merge, drop bool, stored func(json.RawMessage), log zerolog.Logger) *saver {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	s := &saver{store: store, keeper: k, merge: merge, drop: drop, log: log,
-		wake: make(chan struct{}, 1), done: make(chan struct{}), cancel: cancel, stored: func(json.RawMessage) {}}
+		wake: make(chan struct{}, 1), done: make(chan struct{}), cancel: cancel, stored: stored}
 	go s.run(ctx)
 	return s
 }
@@ -150,11 +150,4 @@ func (s *saver) awake() {
 	case s.wake <- struct{}{}:
 	default:
 	}
-}
-
-// newest is the newest acknowledged value, nil for none.
-func (s *saver) newest() json.RawMessage {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.last
 }

@@ -273,9 +273,5 @@ func (s *set) bookmark(ctx context.Context) (edit int64, err error) {
 
 // stats is what the heartbeat stores of the streams.
 func (s *set) stats() []state.StreamStats {
-	var marks json.RawMessage
-	if s.saver != nil {
-		marks = s.saver.newest()
-	}
-	return (&BlockReport{Streams: s.counts.streams(marks)}).stats()
+	return (&BlockReport{Streams: s.counts.streams()}).stats()
 }
