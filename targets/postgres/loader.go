@@ -71,6 +71,9 @@ func (l *lane) Stream(ctx context.Context, schema *row.Schema) (targets.Loader, 
 
 func (ld *loader) open(ctx context.Context, schema *row.Schema) error {
 	s, l := ld.sink, ld.lane
+	if s.set.KeyRequired && len(schema.Key) == 0 {
+		return fault.New(fault.BadInput, "it has no key, and primary_key_required is set").WithHint("give the stream a key, or set primary_key_required: false to append its rows")
+	}
 	schemaName, name, grants, err := s.set.place(schema.Stream)
 	if err != nil {
 		return err
@@ -302,6 +305,7 @@ func (ld *loader) prepare(ctx context.Context, schema *row.Schema, into []sqltar
 			ld.sink.changed(targets.Change{Stream: schema.Stream, Kind: "ignore", Column: c.Name, Detail: "the table has no column for it"})
 		}
 	}
+	before := ld.at.Key
 	ld.keyed = ld.sink.set.Keyed(schema.Key)
 	ld.at.Key, ld.unique = nil, false
 	if ld.keyed {
@@ -317,6 +321,13 @@ func (ld *loader) prepare(ctx context.Context, schema *row.Schema, into []sqltar
 			return err
 		}
 		ld.at.Key, ld.unique = key, ld.at.uniqueOn(key)
+	}
+	for _, k := range before { // a key not yet made is just not null
+		if ld.aside && ld.at.primary == "" && !slices.Contains(ld.at.Key, k) {
+			if err := ld.lane.exec(ctx, "alter table "+ld.at.Ref()+" alter column "+sqltarget.Quote(k)+" drop not null"); err != nil {
+				return err
+			}
+		}
 	}
 	encoder, err := newEncoder(schema, into, ld.metadata(schema))
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"go.uber.org/goleak"
 
 	"elt/internal/pgtest"
 	"elt/internal/row"
@@ -18,7 +19,14 @@ import (
 	"elt/targets"
 )
 
-func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
+func TestMain(m *testing.M) {
+	code := pgtest.Main(m)
+	if err := goleak.Find(); code == 0 && err != nil {
+		fmt.Println(err)
+		code = 1
+	}
+	os.Exit(code)
+}
 
 // db is a database of a test and what it finds there.
 type db struct {
@@ -513,6 +521,35 @@ func TestNames(t *testing.T) {
 	d.want("select x from raw.users", "1")
 }
 
+func TestSchemas(t *testing.T) {
+	d := newDB(t)
+	one := schema("src-users", "", "id int64")
+	d.load(map[string]any{"default_target_schema": nil}, one, []any{1})
+	d.want("select id from melty.users", "1")
+	d.load(map[string]any{"default_target_schema": ""}, one, []any{2})
+	d.want("select id from src.users", "2")
+	_, err := open(map[string]any{"sqlalchemy_url": d.url, "dialect": "pipelinewise"})
+	if err == nil || err.Error() != "target-postgres: neither default_target_schema nor schema_mapping is set" {
+		t.Errorf("%v", err)
+	}
+	_, err = d.lane(d.sink(map[string]any{"primary_key_required": true})).Stream(context.Background(), one)
+	if err == nil || !strings.Contains(err.Error(), "it has no key, and primary_key_required is set") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestTheKeyChangesBeforeTheTableIsPublished(t *testing.T) {
+	d := newDB(t)
+	l := d.lane(d.sink(nil))
+	ld := d.stream(l, orders)
+	d.write(ld, batch(orders, []any{1, "a"}))
+	byName := schema("orders", "name", "id int64", "name text")
+	d.write(ld, batch(byName, []any{nil, "b"}, []any{2, "a"}))
+	d.end(l, ld)
+	d.want("select id, name from raw.orders order by name", "2|a\n∅|b")
+	d.want("select pg_get_constraintdef(oid) from pg_constraint where conrelid = 'raw.orders'::regclass", "PRIMARY KEY (name)")
+}
+
 func TestPipelinewiseMapping(t *testing.T) {
 	d := newDB(t)
 	set := map[string]any{"dialect": "pipelinewise", "default_target_schema": "", "add_record_metadata": nil, "hard_delete": true,
@@ -555,5 +592,18 @@ func TestServerAway(t *testing.T) {
 	_, err = open(map[string]any{"sqlalchemy_url": strings.Replace(d.url, "/elt_", "/none_", 1), "default_target_schema": "x"})
 	if err == nil || !strings.Contains(err.Error(), "does not exist") {
 		t.Errorf("%v", err)
+	}
+}
+
+func TestRowsAllocateNothing(t *testing.T) {
+	for _, metadata := range []bool{false, true} {
+		d := newDB(t)
+		b := sqltest.Lineitem(2000, "")
+		b.Extracted = make([]int64, b.Len())
+		ld := d.stream(d.lane(d.sink(map[string]any{"add_record_metadata": metadata})), b.Schema)
+		d.write(ld, b) // table and memory are made here
+		if n := testing.AllocsPerRun(5, func() { d.write(ld, b) }); n > 200 {
+			t.Errorf("metadata %v: %v allocations for %d rows", metadata, n, b.Len())
+		}
 	}
 }

@@ -24,9 +24,10 @@ func own() []spec.Setting {
 		{Name: "use_copy", Type: spec.Boolean, Help: "Accepted for compatibility: rows always go in by COPY."},
 		{Name: "dialect", Type: spec.String, Default: sdkDialect, OneOf: []string{sdkDialect, pipelinewiseDialect},
 			Help: "How names are made: meltanolabs keeps them as they are, pipelinewise turns them into lower case."},
-		{Name: "default_target_schema", Type: spec.String, Help: "Schema for all streams; meltanolabs: melty when nothing is said.", Example: "raw"},
+		{Name: "default_target_schema", Type: spec.String, Help: "Schema for all streams; meltanolabs: melty when nothing is said, and with an empty one the schema in a stream's name (schema-table).", Example: "raw"},
 		{Name: "schema_mapping", Type: spec.Object, Help: "Per source schema (the first part of stream names like schema-table) the target_schema to load into.", Example: `{"public": {"target_schema": "raw_public"}}`},
 		{Name: "default_target_schema_select_permission", Aliases: []string{"default_target_schema_select_permissions"}, Type: spec.Array, Help: "Roles that may read every new table."},
+		{Name: "primary_key_required", Type: spec.Boolean, Default: false, Help: "Refuse streams without a key (PipelineWise's default; ours appends their rows)."},
 		{Name: "lock_timeout", Type: spec.Integer, Default: 0, Help: "Seconds to wait for a lock that somebody else holds, 0: as long as it takes."},
 		{Name: "statement_timeout", Type: spec.Integer, Default: 0, Help: "Seconds a statement may take, 0: as long as it takes."},
 	}
@@ -35,14 +36,15 @@ func own() []spec.Setting {
 type settings struct {
 	pgdial.Settings
 	sqltarget.Options
-	Dialect       string `json:"dialect"`
-	Schema        string `json:"default_target_schema"`
+	Dialect       string  `json:"dialect"`
+	Schema        *string `json:"default_target_schema"`
 	SchemaMapping map[string]struct {
 		Target   string `json:"target_schema"`
 		Grantees names  `json:"target_schema_select_permissions"`
 	} `json:"schema_mapping"`
 	Grantees         names `json:"default_target_schema_select_permission"`
 	Parallelism      int   `json:"parallelism"`
+	KeyRequired      bool  `json:"primary_key_required"`
 	LockTimeout      int   `json:"lock_timeout"`
 	StatementTimeout int   `json:"statement_timeout"`
 }
@@ -60,12 +62,26 @@ func (l *names) UnmarshalJSON(raw []byte) error {
 }
 
 func (s *settings) check() error {
-	if s.pipelinewise() && s.Schema == "" && len(s.SchemaMapping) == 0 {
+	if s.pipelinewise() && s.schema() == "" && len(s.SchemaMapping) == 0 {
 		return fault.New(fault.BadConfig, "target-postgres: neither default_target_schema nor schema_mapping is set").
 			WithHint("name the schema to load into: default_target_schema: raw")
 	}
 	return nil
 }
+
+// schema is the one for all streams, "" when names decide.
+func (s *settings) schema() string {
+	switch {
+	case s.Schema != nil:
+		return *s.Schema
+	case s.pipelinewise():
+		return ""
+	}
+	return meltano
+}
+
+// meltano is MeltanoLabs' default schema.
+const meltano = "melty"
 
 func (s *settings) pipelinewise() bool { return s.Dialect == pipelinewiseDialect }
 
@@ -88,10 +104,10 @@ func (s *settings) naming() sqltarget.Naming {
 func (s *settings) home() string {
 	n := s.naming()
 	switch {
-	case s.Schema != "":
-		return n.Ident(s.Schema)
+	case s.schema() != "":
+		return n.Ident(s.schema())
 	case !s.pipelinewise():
-		return "melty"
+		return meltano
 	}
 	var all []string
 	for _, m := range s.SchemaMapping {
@@ -114,11 +130,11 @@ func (s *settings) place(stream string) (schema, table string, grantees []string
 		if m.Grantees != nil {
 			grantees = m.Grantees
 		}
-	} else if s.Schema != "" {
-		schema = s.Schema
+	} else if s.schema() != "" {
+		schema = s.schema()
 	} else if !s.pipelinewise() {
 		if schema = from; schema == "" {
-			schema = "melty"
+			schema = meltano
 		}
 	}
 	if schema == "" {

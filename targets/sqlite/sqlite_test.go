@@ -12,10 +12,14 @@ import (
 	"syscall"
 	"testing"
 
+	"go.uber.org/goleak"
+
 	"elt/internal/row"
 	"elt/internal/sqltarget/sqltest"
 	"elt/targets"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 type unset = sqltest.Unset
 
@@ -481,5 +485,15 @@ func BenchmarkLoad(b *testing.B) {
 			}
 			b.ReportMetric(float64(rows)/b.Elapsed().Seconds(), "rows/s")
 		})
+	}
+}
+
+func TestRowsAllocateNothing(t *testing.T) {
+	f := newFile(t)
+	ld := f.stream(f.lane(f.sink(map[string]any{"add_record_metadata": true})), sqltest.Lineitem(1, "").Schema)
+	b := sqltest.Lineitem(2000, "")
+	f.must(ld.Write(context.Background(), b)) // statements and memory are made here
+	if n := testing.AllocsPerRun(5, func() { f.must(ld.Write(context.Background(), b)) }); n > 100 {
+		t.Errorf("%v allocations for %d rows", n, b.Len())
 	}
 }
