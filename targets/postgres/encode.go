@@ -41,6 +41,7 @@ type field struct {
 type metaField struct {
 	name    string
 	convert row.Convert
+	raw     *[8]byte // what convert reads from
 }
 
 // newMeta is how the value of a metadata column reaches the table's column.
@@ -49,7 +50,7 @@ func newMeta(to sqltarget.Column) (metaField, error) {
 	if !ok {
 		return metaField{}, fault.New(fault.BadConfig, "metadata column %q has type %s in the table", to.Name, to.Type)
 	}
-	return metaField{to.Name, convert}, nil
+	return metaField{to.Name, convert, new([8]byte)}, nil
 }
 
 // newEncoder needs one entry of into per column of schema and of meta.
@@ -288,17 +289,14 @@ func appendNull(dst []byte) []byte { return append(dst, 0xff, 0xff, 0xff, 0xff) 
 
 // append adds a metadata value: an integer, or µs since 2000.
 func (m metaField) append(dst []byte, v int64) ([]byte, error) {
-	var raw [8]byte
-	binary.BigEndian.PutUint64(raw[:], uint64(v))
-	start := len(dst)
-	dst = append(dst, 0, 0, 0, 0)
 	if m.convert == nil {
-		dst = append(dst, raw[:]...)
-	} else {
-		var err error
-		if dst, err = m.convert(dst, raw[:]); err != nil {
-			return dst, err
-		}
+		return binary.BigEndian.AppendUint64(append(dst, 0, 0, 0, 8), uint64(v)), nil
+	}
+	binary.BigEndian.PutUint64(m.raw[:], uint64(v))
+	start := len(dst)
+	dst, err := m.convert(append(dst, 0, 0, 0, 0), m.raw[:])
+	if err != nil {
+		return dst, err
 	}
 	binary.BigEndian.PutUint32(dst[start:], uint32(len(dst)-start-4))
 	return dst, nil
