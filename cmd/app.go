@@ -46,7 +46,7 @@ func newApp(io *cli.IOStreams, redactor *secret.Redactor) *app {
 	a.Project = a.loader(false)
 	a.ProjectExplicit = a.loader(true)
 	a.Validate = a.validate
-	a.Store = a.openStore
+	a.Store, a.StoreIfAny = a.openStore, a.storeIfAny
 	a.MigrateStore = a.migrateStore
 	return a
 }

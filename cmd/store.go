@@ -164,20 +164,31 @@ func stateFolder(root, sysDir string) string {
 	return sysDir
 }
 
-// storedSettings reads settings kept in the database, opening the store only
-// when somebody asks and there may be one.
+// storeIfAny is the store, nil when there is none yet: a look at it must not
+// make one.
+func (a *app) storeIfAny(ctx context.Context) (state.Store, error) {
+	a.mu.Lock()
+	open := a.store
+	a.mu.Unlock()
+	if open != nil {
+		return open, nil
+	}
+	_, path, err := a.storePlace(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat(path); path != "" && errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return a.openStore(ctx)
+}
+
+// storedSettings reads settings kept in the database, if there is one.
 type storedSettings struct{ a *app }
 
 func (s storedSettings) SettingsIn(ctx context.Context, scope string) (map[string]string, error) {
-	if s.a.store == nil {
-		if _, path, err := s.a.storePlace(ctx); err != nil {
-			return nil, err
-		} else if _, err := os.Stat(path); path != "" && errors.Is(err, fs.ErrNotExist) {
-			return nil, nil
-		}
-	}
-	store, err := s.a.openStore(ctx)
-	if err != nil {
+	store, err := s.a.storeIfAny(ctx)
+	if store == nil || err != nil {
 		return nil, err
 	}
 	return store.SettingsIn(ctx, scope)

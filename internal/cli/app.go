@@ -40,6 +40,8 @@ type App struct {
 	// MigrateStore brings the store to this release's schema, and names it
 	// and the schemas before and after.
 	MigrateStore func(ctx context.Context) (uri string, from, to int64, err error)
+	// StoreIfAny is Store where there is one already, else nil.
+	StoreIfAny func(ctx context.Context) (state.Store, error)
 	// Settings are elt's own (log level, store, native …), read on first use.
 	Settings func() (*Settings, error)
 	// Console is w as a place for log events, with level and format as the

@@ -96,6 +96,9 @@ func changeText(c targets.Change) string {
 }
 
 func pluginLine(p runner.PluginReport) string {
+	if !p.Native && p.Command == "" {
+		return fmt.Sprintf("%s ran as nothing: %s", p.Name, p.Reason)
+	}
 	if !p.Native {
 		return fmt.Sprintf("%s ran as %s: %s", p.Name, p.Command, p.Reason)
 	}
@@ -107,6 +110,10 @@ func pluginLine(p runner.PluginReport) string {
 
 // ShowPlan says what a plan would run, starting nothing.
 func (a *App) ShowPlan(ctx context.Context, r *runner.Runner, plan *project.Plan) error {
+	var err error
+	if r.Store, err = a.StoreIfAny(ctx); err != nil {
+		return err
+	}
 	blocks, err := r.Preview(ctx, plan)
 	if a.Global.JSON {
 		return errors.Join(err, a.IO.PrintJSON(blocks))
