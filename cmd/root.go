@@ -82,6 +82,9 @@ func execute(ctx context.Context, a *app, args []string) int {
 	if errors.As(err, &told) {
 		return int(told)
 	}
+	if errors.Is(err, syscall.EPIPE) { // whoever read the output, such as head, has seen enough
+		return int(fault.Failed)
+	}
 	if !started { // cobra's own errors: unknown command or flag, wrong arguments
 		err = fault.New(fault.Usage, "%v", err).WithHint("try elt --help, or --help after a command")
 	}

@@ -36,7 +36,7 @@ func (Target) Spec() spec.Spec {
 	return spec.Spec{
 		Name:         "target-csv",
 		Summary:      "Writes streams into CSV files.",
-		Capabilities: []string{"about", "schema-flattening", "stream-maps", "structured-logging"},
+		Capabilities: []string{"about", "schema-flattening"},
 		Settings: append([]spec.Setting{
 			{Name: "output_path", Aliases: []string{"destination_path"}, Type: spec.String, Example: "output",
 				Help: "The directory that takes the files; it is made when it is missing."},

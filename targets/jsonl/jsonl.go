@@ -31,7 +31,7 @@ func (Target) Spec() spec.Spec {
 	return spec.Spec{
 		Name:         "target-jsonl",
 		Summary:      "Writes streams into files of JSON lines.",
-		Capabilities: []string{"about", "schema-flattening", "stream-maps", "structured-logging"},
+		Capabilities: []string{"about", "schema-flattening"},
 		Settings: append([]spec.Setting{
 			{Name: "destination_path", Aliases: []string{"output_path"}, Type: spec.String, Default: ".", Example: "output",
 				Help: "The directory that takes the files; it is made when it is missing."},

@@ -25,7 +25,7 @@ func (target) Spec() spec.Spec {
 	return spec.Spec{
 		Name:         "target-postgres",
 		Summary:      "Loads streams into PostgreSQL tables.",
-		Capabilities: []string{"about", "stream-maps", "schema-flattening", "validate-records", "target-schema", "hard-delete", "activate-version", "batch"},
+		Capabilities: []string{"about", "schema-flattening", "validate-records", "target-schema", "hard-delete", "activate-version", "batch"},
 		Settings:     slices.Concat(pgdial.Spec(), own(), sqltarget.Settings(), load.Settings()),
 		Replaces: []spec.Replacement{
 			{Package: "meltanolabs-target-postgres", Variant: "meltanolabs", Dialect: sdkDialect},

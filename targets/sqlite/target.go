@@ -32,7 +32,7 @@ func (target) Spec() spec.Spec {
 	return spec.Spec{
 		Name:         "target-sqlite",
 		Summary:      "Loads streams into the tables of an SQLite file.",
-		Capabilities: []string{"about", "stream-maps", "schema-flattening", "validate-records", "hard-delete", "activate-version", "batch"},
+		Capabilities: []string{"about", "schema-flattening", "validate-records", "hard-delete", "activate-version", "batch"},
 		Settings:     slices.Concat(own, sqltarget.Settings(), load.Settings()),
 		Replaces:     []spec.Replacement{{Package: "target-sqlite", Variant: "meltanolabs"}},
 	}
