@@ -30,8 +30,11 @@ func System(environ []string, r *secret.Redactor) *IOStreams {
 		InTTY:  term.IsTerminal(int(os.Stdin.Fd())),
 		OutTTY: term.IsTerminal(int(os.Stdout.Fd())),
 	}
-	if term.IsTerminal(int(os.Stderr.Fd())) {
-		io.Terminal, io.Color = os.Stderr, true
+	if width, _, err := term.GetSize(int(os.Stderr.Fd())); err == nil {
+		io.Color = true
+		if width > 0 {
+			io.Terminal = os.Stderr
+		}
 	}
 	for _, kv := range environ {
 		switch {

@@ -125,6 +125,21 @@ func (c *counts) streams() []StreamReport {
 	return out
 }
 
+// passing are the streams as a watcher wants to see them: what has passed the
+// pipe, which is ahead of what the target says it has loaded; of a fused pair
+// only that is known.
+func (c *counts) passing() []StreamReport {
+	flow := c.meter.Read()
+	if len(flow.Streams) == 0 {
+		return c.streams()
+	}
+	var out []StreamReport
+	for _, s := range flow.Streams {
+		out = append(out, StreamReport{StreamStats: state.StreamStats{Stream: s.Stream, Rows: s.Rows, Bytes: s.Bytes}})
+	}
+	return out
+}
+
 // changes are the schema changes that a built-in target made.
 func (c *counts) changes() []SchemaChanges {
 	c.mu.Lock()

@@ -134,7 +134,7 @@ func (s *set) live() Live {
 	for i, stage := range s.stages {
 		names[i] = stage.Name
 	}
-	return Live{Streams: s.counts.streams(), Seconds: s.report.elapsed(), Bottleneck: s.counts.bottleneck(names)}
+	return Live{Streams: s.counts.passing(), Seconds: s.report.elapsed(), Bottleneck: s.counts.bottleneck(names)}
 }
 
 // judge turns how the processes ended, and what the store took, into the
