@@ -74,4 +74,3 @@ func (ld *loader) resumable(left *table, stream string) bool {
 	return s.stateID != "" && s.set.LoadMethod != sqltarget.Overwrite && !s.moved &&
 		ld.note.State == s.stateID && ld.note.Edit == s.edit && ld.note.Covered
 }
-

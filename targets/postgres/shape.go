@@ -184,4 +184,3 @@ func (ld *loader) rekey(ctx context.Context, schema *row.Schema, key []string) e
 	ld.sink.changed(targets.Change{Stream: schema.Stream, Kind: "rekey", Detail: fmt.Sprintf("primary key is now (%s)", sqltarget.List(key))})
 	return nil
 }
-

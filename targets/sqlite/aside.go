@@ -85,4 +85,3 @@ func (ld *loader) forget(ctx context.Context, name string) error {
 	}
 	return ld.lane.exec(ctx, state().Drop(), ld.sink.stateID, sqltarget.AsidePart, name)
 }
-

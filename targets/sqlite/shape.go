@@ -194,4 +194,3 @@ func (ld *loader) rebuild(ctx context.Context, key []string, convert map[string]
 	ld.at.primaryKey = key
 	return nil
 }
-
