@@ -190,7 +190,7 @@ func (s Subject) claims(t *testing.T) {
 	if err != nil || other.Epoch != 8 || other.Source != load.FromNone {
 		t.Fatalf("another state id: %+v, %v", other, err)
 	}
-	if _, err := claim(load.ClaimRequest{StateID: "dev:lost", HadDestination: true}); err == nil {
+	if _, err := claim(load.ClaimRequest{StateID: "dev:lost", HadDestination: true, Bookmarks: json.RawMessage(`{"bookmarks":{"a":{"v":1}}}`)}); err == nil {
 		t.Error("a destination that lost its position was not refused")
 	}
 	s.overtaken(t, config)
