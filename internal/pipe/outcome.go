@@ -116,7 +116,9 @@ func (r *run) judge() Outcome {
 		}
 	}
 	for _, h := range r.hops {
-		if err := h.err(); err != nil && !h.to.early {
+		// A stage that read no more because it died is blamed for its exit, above.
+		died := h.lost != nil && !h.to.wait().OK() && !h.to.stopped.Load()
+		if err := h.err(); err != nil && !h.to.early && !died {
 			blame(Failure{Kind: Broken, Stage: h.blamed().name, Status: h.blamed().wait(), Err: err, at: h.lostAt})
 		}
 		if h.scan != nil {
