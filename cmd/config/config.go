@@ -104,7 +104,7 @@ func (g *group) target(ctx context.Context, app *cli.App, name string) (target, 
 // label names the target in messages.
 func (t target) label() string {
 	if t.plugin == nil {
-		return "project"
+		return "meltano"
 	}
 	return t.plugin.Kind.Singular() + " '" + t.plugin.Name + "'"
 }

@@ -132,36 +132,67 @@ func (w writer) block(s store) string {
 	return ""
 }
 
-func (w writer) unset(ctx context.Context, s store) error {
-	switch s {
-	case dotenv:
-		if w.def == nil {
-			return nil
-		}
-		return w.project.UnsetDotenv(w.variables(w.def))
-	case database:
-		return w.forget(ctx, func(name string) bool { return name == strings.Join(w.path, ".") })
-	}
-	return w.project.Change(func(e *project.Editor) error {
+// unset removes the setting from stores; files are changed all at once.
+func (w writer) unset(ctx context.Context, from []store) error {
+	return w.clear(ctx, from, func(e *project.Editor, s store) error {
 		if w.plugin == nil {
 			return e.UnsetProject(w.path)
 		}
 		return e.UnsetConfig(w.plugin, w.block(s), w.path)
-	})
+	}, w.def, func(name string) bool { return name == strings.Join(w.path, ".") })
 }
 
-func (w writer) reset(ctx context.Context, s store) error {
-	switch s {
-	case dotenv:
+// reset removes all settings of the plugin from stores.
+func (w writer) reset(ctx context.Context, from []store) error {
+	edit := func(e *project.Editor, s store) error { return e.ResetConfig(w.plugin, w.block(s)) }
+	return w.clear(ctx, from, edit, nil, func(string) bool { return true })
+}
+
+// clear removes what edit takes out of files, the variables of one definition
+// (nil: of all) from .env, and what matches from the database.
+func (w writer) clear(ctx context.Context, from []store, edit func(*project.Editor, store) error, d *project.Definition, which func(string) bool) error {
+	if slices.Contains(from, dotenv) {
 		var names []string
-		for _, d := range w.plugin.Definitions() {
-			names = append(names, w.variables(d)...)
+		if d != nil {
+			names = w.variables(d)
+		} else if w.plugin != nil && len(w.path) == 0 {
+			for _, d := range w.plugin.Definitions() {
+				names = append(names, w.variables(d)...)
+			}
 		}
-		return w.project.UnsetDotenv(slices.Compact(names))
-	case database:
-		return w.forget(ctx, func(string) bool { return true })
+		if err := w.project.UnsetDotenv(names); err != nil {
+			return err
+		}
 	}
-	return w.project.Change(func(e *project.Editor) error { return e.ResetConfig(w.plugin, w.block(s)) })
+	if slices.Contains(from, file) || slices.Contains(from, environment) {
+		err := w.project.Change(func(e *project.Editor) error {
+			for _, s := range from {
+				if s != file && s != environment {
+					continue
+				}
+				if err := edit(e, s); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if slices.Contains(from, database) {
+		return w.forget(ctx, which)
+	}
+	return nil
+}
+
+// from are the stores that --store names, all for auto.
+func (w writer) from(name string) ([]store, error) {
+	if name == "auto" {
+		return w.all(), nil
+	}
+	s, err := w.choose(name)
+	return []store{s}, err
 }
 
 // forget deletes settings from the database.

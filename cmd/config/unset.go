@@ -46,18 +46,12 @@ func unsetRun(ctx context.Context, app *cli.App, o *UnsetOptions) error {
 	}
 	name := strings.Join(o.Setting, ".")
 	w := writer{app, t, t.definition(name), o.Setting}
-	for _, where := range w.all() {
-		if o.Store != "auto" {
-			if where, err = w.choose(o.Store); err != nil {
-				return err
-			}
-		}
-		if err := w.unset(ctx, where); err != nil {
-			return err
-		}
-		if o.Store != "auto" {
-			break
-		}
+	from, err := w.from(o.Store)
+	if err != nil {
+		return err
+	}
+	if err := w.unset(ctx, from); err != nil {
+		return err
 	}
 	_, err = fmt.Fprintf(app.IO.Out, "%s setting '%s' was unset\n", capital(t.label()), name)
 	return err
@@ -107,18 +101,12 @@ func resetRun(ctx context.Context, app *cli.App, o *ResetOptions) error {
 		return fault.New(fault.Failed, "nothing was removed")
 	}
 	w := writer{app: app, target: t}
-	for _, where := range w.all() {
-		if o.Store != "auto" {
-			if where, err = w.choose(o.Store); err != nil {
-				return err
-			}
-		}
-		if err := w.reset(ctx, where); err != nil {
-			return err
-		}
-		if o.Store != "auto" {
-			break
-		}
+	from, err := w.from(o.Store)
+	if err != nil {
+		return err
+	}
+	if err := w.reset(ctx, from); err != nil {
+		return err
 	}
 	_, err = fmt.Fprintf(app.IO.Out, "%s settings were reset\n", capital(t.label()))
 	return err

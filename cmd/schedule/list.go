@@ -142,7 +142,7 @@ func lastSuccess(ctx context.Context, app *cli.App, stateID string) (*time.Time,
 
 func printText(app *cli.App, p *project.Project) error {
 	for _, s := range p.Schedules() {
-		line := fmt.Sprintf("[%s] elt %s: %s → %s", s.Interval, s.Name, s.Extractor, s.Loader)
+		line := pairLine(s)
 		if s.Job != "" {
 			job, err := jobFor(p, s)
 			if err != nil {
@@ -155,4 +155,16 @@ func printText(app *cli.App, p *project.Project) error {
 		}
 	}
 	return nil
+}
+
+// pairLine shows which parts of a pair's schedule run, in Meltano's signs.
+func pairLine(s project.Schedule) string {
+	load, transform := "→", "x"
+	switch s.Transform {
+	case "run":
+		transform = "→"
+	case "only":
+		load, transform = "×", "→"
+	}
+	return fmt.Sprintf("[%s] elt %s: %s %s %s %s transforms", s.Interval, s.Name, s.Extractor, load, s.Loader, transform)
 }

@@ -94,15 +94,14 @@ func add(app *cli.App, p *project.Project, name string, f *flags) error {
 	}
 	item, what := project.NewMap(), "job"
 	item.Set("name", name)
-	if f.job == "" {
+	item.Set("interval", f.interval)
+	if f.job != "" {
+		item.Set("job", f.job)
+	} else {
 		what = "elt"
 		item.Set("extractor", f.extractor)
 		item.Set("loader", f.loader)
 		item.Set("transform", f.transform)
-	}
-	item.Set("interval", f.interval)
-	if f.job != "" {
-		item.Set("job", f.job)
 	}
 	if err := p.Change(func(e *project.Editor) error { return e.Add("schedules", item) }); err != nil {
 		return err
@@ -170,7 +169,7 @@ func newCmdRemove(app *cli.App) *cobra.Command {
 			if err := p.Change(func(e *project.Editor) error { return e.Remove("schedules", args[0]) }); err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(app.IO.Out, "Removed schedule '%s'\n", args[0])
+			_, err = fmt.Fprintf(app.IO.Err, "Removed schedule '%s'\n", args[0])
 			return err
 		},
 	}

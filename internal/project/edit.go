@@ -33,13 +33,15 @@ func (p *Project) Edit() (*Editor, error) {
 			return nil, fault.Wrap(fault.Failed, err, "cannot lock the project for a change")
 		}
 	}
-	for _, src := range p.sources {
-		now, err := os.ReadFile(src.path)
-		if err == nil && strings.TrimPrefix(string(now), "\ufeff") != src.text {
-			e.Close()
-			return nil, fault.New(fault.Failed, "%s has just been changed by somebody else", src.shown).WithHint("try again")
-		}
+	fresh, mistakes, err := load(p.options) // somebody may have changed the files since
+	if err == nil {
+		err = first(mistakes)
 	}
+	if err != nil {
+		e.Close()
+		return nil, err
+	}
+	e.p = fresh
 	return e, nil
 }
 
@@ -74,6 +76,11 @@ func (e *Editor) Save() error {
 }
 
 func (e *Editor) file(src *source) (*textedit, error) {
+	for _, now := range e.p.sources {
+		if now.path == src.path {
+			src = now
+		}
+	}
 	if t := e.files[src]; t != nil {
 		return t, nil
 	}
@@ -284,7 +291,7 @@ func (e *Editor) Select(plugin *Plugin, environment, pattern string, remove bool
 	case remove && i < 0:
 		return fault.New(fault.Failed, "%s has no selection rule %q", plugin.Name, pattern)
 	case remove:
-		return t.drop(place, "select", i+1)
+		return t.drop(place, "select", i+1, true) // an empty list selects nothing; no list would select all
 	case i >= 0:
 		return nil
 	}
@@ -319,7 +326,7 @@ func (e *Editor) Remove(list, name string) error {
 	if err != nil {
 		return err
 	}
-	return t.drop(nil, list, path[1].index)
+	return t.drop(nil, list, path[1].index, false)
 }
 
 // Set changes keys of such an entry.

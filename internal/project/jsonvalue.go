@@ -5,6 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
+	"math/big"
+	"strconv"
 	"strings"
 )
 
@@ -77,7 +80,7 @@ func writePython(b *bytes.Buffer, v any) {
 	case bool:
 		fmt.Fprint(b, v)
 	case json.Number:
-		b.WriteString(v.String())
+		b.WriteString(pythonNumber(v))
 	case string:
 		writePythonString(b, v)
 	case []any:
@@ -139,4 +142,31 @@ func fromPlain(src *source, v any) *node {
 		n.scalar = v
 	}
 	return n
+}
+
+// pythonNumber writes a float as Python does (1e3 is 1000.0), unless that
+// would lose digits.
+func pythonNumber(n json.Number) string {
+	text := n.String()
+	if !strings.ContainsAny(text, ".eE") || len(text) > 32 {
+		return text
+	}
+	f, err := n.Float64()
+	if err != nil {
+		return text
+	}
+	format := byte('f')
+	if a := math.Abs(f); a != 0 && (a < 1e-4 || a >= 1e16) {
+		format = 'e'
+	}
+	short := strconv.FormatFloat(f, format, -1, 64)
+	if format == 'f' && !strings.Contains(short, ".") {
+		short += ".0"
+	}
+	exact, ok := new(big.Rat).SetString(text)
+	again, ok2 := new(big.Rat).SetString(short)
+	if !ok || !ok2 || exact.Cmp(again) != 0 {
+		return text
+	}
+	return short
 }

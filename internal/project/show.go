@@ -51,7 +51,7 @@ func Repr(v any) string {
 		}
 		return "False"
 	case json.Number:
-		return v.String()
+		return pythonNumber(v)
 	case string:
 		return reprText(v)
 	case []any:

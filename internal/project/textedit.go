@@ -181,7 +181,27 @@ func (t *textedit) insert(path []step, parent spot, key string, value any) (stri
 	}
 	last := n.entries[len(n.entries)-1]
 	end := t.trimmed(last.line-1, parent.end)
+	for i, e := range n.entries {
+		if i > 0 && !e.merged && standsBefore(path, key, e.key) {
+			end = t.trimmed(n.entries[i-1].line-1, e.line-1)
+			break
+		}
+	}
 	return t.putLinesAt(end, n.column-1, t.style().entry(key, value)), nil
+}
+
+// standsBefore keeps Meltano's order of keys: a plugin's config stands before
+// its extras, an environment's right after its name.
+func standsBefore(path []step, key, other string) bool {
+	switch {
+	case key != "config" || len(path) == 0:
+	case len(path) == 3 && path[0].key == "plugins":
+		_, known := pluginKeys()[other]
+		return !known
+	case len(path) == 2 && path[0].key == "environments":
+		return other != "name"
+	}
+	return false
 }
 
 // insertFlow writes before the closing bracket.
@@ -267,8 +287,8 @@ func (t *textedit) add(path []step, key string, value any) error {
 }
 
 // drop takes an item (counted from 1) out of the list under a key, and the
-// key too with the last item.
-func (t *textedit) drop(path []step, key string, index int) error {
+// key too with the last item unless keep.
+func (t *textedit) drop(path []step, key string, index int, keep bool) error {
 	at, err := t.locate(append(slices.Clone(path), step{key: key}))
 	if err != nil {
 		return err
@@ -276,6 +296,9 @@ func (t *textedit) drop(path []step, key string, index int) error {
 	n := at.node
 	if !n.isList || index > len(n.items) {
 		return fmt.Errorf("%s has no item %d", key, index)
+	}
+	if len(n.items) == 1 && keep {
+		return t.set(path, key, []any{})
 	}
 	if len(n.items) == 1 {
 		return t.remove(path, key, len(path))
@@ -347,16 +370,16 @@ func (t *textedit) accept(text string, want any) error {
 	return nil
 }
 
-// canonical is a value as text; an object without keys is the same as none.
+// canonical is a value as text, whatever the order of its keys (a new key is
+// put where Meltano has it); an object without keys is the same as none.
 func canonical(v any) string {
 	switch v := v.(type) {
 	case *Map:
 		out := NewMap()
-		for k, item := range v.All() {
-			if m, ok := item.(*Map); !ok || m.Len() > 0 {
-				if item != nil {
-					out.Set(k, canonical(item))
-				}
+		for _, k := range slices.Sorted(slices.Values(v.keys)) {
+			item := v.values[k]
+			if m, ok := item.(*Map); item != nil && (!ok || m.Len() > 0) {
+				out.Set(k, canonical(item))
 			}
 		}
 		return pythonJSON(out)

@@ -88,3 +88,28 @@ func do(t *testing.T, e *Editor, line string) error {
 	t.Fatalf("unknown line %q", line)
 	return nil
 }
+
+// TestEditsAtTheSameTime: both changes are in the file, though each project
+// was loaded before the other's change.
+func TestEditsAtTheSameTime(t *testing.T) {
+	p := inProject(t, "plugins: {extractors: [{name: tap-x, namespace: tap_x}]}\n", Options{})
+	other := load1(t, Options{Dir: p.Root})
+	done := make(chan error)
+	for i, project := range []*Project{p, other} {
+		go func() {
+			plugin, err := project.Plugin("", "tap-x")
+			if err == nil {
+				err = project.Change(func(e *Editor) error { return e.SetConfig(plugin, "", []string{"k" + string(rune('0'+i))}, jsonInt("1")) })
+			}
+			done <- err
+		}()
+	}
+	for range 2 {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+	if got := config(t, settings(t, load1(t, Options{Dir: p.Root}), "tap-x", SettingsOptions{})); !strings.Contains(got, `"k0":1`) || !strings.Contains(got, `"k1":1`) {
+		t.Errorf("got %s", got)
+	}
+}
