@@ -90,14 +90,13 @@ func discover(ctx context.Context, tap Tap, cfg spec.Config, out io.Writer) erro
 }
 
 func read(ctx context.Context, tap Tap, cfg spec.Config, catalog *singer.Catalog, bookmarks singer.Bookmarks, out io.Writer, test string, environ []string) error {
-	style := singer.Singer
-	for _, kv := range environ {
-		if kv == singer.PeerEnv+"=elt" {
-			style = singer.Native
-		}
+	style, lanes := reader(environ)
+	parallel := Parallel(cfg)
+	if style == singer.Native {
+		parallel = min(parallel, lanes)
 	}
 	w := singer.NewWriter(out, singer.WriterOptions{Bookmarks: bookmarks, Style: style})
-	o := newOutput(w, Parallel(cfg))
+	o := newOutput(w, parallel)
 	var err error
 	if test != "" {
 		err = tested(tap.Sync(ctx, cfg, catalog, singer.Bookmarks{}, probe{o, test == "schema"}))

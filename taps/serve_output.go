@@ -5,6 +5,9 @@ import (
 	"errors"
 	"runtime"
 	"slices"
+	"strconv"
+	"strings"
+	"sync"
 
 	"elt/internal/row"
 	"elt/internal/singer"
@@ -32,35 +35,67 @@ func Parallel(cfg spec.Config) int {
 	return c.Parallelism
 }
 
+// reader is who reads the tap's output, as the environment has it: one of our
+// own targets (Style Native), which loads so many streams at the same time.
+func reader(environ []string) (style singer.Style, lanes int) {
+	style, lanes = singer.Singer, 1
+	for _, kv := range environ {
+		switch name, value, _ := strings.Cut(kv, "="); {
+		case name == singer.PeerEnv && value == "elt":
+			style = singer.Native
+		case name == singer.LanesEnv:
+			if n, err := strconv.Atoi(value); err == nil && n > 0 {
+				lanes = n
+			}
+		}
+	}
+	return style, lanes
+}
+
 // output is the Output of a tap that is a process of its own.
 type output struct {
-	w        *singer.Writer
-	parallel int
-	acked    chan Position
+	w     *singer.Writer
+	slots chan struct{} // one per stream that may be open
+	acked chan Position
 }
 
 func newOutput(w *singer.Writer, parallel int) *output {
-	return &output{w, parallel, make(chan Position)}
+	return &output{w, make(chan struct{}, parallel), make(chan Position)}
 }
 
 func (o *output) Stream(ctx context.Context, schema *row.Schema) (Stream, error) {
+	select {
+	case o.slots <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	free := sync.OnceFunc(func() { <-o.slots })
 	s, err := o.w.Stream(ctx, schema)
 	if err != nil {
+		free()
 		return nil, err
 	}
-	return stream{s}, nil
+	return stream{s, free}, nil
 }
 
-func (o *output) Parallel() int { return o.parallel }
+func (o *output) Parallel() int { return cap(o.slots) }
 
 // Acked never carries anything: nobody tells a process what became durable.
 func (o *output) Acked() <-chan Position { return o.acked }
 
 func (o *output) close() { close(o.acked) }
 
-type stream struct{ *singer.StreamWriter }
+type stream struct {
+	*singer.StreamWriter
+	free func()
+}
 
 func (s stream) Position(p Position) error { return s.StreamWriter.Position(singer.Position(p)) }
+
+func (s stream) Close() error {
+	defer s.free()
+	return s.StreamWriter.Close()
+}
 
 // errEnough ends a stream under --test; it is no failure.
 var errEnough = errors.New("one record is enough")

@@ -23,7 +23,8 @@ const (
 )
 
 // Planner is a Sink that knows how it loads a stream. Without it streams with
-// a key are upserted and the others appended.
+// a key are upserted and the others appended. A Sink overwrites all streams or
+// none: asked with an empty schema it says whether it does.
 type Planner interface {
 	Method(schema *row.Schema) Method
 }

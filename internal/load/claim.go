@@ -22,6 +22,9 @@ const (
 	EnvEvents = "ELT_RUN_EVENTS"
 )
 
+// The environment variable singer.PeerEnv tells a target that the messages are
+// those of one of our own taps.
+
 // ClaimRequest is what the runner knows of a state id before a run.
 type ClaimRequest struct {
 	StateID   string          `json:"state_id"`
@@ -54,6 +57,9 @@ type ClaimReply struct {
 	Source    Source          `json:"source"`
 	Note      string          `json:"note,omitempty"` // said aloud when not empty
 	Kept      bool            `json:"kept"`           // the destination keeps positions with the rows
+	// Lanes is how many streams are loaded at the same time: a tap of ours in
+	// another process has no more open (singer.LanesEnv).
+	Lanes int `json:"lanes"`
 }
 
 // Source says whose bookmarks count.
@@ -70,6 +76,21 @@ type Decision struct {
 	Bookmarks singer.Bookmarks
 	Source    Source
 	Note      string
+}
+
+// decideOver is Decide for a target that overwrites: a stream that went on from
+// a bookmark would replace its table by the rest of itself, so the tap is given
+// none. What the destination keeps of the old rows stays until they go; one
+// that keeps nothing has lost nothing.
+func decideOver(req ClaimRequest, found targets.Fence) (targets.Fence, Decision, error) {
+	if !found.Found {
+		req.Bookmarks, req.FullRefresh = nil, true
+	}
+	fence, d, err := Decide(req, found)
+	if err != nil || d.Bookmarks.IsZero() {
+		return fence, d, err
+	}
+	return fence, Decision{Source: FromNone, Note: "the target overwrites, so every stream starts from its beginning; the last run's bookmark is not used"}, nil
 }
 
 // Decide settles which bookmarks count (invariant 3). It is a pure function

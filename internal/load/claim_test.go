@@ -94,7 +94,7 @@ func TestClaimIsTheFirstLine(t *testing.T) {
 	if err != nil || d.Source != FromDestination {
 		t.Fatal(d, err)
 	}
-	want := `{"type":"ELT_CLAIM","state_id":"dev:x","epoch":6,"edit":0,"bookmarks":{"b":1},"source":"destination","note":"` + d.Note + `","kept":true}`
+	want := `{"type":"ELT_CLAIM","state_id":"dev:x","epoch":6,"edit":0,"bookmarks":{"b":1},"source":"destination","note":"` + d.Note + `","kept":true,"lanes":1}`
 	if out.all() != want || f.fence.Epoch != 6 {
 		t.Errorf("printed %s, want %s", out.all(), want)
 	}

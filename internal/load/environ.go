@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"elt/internal/fault"
+	"elt/internal/singer"
 )
 
 // environ is what the runner says to a target in its environment.
@@ -17,6 +18,7 @@ type environ struct {
 	needsEnd bool
 	claim    *ClaimRequest // nil: nothing is claimed
 	events   *os.File      // nil: nobody listens
+	peer     bool          // the tap is one of ours
 }
 
 func parseEnviron(list []string) (environ, error) {
@@ -25,6 +27,8 @@ func parseEnviron(list []string) (environ, error) {
 		switch name, value, _ := strings.Cut(kv, "="); {
 		case name == EnvEnd:
 			e.needsEnd = value == "1"
+		case name == singer.PeerEnv:
+			e.peer = value == "elt"
 		case name == EnvClaim && value != "":
 			raw, err := os.ReadFile(value)
 			if err != nil {

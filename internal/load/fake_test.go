@@ -15,21 +15,22 @@ import (
 
 // fakeSink keeps counts of committed rows per stream and fails at one call.
 type fakeSink struct {
-	mu        sync.Mutex
-	lanes     int
-	calls     int
-	failAt    int // 0: never
-	method    map[string]targets.Method
-	committed map[string]int64
-	published map[string]bool
-	activated map[string]int64
-	rejects   []string
-	commits   []targets.Commit
-	fence     targets.Fence
-	finished  bool
-	aborted   bool
-	openLanes int
-	block     chan struct{} // when set, Write waits for it
+	mu         sync.Mutex
+	lanes      int
+	calls      int
+	failAt     int    // 0: never
+	failStream string // whose rows cannot be loaded
+	method     map[string]targets.Method
+	committed  map[string]int64
+	published  map[string]bool
+	activated  map[string]int64
+	rejects    []string
+	commits    []targets.Commit
+	fence      targets.Fence
+	finished   bool
+	aborted    bool
+	openLanes  int
+	block      chan struct{} // when set, Write waits for it
 }
 
 var errInjected = errors.New("injected")
@@ -166,6 +167,9 @@ func (d *fakeLoader) Write(_ context.Context, b *row.Batch) error {
 	}
 	if err := d.l.f.call(); err != nil {
 		return err
+	}
+	if d.stream == d.l.f.failStream {
+		return errInjected
 	}
 	d.l.rows[d.stream] += int64(b.Len())
 	return nil

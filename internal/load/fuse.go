@@ -49,6 +49,9 @@ func Fuse(ctx context.Context, f Fused, io IO, environ []string) (err error) {
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	bookmarks := f.Bookmarks
+	if s.overwrites() {
+		bookmarks = singer.Bookmarks{}
+	}
 	if env.claim != nil {
 		d, err := s.Claim(ctx, *env.claim)
 		if err != nil {

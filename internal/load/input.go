@@ -242,14 +242,9 @@ func (in *Input) reject(stream string, record json.RawMessage, cause error) erro
 	if err := in.ready(); err != nil {
 		return err
 	}
-	m := in.s.meters.stream(stream)
-	if n := m.rejected.Add(1); in.s.opt.MaxBadRecords > 0 && n > in.s.opt.MaxBadRecords {
-		return fmt.Errorf("stream %s: more than max_bad_records = %d records were rejected, the last because: %w",
-			stream, in.s.opt.MaxBadRecords, cause)
-	}
 	in.seq++
 	in.touched()
-	return in.lane.(targets.Rejecter).Reject(in.ctx, targets.Reject{Stream: stream, Reason: cause.Error(), Record: record})
+	return in.s.reject(in.ctx, in.lane, stream, record, cause)
 }
 
 // commitIfDue commits one stream that has gathered enough rows, or all when

@@ -52,6 +52,14 @@ func (o *Output) Acked() <-chan taps.Position { return o.acked }
 
 // Stream opens a stream on a free lane, waiting for one.
 func (o *Output) Stream(ctx context.Context, schema *row.Schema) (taps.Stream, error) {
+	st, err := o.begin(ctx, schema)
+	if err != nil {
+		return nil, err // not a nil *outputStream
+	}
+	return st, nil
+}
+
+func (o *Output) begin(ctx context.Context, schema *row.Schema) (*outputStream, error) {
 	select {
 	case o.slots <- struct{}{}:
 	case <-ctx.Done():
@@ -118,9 +126,16 @@ func (o *Output) done(st *outputStream, failed error) error {
 	if err != nil {
 		o.errs = append(o.errs, err)
 	} else if !st.ended {
-		o.errs = append(o.errs, fmt.Errorf("stream %s was broken off", st.name))
+		o.errs = append(o.errs, brokenOff(st.name))
 	}
 	return err
+}
+
+// fail keeps the error of a stream that could not be opened.
+func (o *Output) fail(err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.errs = append(o.errs, err)
 }
 
 // committed makes a durable position known: as part of the whole STATE on

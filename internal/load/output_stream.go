@@ -92,6 +92,13 @@ func (st *outputStream) reached(p taps.Position) error {
 	return nil
 }
 
+func (st *outputStream) reject(record json.RawMessage, cause error) error {
+	return st.do(func() error {
+		st.touched()
+		return st.o.s.reject(st.work, st.lane, st.name, record, cause)
+	})
+}
+
 func (st *outputStream) touched() {
 	if st.oldest.IsZero() {
 		st.oldest = time.Now()

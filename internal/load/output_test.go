@@ -153,8 +153,8 @@ func TestFusedStreams(t *testing.T) {
 	}{
 		{"a keyed stream commits in between", `{"batch_size_rows":2}`, "a: a P a P a P E", keyed("a"), targets.Upsert,
 			mark(`"a":1,`) + " " + mark(`"a":3,`), 3, true, ""},
-		{"rows beyond the position come again", `{"batch_size_rows":2}`, "a: a P a a !", keyed("a"), targets.Upsert,
-			mark(`"a":1,`), 2, false, "the source broke"},
+		{"rows beyond the position come again", `{"batch_size_rows":2}`, "a: a P a2 !", keyed("a"), targets.Upsert,
+			mark(`"a":1,`), 3, false, "the source broke"},
 		{"broken off, the covered part stays", `{}`, "a: a2 P a !", keyed("a"), targets.Upsert, mark(`"a":2,`), 3, false, "the source broke"},
 		{"keyless and exact", `{"batch_size_rows":2}`, "a: a X a a X a X E", keyless("a"), targets.Append,
 			mark(`"a":3,`) + " " + mark(`"a":4,`), 4, true, ""},
@@ -170,10 +170,10 @@ func TestFusedStreams(t *testing.T) {
 		{"never ended", `{}`, "a: a2", keyed("a"), targets.Upsert, "", 0, false, "stream a was broken off"},
 	}
 	for _, c := range cases {
-		t.Run(c.name, func(t *testing.T) {
+		bothWays(t, c.name, func(t *testing.T, run runner) {
 			f := newFakeSink()
 			f.method["a"] = c.method
-			out, err := fuse(t, t.Context(), f, c.settings, scripted{streams: ab(c.schema, nil), scripts: []string{c.script}})
+			out, err := run(t, t.Context(), f, c.settings, scripted{streams: ab(c.schema, nil), scripts: []string{c.script}})
 			if c.err == "" && err != nil || c.err != "" && (err == nil || !strings.Contains(err.Error(), c.err)) {
 				t.Errorf("error %v, want %q", err, c.err)
 			}
@@ -189,16 +189,18 @@ func TestFusedStreams(t *testing.T) {
 
 func TestAFailingStreamLeavesTheOthersAlone(t *testing.T) {
 	for _, parallel := range []bool{false, true} {
-		f := newFakeSink()
-		f.lanes = 4
-		out, err := fuse(t, t.Context(), f, `{"parallelism":2}`, scripted{streams: ab(keyed("a"), keyed("b")), parallel: parallel,
-			scripts: []string{"a: a2 P a !", "b: b3 P E"}})
-		if err == nil || !strings.Contains(err.Error(), "stream a") || !f.published["b"] || f.published["a"] || f.finished {
-			t.Errorf("error %v, published %v", err, f.published)
-		}
-		if !strings.Contains(out.all(), `"b":3`) {
-			t.Errorf("printed %s", out.all())
-		}
+		bothWays(t, fmt.Sprintf("parallel %v", parallel), func(t *testing.T, run runner) {
+			f := newFakeSink()
+			f.lanes = 4
+			out, err := run(t, t.Context(), f, `{"parallelism":2}`, scripted{streams: ab(keyed("a"), keyed("b")), parallel: parallel,
+				scripts: []string{"a: a2 P a !", "b: b3 P E"}})
+			if err == nil || !strings.Contains(err.Error(), "stream a") || !f.published["b"] || f.published["a"] || f.finished {
+				t.Errorf("error %v, published %v", err, f.published)
+			}
+			if !strings.Contains(out.all(), `"b":3`) {
+				t.Errorf("printed %s", out.all())
+			}
+		})
 	}
 }
 

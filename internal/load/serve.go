@@ -2,6 +2,7 @@ package load
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -75,6 +76,23 @@ func Serve(ctx context.Context, target targets.Target, args []string, io IO, env
 	return stopped(ctx, serve(ctx, target, cfg, io, environ, log))
 }
 
+// messages is the side of a session that takes Singer messages: of a foreign
+// tap or of one of ours.
+type messages interface {
+	singer.Handler
+	Reject(ctx context.Context, stream string, record json.RawMessage, cause error) error
+	End() error
+	Stop() error
+	Discard() error
+}
+
+func (s *Session) messages(ctx context.Context, peer bool) messages {
+	if peer {
+		return s.peerInput(ctx)
+	}
+	return s.Input(ctx)
+}
+
 // serve loads one Singer stream.
 func serve(ctx context.Context, target targets.Target, cfg spec.Config, io IO, environ []string, log zerolog.Logger) (err error) {
 	env, err := parseEnviron(environ)
@@ -96,7 +114,7 @@ func serve(ctx context.Context, target targets.Target, cfg spec.Config, io IO, e
 			return err
 		}
 	}
-	in := s.Input(ctx)
+	in := s.messages(ctx, env.peer)
 	reading.Warn = func(text string) { log.Warn().Msg(text) }
 	reading.OnBad = func(b singer.BadRecord) error { return in.Reject(ctx, b.Stream, b.Raw, b.Err) }
 	end, err := singer.NewReader(io.In, reading).Run(ctx, in)

@@ -77,7 +77,7 @@ func TestServeClaims(t *testing.T) {
 	os.WriteFile(request, raw, 0o600)
 	f := newFakeSink()
 	out, _, err := serving(t, f, `{}`, []string{EnvClaim + "=" + request}, schemaA, rowA, `{"type":"ACTIVATE_VERSION","stream":"a","version":7}`, stateA)
-	want := `{"type":"ELT_CLAIM","state_id":"dev:x","epoch":4,"edit":0,"bookmarks":null,"source":"none","kept":true}` + "\n" + `{"a":1}`
+	want := `{"type":"ELT_CLAIM","state_id":"dev:x","epoch":4,"edit":0,"bookmarks":null,"source":"none","kept":true,"lanes":1}` + "\n" + `{"a":1}`
 	if err != nil || out != want || len(f.activated) > 0 {
 		t.Errorf("printed %s (%v), want %s", out, err, want)
 	}
@@ -86,7 +86,7 @@ func TestServeClaims(t *testing.T) {
 		t.Errorf("the commit carries %s", last.Whole)
 	}
 
-	raw, _ = json.Marshal(ClaimRequest{StateID: "dev:x", HadDestination: true})
+	raw, _ = json.Marshal(ClaimRequest{StateID: "dev:x", HadDestination: true, Bookmarks: json.RawMessage(`{"bookmarks":{"a":{"id":7}}}`)})
 	os.WriteFile(request, raw, 0o600)
 	out, _, err = serving(t, newFakeSink(), `{}`, []string{EnvClaim + "=" + request}, schemaA)
 	if err == nil || out != "" || !strings.Contains(fault.Render(err), "--trust-state") {

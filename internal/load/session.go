@@ -11,6 +11,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"elt/internal/fault"
+	"elt/internal/row"
 	"elt/internal/singer"
 	"elt/internal/spec"
 	"elt/targets"
@@ -61,11 +62,14 @@ func openSession(ctx context.Context, target targets.Target, cfg spec.Config, en
 func (s *Session) Claim(ctx context.Context, req ClaimRequest) (Decision, error) {
 	var decision Decision
 	var fence targets.Fence
-	kept := false
+	kept, decide := false, Decide
+	if s.overwrites() {
+		decide = decideOver
+	}
 	err := s.sink.Claim(ctx, req.StateID, func(found targets.Fence) (targets.Fence, error) {
 		var err error
 		kept = !found.Keepless
-		fence, decision, err = Decide(req, found)
+		fence, decision, err = decide(req, found)
 		return fence, err
 	})
 	if err != nil {
@@ -78,6 +82,7 @@ func (s *Session) Claim(ctx context.Context, req ClaimRequest) (Decision, error)
 	line, err := json.Marshal(ClaimReply{
 		Type: TypeClaim, StateID: req.StateID, Epoch: fence.Epoch, Edit: fence.Edit,
 		Bookmarks: decision.Bookmarks.Raw(), Source: decision.Source, Note: decision.Note, Kept: kept,
+		Lanes: s.parallel(),
 	})
 	if err != nil {
 		return Decision{}, err
@@ -86,6 +91,12 @@ func (s *Session) Claim(ctx context.Context, req ClaimRequest) (Decision, error)
 		return Decision{}, fmt.Errorf("print the claim: %w", err)
 	}
 	return decision, nil
+}
+
+// overwrites says that streams replace what the destination has of them.
+func (s *Session) overwrites() bool {
+	p, ok := s.sink.(targets.Planner)
+	return ok && p.Method(&row.Schema{}) == targets.Overwrite
 }
 
 // Close undoes what is not committed and writes the last statistics.
@@ -107,6 +118,16 @@ func (s *Session) parallel() int {
 		n = min(runtime.GOMAXPROCS(0), 4)
 	}
 	return max(1, min(n, s.sink.Lanes()))
+}
+
+// reject keeps a bad record in the transaction of the lane.
+func (s *Session) reject(ctx context.Context, lane targets.Lane, stream string, record json.RawMessage, cause error) error {
+	m := s.meters.stream(stream)
+	if n := m.rejected.Add(1); s.opt.MaxBadRecords > 0 && n > s.opt.MaxBadRecords {
+		return fmt.Errorf("stream %s: more than max_bad_records = %d records were rejected, the last because: %w",
+			stream, s.opt.MaxBadRecords, cause)
+	}
+	return lane.(targets.Rejecter).Reject(ctx, targets.Reject{Stream: stream, Reason: cause.Error(), Record: record})
 }
 
 // lane opens a lane that can do what the options ask for.

@@ -84,12 +84,17 @@ func (s *scanner) remember(head []byte, stream *streamTally) {
 func (s *scanner) state(line []byte) {
 	var m struct {
 		Value json.RawMessage `json:"value"`
+		Moved json.RawMessage `json:"x-elt-moved"`
 	}
 	if json.Unmarshal(line, &m) != nil || m.Value == nil {
 		s.strange()
 		return
 	}
-	s.trace.Forwarded(m.Value)
+	if m.Moved != nil {
+		s.trace.Moved(m.Value)
+	} else {
+		s.trace.Forwarded(m.Value)
+	}
 	s.last = m.Value
 	s.events.State(m.Value)
 }

@@ -48,6 +48,9 @@ func (s *set) claim(ctx context.Context, edit int64, catalogPath string) (*claim
 	cmd.Stderr = speaker(s.log.With().Str("plugin", cmd.Name).Logger())
 	cmd.Env = append(cmd.Env[:len(cmd.Env):len(cmd.Env)],
 		load.EnvEnd+"=1", load.EnvClaim+"="+requestPath, load.EnvEvents+"="+events)
+	if s.peers() {
+		cmd.Env = append(cmd.Env, singer.PeerEnv+"=elt")
+	}
 	c, err := claim(ctx, s.guard, cmd)
 	if err != nil {
 		s.counts.close()
@@ -68,7 +71,7 @@ func (s *set) adopt(ctx context.Context, reply load.ClaimReply, had bool) error 
 	if err := s.keeper.adopt(ctx, reply.Epoch); err != nil {
 		return err
 	}
-	s.start = singer.NewBookmarks(reply.Bookmarks).Raw()
+	s.start, s.lanes = singer.NewBookmarks(reply.Bookmarks).Raw(), reply.Lanes
 	if reply.Kept && !had {
 		err := s.Store.PutSetting(ctx, destinationScope(s.plan.StateID), s.target().Plugin.Name, "kept")
 		if err != nil {

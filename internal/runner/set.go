@@ -33,15 +33,19 @@ type set struct {
 	saver  *saver
 	counts *counts
 	start  json.RawMessage // the state that the tap gets
+	lanes  int             // streams that the target loads at the same time
 }
 
 func (s *set) tap() *Stage    { return s.stages[0] }
 func (s *set) target() *Stage { return s.stages[len(s.stages)-1] }
 
-// fused: tap and target are built in and nothing stands between them.
-func (s *set) fused() bool {
-	return len(s.stages) == 2 && s.tap().Choice.Native && s.target().Choice.Native && !s.NoFuse
+// peers: tap and target are built in and nothing stands between them.
+func (s *set) peers() bool {
+	return len(s.stages) == 2 && s.tap().Choice.Native && s.target().Choice.Native
 }
+
+// fused: they run in one process.
+func (s *set) fused() bool { return s.peers() && !s.NoFuse }
 
 // runSet runs one set from its settings to its run record.
 func (r *Runner) runSet(ctx context.Context, runID string, plan *project.Set) (*BlockReport, error) {
@@ -216,8 +220,9 @@ func (s *set) chain(catalogPath string) ([]pipe.Stage, error) {
 		args = append(args, "--state", path)
 	}
 	tap := s.tap().command(args...)
-	if len(s.stages) == 2 && s.tap().Choice.Native && s.target().Choice.Native {
-		tap.Env = append(tap.Env[:len(tap.Env):len(tap.Env)], singer.PeerEnv+"=elt")
+	if s.peers() {
+		tap.Env = append(tap.Env[:len(tap.Env):len(tap.Env)],
+			singer.PeerEnv+"=elt", fmt.Sprintf("%s=%d", singer.LanesEnv, s.lanes))
 	}
 	out := []pipe.Stage{{Command: tap}}
 	for _, stage := range s.stages[1 : len(s.stages)-1] {

@@ -24,6 +24,11 @@ const (
 // that its other side is one of ours ("elt"); a tap then writes Style Native.
 const PeerEnv = "ELT_RUN_PEER"
 
+// LanesEnv comes with PeerEnv and says to a tap how many streams it may have
+// open at the same time: more could not be loaded without waiting for the end
+// of others. Without it there is one.
+const LanesEnv = "ELT_RUN_LANES"
+
 // SchemaOf is the JSON Schema of a stream: its source's own where it came
 // with one, else made from the columns. deletes adds _sdc_deleted_at.
 func SchemaOf(s *row.Schema, deletes bool) (json.RawMessage, error) {

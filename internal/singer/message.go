@@ -18,9 +18,10 @@ const (
 	ActivateMessage                    // ACTIVATE_VERSION
 	BatchMessage                       // BATCH
 	EndMessage                         // ELT_END: the runner says that the tap has finished well
+	StreamEndMessage                   // ELT_STREAM_END: a tap of ours says that a stream is closed
 )
 
-var messageNames = [...]string{"", "", "RECORD", "SCHEMA", "STATE", "ACTIVATE_VERSION", "BATCH", "ELT_END"}
+var messageNames = [...]string{"", "", "RECORD", "SCHEMA", "STATE", "ACTIVATE_VERSION", "BATCH", "ELT_END", "ELT_STREAM_END"}
 
 func (t MessageType) String() string { return messageNames[t] }
 
@@ -45,7 +46,7 @@ func typeOf(name []byte) MessageType {
 	case "SCHEMA":
 		return SchemaMessage
 	}
-	for t := RecordMessage; t <= EndMessage; t++ {
+	for t := RecordMessage; t <= StreamEndMessage; t++ {
 		if bytes.EqualFold(name, []byte(messageNames[t])) {
 			return t
 		}
@@ -139,7 +140,7 @@ type envelope struct {
 	stream    string
 	hasStream bool
 	// Raw JSON values, nil when absent.
-	record, schema, keys, bookmark, value, version, extracted, encoding, manifest []byte
+	record, schema, keys, bookmark, value, version, extracted, encoding, manifest, moved, complete []byte
 	// prefix is the line up to the record when type and stream stood before it.
 	prefix []byte
 }
@@ -201,6 +202,10 @@ func (m *envelope) part(key string) *[]byte {
 		return &m.encoding
 	case "manifest":
 		return &m.manifest
+	case eltMoved:
+		return &m.moved
+	case "complete":
+		return &m.complete
 	}
 	return nil
 }

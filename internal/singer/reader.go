@@ -31,6 +31,17 @@ type Handler interface {
 	Tick(ctx context.Context) error
 }
 
+// PeerHandler is a Handler that understands what only our own taps say (Style
+// Native): which stream a STATE moved, and where a stream ends.
+type PeerHandler interface {
+	Handler
+	// Position is called instead of State with what one stream's STATE says.
+	Position(ctx context.Context, p Position) error
+	// StreamEnd says that no more comes of the stream, unless it is announced
+	// anew. complete: swaps and purges may happen now; otherwise it was broken off.
+	StreamEnd(ctx context.Context, stream string, complete bool) error
+}
+
 // End is how an input ended.
 type End struct {
 	// Said: the line ELT_END was there. Without it the end of the input may be
@@ -171,10 +182,7 @@ func (r *Reader) message(ctx context.Context, line []byte) error {
 		if m.value == nil {
 			return r.fail("", line, &flaw{text: "a STATE without a value"})
 		}
-		if err := r.handOverAll(ctx); err != nil {
-			return err
-		}
-		return r.h.State(ctx, append(json.RawMessage(nil), m.value...))
+		return r.state(ctx, line, &m)
 	case EndMessage:
 		r.ended = true
 		return nil
@@ -190,6 +198,8 @@ func (r *Reader) message(ctx context.Context, line []byte) error {
 		return r.fail(m.stream, line, &flaw{text: "a " + m.kind.String() + " before the stream's SCHEMA"})
 	}
 	switch m.kind {
+	case StreamEndMessage:
+		return r.streamEnd(ctx, s, string(m.complete) == "true")
 	case ActivateMessage:
 		version, ok := versionOf(m.version)
 		if !ok {

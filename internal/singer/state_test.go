@@ -93,6 +93,21 @@ func TestTrace(t *testing.T) {
 	}
 }
 
+// A target of ours acknowledges each stream by itself.
+func TestTraceOfAPeer(t *testing.T) {
+	tr := NewTrace(NewBookmarks(json.RawMessage(`{"bookmarks":{"z":1}}`)))
+	tr.Moved(json.RawMessage(`{"bookmarks":{"a":1,"z":1}}`))
+	tr.Moved(json.RawMessage(`{"bookmarks":{"a":1,"b":1,"z":1}}`))
+	for acked, good := range map[string]bool{
+		`{"bookmarks":{"a":1,"z":1}}`: true, `{"bookmarks":{"b":1,"z":1}}`: true, `{"bookmarks":{"a":1,"b":1,"z":1}}`: true,
+		`{"bookmarks":{"a":1}}`: false, `{"bookmarks":{"b":2,"z":1}}`: false, `{}`: false,
+	} {
+		if err := tr.Check(json.RawMessage(acked)); (err == nil) != good {
+			t.Errorf("%s: %v", acked, err)
+		}
+	}
+}
+
 func TestTraceOfManyValuesForgetsNoneAndStaysSmall(t *testing.T) {
 	trace := NewTrace(Bookmarks{})
 	value := func(n int) []byte { return fmt.Appendf(nil, `{"bookmarks":{"a":%d}}`, n) }

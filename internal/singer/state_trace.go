@@ -30,7 +30,7 @@ type Trace struct {
 func NewTrace(start Bookmarks) *Trace {
 	t := &Trace{seed: maphash.MakeSeed(), exact: map[uint64]struct{}{}}
 	if !start.IsZero() {
-		t.learn(start.Raw())
+		t.learn(start.Raw(), true)
 	}
 	return t
 }
@@ -39,16 +39,26 @@ func NewTrace(start Bookmarks) *Trace {
 func (t *Trace) Forwarded(value json.RawMessage) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.learn(value)
+	t.learn(value, true)
 }
 
-func (t *Trace) learn(value json.RawMessage) {
+// Moved takes note of a STATE value that moved one stream of a tap of ours.
+// Its target acknowledges each stream by itself, so the others of the value
+// may be missing from what it prints.
+func (t *Trace) Moved(value json.RawMessage) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.learn(value, false)
+}
+
+// learn remembers the parts of a value; whole: an acknowledged one has them all.
+func (t *Trace) learn(value json.RawMessage, whole bool) {
 	parts := stateParts(value)
 	t.known = t.known || !emptyState(parts)
 	for name, v := range parts {
 		t.remember(t.hash(name, v))
 	}
-	if t.always == nil {
+	if t.always == nil && whole {
 		t.always = map[string]bool{}
 		for name := range parts {
 			t.always[name] = true

@@ -267,7 +267,7 @@ func (s *StreamWriter) Position(p Position) error {
 	message := struct {
 		Type  string          `json:"type"`
 		Value json.RawMessage `json:"value"`
-		Moved *moved          `json:"x-elt-moved,omitempty"`
+		Moved *moved          `json:"x-elt-moved,omitempty"` // eltMoved
 	}{Type: "STATE", Value: state.Raw()}
 	if message.Value == nil {
 		message.Value = json.RawMessage(`{}`)
@@ -289,6 +289,9 @@ type Position struct {
 	Exact  bool
 	Rows   int64
 }
+
+// eltMoved is the key of moved in a STATE message.
+const eltMoved = "x-elt-moved"
 
 // moved tells one of our own targets which stream a STATE moved, and whether
 // resuming there repeats nothing (invariant 4).
@@ -314,6 +317,9 @@ func (s *StreamWriter) End() error {
 	if err := s.ctx.Err(); err != nil {
 		return err
 	}
+	if s.closed {
+		return nil
+	}
 	if s.version != 0 {
 		name, err := marshal(s.schema.Stream)
 		if err != nil {
@@ -321,11 +327,7 @@ func (s *StreamWriter) End() error {
 		}
 		s.buf = fmt.Appendf(s.buf, "{\"type\":\"ACTIVATE_VERSION\",\"stream\":%s,\"version\":%d}\n", name, s.version)
 	}
-	if err := s.flush(); err != nil {
-		return err
-	}
-	s.finish()
-	return nil
+	return s.finish(true)
 }
 
 // Close gives the stream's place to the next one; it may be called again.
@@ -337,20 +339,29 @@ func (s *StreamWriter) Close() error {
 	if s.closed {
 		return nil
 	}
-	err := s.flush()
-	s.finish()
-	return err
+	return s.finish(false)
 }
 
-func (s *StreamWriter) finish() {
-	if s.closed {
-		return
+// finish writes out what the stream still holds, and tells a target of ours
+// that this was all.
+func (s *StreamWriter) finish(complete bool) error {
+	if s.w.style == Native {
+		name, err := marshal(s.schema.Stream)
+		if err != nil {
+			return err
+		}
+		s.buf = fmt.Appendf(s.buf, "{\"type\":%q,\"stream\":%s,\"complete\":%t}\n", StreamEndMessage, name, complete)
+	}
+	err := s.flush()
+	if err != nil && complete {
+		return err // Close says it again
 	}
 	s.closed = true
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
 	delete(s.w.open, s)
 	s.w.stats = append(s.w.stats, StreamCount{s.schema.Stream, s.rows, s.w.now().Sub(s.began).Seconds()})
+	return err
 }
 
 func (s *StreamWriter) flushIfIdle() {

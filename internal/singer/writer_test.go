@@ -93,6 +93,21 @@ func TestWriterTellsItsPeerWhatMoved(t *testing.T) {
 	if !strings.Contains(out.String(), `{"type":"STATE","value":{"bookmarks":{"a":1}},"x-elt-moved":{"stream":"a","exact":true,"rows":7}}`) {
 		t.Error(out.String())
 	}
+	if !strings.HasSuffix(out.String(), `{"type":"ELT_STREAM_END","stream":"a","complete":false}`+"\n") {
+		t.Errorf("a stream that was broken off: %s", out.String())
+	}
+	for style, want := range map[Style]int{Native: 1, Singer: 0} {
+		out.Reset()
+		w := NewWriter(&out, WriterOptions{Style: style})
+		s, _ := w.Stream(t.Context(), idSchema)
+		if err := errors.Join(s.Activate(3), s.End(), s.Close(), w.Close()); err != nil {
+			t.Fatal(err)
+		}
+		got := strings.Count(out.String(), `"version":3}`+"\n"+`{"type":"ELT_STREAM_END","stream":"a","complete":true}`+"\n")
+		if got != want || strings.Count(out.String(), "STREAM_END") != want {
+			t.Errorf("style %d: %s", style, out.String())
+		}
+	}
 }
 
 // A STATE must follow every record that it covers, and no line may be torn.

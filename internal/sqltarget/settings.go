@@ -18,7 +18,7 @@ const (
 func Settings() []spec.Setting {
 	return []spec.Setting{
 		{Name: "load_method", Type: spec.String, Default: string(Upsert), OneOf: []string{string(AppendOnly), string(Upsert), string(Overwrite)},
-			Help: "How rows reach a table that exists: append-only adds every row, upsert replaces the row of the same key (streams without key are added), overwrite replaces the table once the stream is complete."},
+			Help: "How rows reach a table that exists: append-only adds every row, upsert replaces the row of the same key (streams without key are added), overwrite replaces the table once the stream is complete, so elt gives the tap no bookmark then (under another runner do not pass --state)."},
 		{Name: "on_schema_change", Type: spec.String, Default: string(Evolve), OneOf: []string{string(Evolve), string(Add), string(Freeze), string(Fail)},
 			Help: "What a changed schema may do to a table: evolve adds columns and widens types, add only adds, freeze changes nothing and leaves unknown columns out, fail stops the stream."},
 		{Name: "add_record_metadata", Aliases: []string{"add_metadata_columns"}, Type: spec.Boolean,
