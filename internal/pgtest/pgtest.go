@@ -80,6 +80,7 @@ var (
 type instance struct {
 	url  string
 	dir  string
+	args []string
 	cmd  *exec.Cmd
 	skip error
 }
@@ -107,12 +108,11 @@ func (i *instance) start() error {
 	if i.dir, err = os.MkdirTemp("", "elt-pgtest-"); err != nil {
 		return err
 	}
-	data := filepath.Join(i.dir, "data")
 	attr, err := i.unprivileged()
 	if err != nil {
 		return err
 	}
-	initdb := exec.Command(filepath.Join(bin, "initdb"), "-D", data, "-U", "elt", "--auth=trust", "--no-sync", "-E", "UTF8", "--locale=C")
+	initdb := exec.Command(filepath.Join(bin, "initdb"), "-D", i.data(), "-U", "elt", "--auth=trust", "--no-sync", "-E", "UTF8", "--locale=C")
 	initdb.SysProcAttr, initdb.Dir = attr, i.dir
 	if out, err := initdb.CombinedOutput(); err != nil {
 		return fmt.Errorf("initdb: %w: %s", err, out)
@@ -121,19 +121,31 @@ func (i *instance) start() error {
 	if err != nil {
 		return err
 	}
-	i.cmd = exec.Command(filepath.Join(bin, "postgres"), "-D", data, "-k", i.dir, "-p", strconv.Itoa(port),
-		"-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "max_connections=100", "-c", "wal_level=logical")
-	i.cmd.SysProcAttr, i.cmd.Dir = attr, i.dir
-	log, err := os.Create(filepath.Join(i.dir, "server.log"))
+	i.url = fmt.Sprintf("postgres://elt@127.0.0.1:%d/postgres?sslmode=disable", port)
+	i.args = []string{filepath.Join(bin, "postgres"), "-D", i.data(), "-k", i.dir, "-p", strconv.Itoa(port),
+		"-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "max_connections=100", "-c", "wal_level=logical"}
+	return i.launch()
+}
+
+func (i *instance) data() string { return filepath.Join(i.dir, "data") }
+
+// launch starts the server and waits until it answers.
+func (i *instance) launch() error {
+	attr, err := i.unprivileged()
 	if err != nil {
 		return err
 	}
+	i.cmd = exec.Command(i.args[0], i.args[1:]...)
+	i.cmd.SysProcAttr, i.cmd.Dir = attr, i.dir
+	log, err := os.OpenFile(filepath.Join(i.dir, "server.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
 	i.cmd.Stdout, i.cmd.Stderr = log, log
 	if err := i.cmd.Start(); err != nil {
 		return err
 	}
-	log.Close()
-	i.url = fmt.Sprintf("postgres://elt@127.0.0.1:%d/postgres?sslmode=disable", port)
 	for range 200 {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		conn, err := pgx.Connect(ctx, i.url)
@@ -146,6 +158,52 @@ func (i *instance) start() error {
 		time.Sleep(50 * time.Millisecond)
 	}
 	return fmt.Errorf("the server did not answer within 10 s, see %s", log.Name())
+}
+
+// end stops the server by a signal and removes nothing.
+func (i *instance) end(signal syscall.Signal) {
+	if i.cmd != nil && i.cmd.Process != nil {
+		i.cmd.Process.Signal(signal)
+		i.cmd.Wait()
+	}
+	i.cmd = nil
+}
+
+// Server is a PostgreSQL of one test's own, which the test may stop and start.
+type Server struct {
+	instance
+	t testing.TB
+}
+
+// NewServer starts one; it is gone when the test ends.
+func NewServer(t testing.TB) *Server {
+	t.Helper()
+	s := &Server{t: t}
+	t.Cleanup(func() {
+		s.end(syscall.SIGQUIT)
+		os.RemoveAll(s.dir)
+	})
+	if err := s.instance.start(); err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatalf("pgtest: %v", err)
+		}
+		t.Skipf("no PostgreSQL for this test: %v (install PostgreSQL's server)", err)
+	}
+	return s
+}
+
+// URL is its address, with an empty database.
+func (s *Server) URL() string { return s.url }
+
+// Stop breaks every connection at once, as a crash would.
+func (s *Server) Stop() { s.end(syscall.SIGQUIT) }
+
+// Start starts it again, with what was committed before.
+func (s *Server) Start() {
+	s.t.Helper()
+	if err := s.launch(); err != nil {
+		s.t.Fatalf("pgtest: %v", err)
+	}
 }
 
 // unprivileged makes the server run as an ordinary user, since it refuses
@@ -169,10 +227,7 @@ func (i *instance) unprivileged() (*syscall.SysProcAttr, error) {
 }
 
 func stop() {
-	if running.cmd != nil && running.cmd.Process != nil {
-		running.cmd.Process.Signal(syscall.SIGINT) // fast shutdown
-		running.cmd.Wait()
-	}
+	running.end(syscall.SIGINT) // fast shutdown
 	if running.dir != "" {
 		os.RemoveAll(running.dir)
 	}

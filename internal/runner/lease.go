@@ -17,7 +17,8 @@ import (
 
 // acquire takes the lease of a state id (invariant 6). A holder on this
 // machine whose guard's lock file is free is dead, and its lease is taken at
-// once (invariant 8). Any other that is silent for longer than its lease is
+// once (invariant 8); one whose process has just ended is waited for until
+// its guard has cleaned up. Any other that is silent for longer than its lease is
 // taken over once we have seen the store up for a whole lease ourselves: it
 // may have been silent only because the store was away. A holder that is
 // alive is an error that says who, where, since when.
@@ -38,7 +39,7 @@ func acquire(ctx context.Context, store state.Leases, id string, h state.Holder,
 		case held.Holder.Machine == h.Machine && held.Holder.Lock != "" && free(held.Holder.Lock):
 			log.Info().Str("state_id", id).Msg("taking over from " + describe(held.Holder) + ", which is dead")
 			takeFrom = held.Holder.RunID
-		case held.Holder.Machine == h.Machine && held.Silent < held.TTL:
+		case held.Holder.Machine == h.Machine && held.Silent < held.TTL && proc.Running(held.Holder.PID):
 			return lease, alreadyRunning(held)
 		case watched.run != held.Holder.RunID:
 			watched = watch{held.Holder.RunID, held.Silent, time.Now()}
@@ -55,7 +56,11 @@ func acquire(ctx context.Context, store state.Leases, id string, h state.Holder,
 			continue
 		}
 		watched.silent = held.Silent
-		if err := pause(ctx, min(time.Second, held.TTL/10)); err != nil {
+		look := min(time.Second, held.TTL/10)
+		if held.Holder.Machine == h.Machine {
+			look = min(look, 20*time.Millisecond) // a guard needs no longer to clean up
+		}
+		if err := pause(ctx, look); err != nil {
 			return lease, err
 		}
 	}

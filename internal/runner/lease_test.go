@@ -3,6 +3,9 @@ package runner
 import (
 	"bytes"
 	"context"
+	"fmt"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"testing"
 	"testing/synctest"
@@ -39,18 +42,45 @@ func TestALivingHolderOfThisMachineIsNamed(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer guard.Unlock()
-	_, err := m.Acquire(t.Context(), "x", holder("alive", "here", lock), time.Hour, "")
+	alive := holder("alive", "here", lock)
+	alive.PID = os.Getpid()
+	_, err := m.Acquire(t.Context(), "x", alive, time.Hour, "")
 	must(t, err)
 	_, err = acquire(t.Context(), m, "x", holder("mine", "here", ""), time.Hour, false, quiet)
 	if fault.CodeOf(err) != fault.AlreadyRunning {
 		t.Fatal(err)
 	}
-	contains(t, "the refusal", err.Error(), "state id x", "run alive", "host-of-alive", "pid 7", "2001-09-09T01:46:40Z")
+	contains(t, "the refusal", err.Error(), "state id x", "run alive", "host-of-alive", fmt.Sprintf("pid %d", os.Getpid()), "2001-09-09T01:46:40Z")
 
 	l, err := acquire(t.Context(), m, "x", holder("mine", "here", ""), time.Hour, true, quiet)
 	if err != nil || l.RunID != "mine" {
 		t.Error("--force:", err)
 	}
+}
+
+// Right after a runner was killed its guard still ends what it had started:
+// the next run waits for that instead of being refused.
+func TestAHolderThatHasJustDiedIsWaitedFor(t *testing.T) {
+	ended := exec.Command("true")
+	must(t, ended.Run())
+	synctest.Test(t, func(t *testing.T) {
+		m, lock := newMemory(), filepath.Join(t.TempDir(), "lock")
+		guard := flock.New(lock)
+		if ok, err := guard.TryLock(); !ok || err != nil {
+			t.Fatal(err)
+		}
+		dead := holder("dead", "here", lock)
+		dead.PID = ended.Process.Pid
+		_, err := m.Acquire(t.Context(), "x", dead, 30*time.Second, "")
+		must(t, err)
+		time.AfterFunc(time.Second, func() { guard.Unlock() })
+		before := time.Now()
+		l, err := acquire(t.Context(), m, "x", holder("mine", "here", ""), 30*time.Second, false, quiet)
+		must(t, err)
+		if waited := time.Since(before); l.RunID != "mine" || waited < time.Second || waited > 2*time.Second {
+			t.Errorf("%+v after %v", l, waited)
+		}
+	})
 }
 
 // A holder elsewhere is taken over once we saw the store up, and the holder
