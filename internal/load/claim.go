@@ -113,7 +113,7 @@ func Decide(req ClaimRequest, found targets.Fence) (targets.Fence, Decision, err
 	switch {
 	case found.Keepless || req.FullRefresh:
 		return take(store, FromStore, "")
-	case !found.Found && req.HadDestination && store.SkipsNothing():
+	case !found.Found && req.HadDestination && !store.IsZero() && store.SkipsNothing():
 		return take(store, FromStore, "the destination lost what it kept of this state id; no stream had a position there, so all rows come again")
 	case !found.Found && req.HadDestination && !req.TrustState:
 		return targets.Fence{}, Decision{}, fault.New(fault.Failed,

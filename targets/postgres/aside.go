@@ -37,7 +37,11 @@ func (ld *loader) openAside(ctx context.Context, schema *row.Schema) error {
 	ld.note = aside{Stream: schema.Stream, State: s.stateID, Edit: s.edit}
 	idents := ld.idents(schema, nil)
 	all := ld.wanted(schema)
-	ld.at = &table{Table: sqltarget.Table{Schema: ld.final.Schema, Name: name, Columns: sqltarget.Columns(sqltarget.Postgres{}, all, idents)}}
+	columns, own := sqltarget.Columns(sqltarget.Postgres{}, all, idents), len(schema.Columns)
+	ld.at = &table{Table: sqltarget.Table{Schema: ld.final.Schema, Name: name, Columns: columns[:own:own]}}
+	if own < len(columns) {
+		ld.shared = &shared{columns: columns[own:], stamp: ld.stamp(0)}
+	}
 	if s.set.Keyed(schema.Key) {
 		if ld.at.Key, err = keyIdents(schema, idents); err != nil {
 			return err

@@ -37,8 +37,9 @@ type loader struct {
 	created bool // at was made by this transaction, so COPY FREEZE is allowed
 	counted bool // at numbers its rows in orderColumn
 	rows    int64
-	version bool // rows carry TableVersion although metadata is off
-	blank   bool // rows without a version came
+	version bool    // rows carry TableVersion although metadata is off
+	shared  *shared // nil: every row carries its own metadata
+	blank   bool    // rows without a version came
 	ended   bool
 	note    aside
 
@@ -151,6 +152,9 @@ func (ld *loader) reshape(ctx context.Context, schema *row.Schema) error {
 		err = ld.dropStage(ctx)
 	}
 	if err == nil {
+		err = ld.addShared(ctx)
+	}
+	if err == nil {
 		err = ld.shape(ctx, schema, ld.sink.set.OnSchemaChange)
 	}
 	if err != nil {
@@ -179,8 +183,8 @@ func (ld *loader) Activate(ctx context.Context, version int64) error {
 	if err == nil {
 		err = ld.merge(ctx)
 	}
-	if err == nil && set.HardDelete && !ld.versioned() {
-		ld.version = true
+	if err == nil && (ld.shared != nil || set.HardDelete && !ld.versioned()) {
+		ld.version = ld.version || set.HardDelete
 		err = ld.reshape(ctx, ld.schema)
 	}
 	if err == nil && ld.versioned() && (set.HardDelete || ld.at.Has(sqltarget.DeletedAt)) {
@@ -201,6 +205,9 @@ func (ld *loader) End(ctx context.Context) error {
 // beforeCommit brings in what is staged and publishes what may be published.
 func (ld *loader) beforeCommit(ctx context.Context, covered bool) error {
 	err := ld.merge(ctx)
+	if err == nil && ld.shared != nil {
+		err = ld.reshape(ctx, ld.schema)
+	}
 	if err == nil && ld.aside {
 		switch {
 		case ld.ended:

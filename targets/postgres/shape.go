@@ -22,7 +22,11 @@ func (ld *loader) wanted(schema *row.Schema) *row.Schema {
 	return &all
 }
 
+// metadata are the columns that every row brings beside the schema's.
 func (ld *loader) metadata(schema *row.Schema) []row.Column {
+	if ld.shared != nil {
+		return nil
+	}
 	meta := ld.sink.set.metadata().Columns()
 	if ld.version && !slices.ContainsFunc(meta, func(c row.Column) bool { return c.Name == sqltarget.TableVersion }) {
 		meta = append([]row.Column{sqltarget.MetaColumn(sqltarget.TableVersion)}, meta...)

@@ -59,6 +59,11 @@ func (ld *loader) write(ctx context.Context, b *row.Batch) error {
 
 // ready makes sure that the place the batch's rows go to is there.
 func (ld *loader) ready(ctx context.Context, b *row.Batch) error {
+	if ld.shared != nil && !ld.shared.fits(b, ld.stamp(b.Version)) {
+		if err := ld.reshape(ctx, ld.schema); err != nil {
+			return err
+		}
+	}
 	ld.blank = ld.blank || b.Version == 0 && b.Len() > 0
 	if b.Version != 0 && !ld.version && ld.sink.set.HardDelete && ld.sink.set.ActivateVersion && !ld.versioned() {
 		ld.version = true // without it the purge could not tell rows apart
@@ -152,13 +157,13 @@ func (ld *loader) copySQL() string {
 	return "copy " + ref + " (" + sqltarget.List(names) + ") from stdin (format binary" + freeze + ")"
 }
 
-func (ld *loader) stamp(b *row.Batch) stamp {
-	return stamp{now: micros(), started: ld.sink.started, version: b.Version}
+func (ld *loader) stamp(version int64) stamp {
+	return stamp{now: micros(), started: ld.sink.started, version: version}
 }
 
 // encode turns a whole batch into tuples, in memory that the next one reuses.
 func (ld *loader) encode(b *row.Batch) ([]byte, error) {
-	if err := ld.encoder.begin(b, ld.stamp(b)); err != nil {
+	if err := ld.encoder.begin(b, ld.stamp(b.Version)); err != nil {
 		return nil, err
 	}
 	out, err := ld.out[:0], error(nil)
@@ -186,7 +191,7 @@ func (ld *loader) encode(b *row.Batch) ([]byte, error) {
 // a stage, so what is there is merged before one comes again.
 func (ld *loader) writeOps(ctx context.Context, b *row.Batch) error {
 	defer b.Release()
-	if err := ld.encoder.begin(b, ld.stamp(b)); err != nil {
+	if err := ld.encoder.begin(b, ld.stamp(b.Version)); err != nil {
 		return err
 	}
 	out, rows := ld.out[:0], 0
