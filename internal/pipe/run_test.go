@@ -293,3 +293,23 @@ func TestBottleneck(t *testing.T) {
 		t.Errorf("slow target: %q", got)
 	}
 }
+
+// A target that ends well and leaves input behind has lost it, even if it
+// ended after all was written.
+func TestUnreadInputIsAFailure(t *testing.T) {
+	r := newRun(Chain{Meter: &Meter{}})
+	nothing := inside("tap-x", func(io.Reader, io.Writer) error { return nil })
+	for i, spec := range []Stage{nothing, nothing} {
+		s, err := startStage(nil, spec, i == 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.wait()
+		r.stages = append(r.stages, s)
+	}
+	if o := r.judge(); o.Failure != nil {
+		t.Fatal(o.Failure)
+	}
+	r.stages[1].unread = 5
+	wantFailure(t, r.judge(), Unread, "tap-x")
+}

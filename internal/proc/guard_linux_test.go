@@ -199,3 +199,36 @@ func BenchmarkGuard(b *testing.B) {
 		}
 	}
 }
+
+// Should runner and guard be killed together, the run's own processes die.
+func TestRunnerAndGuardKilled(t *testing.T) {
+	r := startRunner(t, "stay")
+	t.Cleanup(func() { syscall.Kill(r.detached, syscall.SIGKILL) }) // nobody is left to find this one
+	r.cmd.Process.Signal(syscall.SIGSTOP)                           // so that it cannot clean up
+	syscall.Kill(r.guard, syscall.SIGKILL)
+	dead(t, r.leader)
+	r.cmd.Process.Kill()
+}
+
+// What a child leaves in its input is counted.
+func TestUnread(t *testing.T) {
+	p := mustStart(t, Direct{}, self("stubborn"))
+	if _, err := p.Stdin.Write(make([]byte, 12345)); err != nil {
+		t.Fatal(err)
+	}
+	unread := p.CloseStdin()
+	p.Kill()
+	p.Wait()
+	if n := unread(); n != 12345 {
+		t.Fatalf("%d bytes", n)
+	}
+	p = mustStart(t, Direct{}, self("cat"))
+	if _, err := p.Stdin.Write(make([]byte, 12345)); err != nil {
+		t.Fatal(err)
+	}
+	unread = p.CloseStdin()
+	p.Wait()
+	if n := unread(); n != 0 {
+		t.Fatalf("%d bytes of a child that read all", n)
+	}
+}
