@@ -120,8 +120,10 @@ type Leases interface {
 	Acquire(ctx context.Context, stateID string, h Holder, ttl time.Duration, takeFrom string) (Lease, error)
 	// Renew prolongs; ErrFenced when it was taken over.
 	Renew(ctx context.Context, l Lease) error
-	// Adopt raises the epoch to what the destination gave (never lowers it).
-	Adopt(ctx context.Context, l Lease, epoch int64) (Lease, error)
+	// Adopt raises the epoch, and the bookmark's count of edits, to what the
+	// destination gave (it never lowers them): after a store was lost, a
+	// user's next edit must count for more than those the destination knows.
+	Adopt(ctx context.Context, l Lease, epoch, edit int64) (Lease, error)
 	// Release gives the lease back; no error when it was lost.
 	Release(ctx context.Context, l Lease) error
 }

@@ -27,7 +27,7 @@ func TestClaim(t *testing.T) {
 		must(t, err)
 		must(t, os.WriteFile(filepath.Join(b.dir, name), raw, 0o600))
 	}
-	destination("destination.json", map[string]any{"Found": true, "Epoch": 41})
+	destination("destination.json", map[string]any{"Found": true, "Epoch": 41, "Edit": 3})
 	destination("destination-state.json", json.RawMessage(`{"bookmarks":{"s":{"id":6}}}`))
 	rep, err := runFake(t, b)
 	if err != nil {
@@ -42,7 +42,10 @@ func TestClaim(t *testing.T) {
 	if string(b.store.bookmarks[fakeID].Completed) != `{"bookmarks":{"s":{"id":10}}}` {
 		t.Errorf("%s", b.store.bookmarks[fakeID].Completed)
 	}
-	contains(t, "the report", strings.Join(rep.Notes, "\n"), "destination's position differs")
+	contains(t, "the report", strings.Join(rep.Notes, "\n"), "the store was lost")
+	if edit := b.store.bookmarks[fakeID].Edit; edit != 3 {
+		t.Errorf("the store counts %d edits, the destination 3", edit)
+	}
 	if !rep.Plugins[1].Native || rep.Plugins[1].Connector != "target-fake" {
 		t.Errorf("%+v", rep.Plugins)
 	}

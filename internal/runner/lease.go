@@ -181,9 +181,9 @@ func (k *keeper) current() state.Lease {
 	return k.lease
 }
 
-// adopt raises the epoch to what the destination gave.
-func (k *keeper) adopt(ctx context.Context, epoch int64) error {
-	l, err := k.store.Adopt(ctx, k.current(), epoch)
+// adopt raises epoch and edits to what the destination gave.
+func (k *keeper) adopt(ctx context.Context, epoch, edit int64) error {
+	l, err := k.store.Adopt(ctx, k.current(), epoch, edit)
 	if err != nil {
 		return fmt.Errorf("adopt epoch %d of the destination: %w", epoch, err)
 	}

@@ -68,7 +68,7 @@ func (s *set) adopt(ctx context.Context, reply load.ClaimReply, had bool) error 
 	if reply.Note != "" {
 		s.report.say(s.log, "%s", reply.Note)
 	}
-	if err := s.keeper.adopt(ctx, reply.Epoch); err != nil {
+	if err := s.keeper.adopt(ctx, reply.Epoch, reply.Edit); err != nil {
 		return err
 	}
 	s.start, s.lanes = singer.NewBookmarks(reply.Bookmarks).Raw(), reply.Lanes

@@ -146,7 +146,7 @@ func (m *memory) Renew(_ context.Context, l state.Lease) error {
 	return nil
 }
 
-func (m *memory) Adopt(_ context.Context, l state.Lease, epoch int64) (state.Lease, error) {
+func (m *memory) Adopt(_ context.Context, l state.Lease, epoch, edit int64) (state.Lease, error) {
 	leave, err := m.enter()
 	defer leave()
 	if err != nil {
@@ -157,6 +157,9 @@ func (m *memory) Adopt(_ context.Context, l state.Lease, epoch int64) (state.Lea
 	}
 	l.Epoch = max(l.Epoch, epoch)
 	m.leases[l.StateID].epoch = l.Epoch
+	b := m.bookmarks[l.StateID]
+	b.StateID, b.Edit = l.StateID, max(b.Edit, edit)
+	m.bookmarks[l.StateID] = b
 	return l, nil
 }
 

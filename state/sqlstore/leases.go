@@ -70,7 +70,7 @@ update elt_leases set renewed_at = $4 where state_id = $1 and run_id = $2 and ep
 }
 
 // Adopt implements state.Leases.
-func (s *Store) Adopt(ctx context.Context, l state.Lease, epoch int64) (state.Lease, error) {
+func (s *Store) Adopt(ctx context.Context, l state.Lease, epoch, edit int64) (state.Lease, error) {
 	adopted := l
 	adopted.Epoch = max(l.Epoch, epoch)
 	err := s.write(ctx, func(tx conn, now time.Time) error {
@@ -80,6 +80,13 @@ update elt_leases set epoch = $4, renewed_at = $5 where state_id = $1 and run_id
 		if err == nil && !ok {
 			return state.ErrFenced
 		}
+		if err != nil || edit == 0 {
+			return err
+		}
+		_, err = tx.exec(ctx, `
+insert into elt_bookmarks (state_id, edit, updated_at) values ($1, $2, $3)
+on conflict (state_id) do update set edit =
+  case when elt_bookmarks.edit < excluded.edit then excluded.edit else elt_bookmarks.edit end`, l.StateID, edit, now)
 		return err
 	})
 	if err != nil {

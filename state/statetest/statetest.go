@@ -280,7 +280,7 @@ func fifty(t *testing.T, e env) {
 
 func (e env) fenced(t *testing.T, l state.Lease) {
 	t.Helper()
-	_, adoptErr := e.Adopt(e.ctx, l, 99)
+	_, adoptErr := e.Adopt(e.ctx, l, 99, 0)
 	for what, err := range map[string]error{
 		"ack": e.Ack(e.ctx, l, raw(`{"stale":1}`), false), "merge": e.Ack(e.ctx, l, raw(`{"stale":1}`), true),
 		"renew": e.Renew(e.ctx, l), "adopt": adoptErr,
@@ -354,20 +354,24 @@ func askingTwice(t *testing.T, e env) {
 
 func adopt(t *testing.T, e env) {
 	l := e.acquire(t, "a", "r1")
-	up, err := e.Adopt(e.ctx, l, 40)
+	up, err := e.Adopt(e.ctx, l, 40, 7)
 	must(t, err)
 	if up.Epoch != 40 || up.RunID != "r1" || up.StateID != "a" || up.TTL != l.TTL {
 		t.Fatalf("%+v", up)
 	}
 	e.fenced(t, l)
-	down, err := e.Adopt(e.ctx, up, 3)
+	down, err := e.Adopt(e.ctx, up, 3, 2)
 	must(t, err)
 	if down.Epoch != 40 {
 		t.Fatalf("lowered to %d", down.Epoch)
 	}
 	must(t, e.Ack(e.ctx, down, raw(`{"n":1}`), false))
-	if b := e.want(t, "a", `{"n":1}`, ``); b.Epoch != 40 {
+	if b := e.want(t, "a", `{"n":1}`, ``); b.Epoch != 40 || b.Edit != 7 {
 		t.Fatalf("%+v", b)
+	}
+	must(t, e.EditBookmark(e.ctx, "a", "set", raw(`{"n":2}`), nil))
+	if b := e.want(t, "a", `{"n":2}`, ``); b.Edit != 8 {
+		t.Fatalf("a user's edit after the store was lost: %+v", b)
 	}
 	must(t, e.Release(e.ctx, down))
 	if next := e.acquire(t, "a", "r2"); next.Epoch != 41 {
