@@ -24,9 +24,10 @@ import (
 // 8 KiB at a time, but several wait when the reader was busy.
 const readBuffer = 128 << 10
 
-const session = `set timezone = 'UTC'; set datestyle = 'ISO, YMD'; set intervalstyle = 'postgres'; set extra_float_digits = 3;
+// statement_timeout comes first: the role's own may be shorter than the rest takes.
+const session = `set statement_timeout = 0; set timezone = 'UTC'; set datestyle = 'ISO, YMD'; set intervalstyle = 'postgres'; set extra_float_digits = 3;
 set standard_conforming_strings = on; set bytea_output = 'hex'; set xmloption = 'content'; set lc_monetary = 'C';
-set statement_timeout = 0; set lock_timeout = 0; set idle_in_transaction_session_timeout = 0`
+set lock_timeout = 0; set idle_in_transaction_session_timeout = 0`
 
 // Dial connects. A server that is absent or just starting is tried again for
 // s.Retry seconds; a refused password or an unknown database is not.

@@ -48,7 +48,7 @@ func TestSessionDoesNotDependOnTheRole(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := c.Exec(ctx, `create role odd login superuser; alter role odd set timezone = 'Asia/Kolkata'; alter role odd set datestyle = 'German';
-		alter role odd set intervalstyle = 'iso_8601'; alter role odd set standard_conforming_strings = off; alter role odd set statement_timeout = '1ms'`); err != nil {
+		alter role odd set intervalstyle = 'iso_8601'; alter role odd set standard_conforming_strings = off; alter role odd set statement_timeout = '100ms'`); err != nil {
 		t.Fatal(err)
 	}
 	defer func() {
