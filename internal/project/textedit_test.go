@@ -99,7 +99,9 @@ func TestEditsAtTheSameTime(t *testing.T) {
 		go func() {
 			plugin, err := project.Plugin("", "tap-x")
 			if err == nil {
-				err = project.Change(func(e *Editor) error { return e.SetConfig(plugin, "", []string{"k" + string(rune('0'+i))}, jsonInt("1")) })
+				err = project.Change(func(e *Editor) error {
+					return e.SetConfig(plugin, "", []string{"k" + string(rune('0'+i))}, jsonInt("1"))
+				})
 			}
 			done <- err
 		}()
