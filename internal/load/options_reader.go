@@ -21,6 +21,7 @@ func readerSettings() []spec.Setting {
 		{Name: "validate_records", Type: spec.Boolean, Default: false,
 			Help: "Check every record against its JSON Schema. Types are checked in any case."},
 		nulSetting("replace"),
+		emptySetting("null"),
 		{Name: "absent", Type: spec.String, Default: "null", OneOf: []string{"null", "keep"},
 			Help: "A property that a record lacks becomes NULL, as in other targets, or keeps what the destination has."},
 	}
@@ -34,6 +35,14 @@ func nulSetting(byDefault string) spec.Setting {
 		Help: "What becomes of a NUL character in a text: U+FFFD, itself where the destination can store it, or an error."}
 }
 
+// KeepEmpty is the setting "empty" of a target that has no types to keep to.
+var KeepEmpty = emptySetting("text")
+
+func emptySetting(byDefault string) spec.Setting {
+	return spec.Setting{Name: "empty", Type: spec.String, Default: byDefault, OneOf: []string{"null", "text"},
+		Help: "What an empty string is where the schema wants a date, a number or a boolean: NULL, or a text, for which the column must become text. Elsewhere it stays what it is."}
+}
+
 // reading is the decoded form of readerSettings.
 type reading struct {
 	Flatten      bool   `json:"flattening_enabled"`
@@ -44,6 +53,7 @@ type reading struct {
 	Base16       bool   `json:"interpret_content_encoding"`
 	Validate     bool   `json:"validate_records"`
 	NUL          string `json:"nul"`
+	Empty        string `json:"empty"`
 	Absent       string `json:"absent"`
 }
 
@@ -56,7 +66,7 @@ func ReaderOptions(cfg spec.Config) (singer.ReaderOptions, error) {
 	if err := cfg.Decode(&r); err != nil {
 		return singer.ReaderOptions{}, err
 	}
-	o := singer.ReaderOptions{Base16: r.Base16, Validate: r.Validate, KeepAbsent: r.Absent == "keep"}
+	o := singer.ReaderOptions{Base16: r.Base16, Validate: r.Validate, BlankNull: r.Empty == "null", KeepAbsent: r.Absent == "keep"}
 	o.NUL = map[string]singer.NULPolicy{"keep": singer.NULKeep, "fail": singer.NULFail}[r.NUL]
 	o.Flatten.Separator, o.Flatten.MaxKeyLength = r.Separator, r.KeyLength
 	switch {

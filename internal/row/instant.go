@@ -97,6 +97,8 @@ func zone(text []byte) (offset int32, rest []byte, ok bool) {
 	}
 	if twice := written[:len(written)-len(rest)]; len(rest) >= len(twice) && string(rest[:len(twice)]) == string(twice) {
 		rest = rest[len(twice):]
+	} else if offset := h*3600 + parts[0]*60 + parts[1]; offset == 0 && (string(rest) == "Z" || string(rest) == "z") {
+		rest = nil
 	}
 	return sign * int32(h*3600+parts[0]*60+parts[1]), rest, true
 }

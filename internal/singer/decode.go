@@ -57,6 +57,7 @@ type column struct {
 	key         bool
 	marker      bool        // _sdc_deleted_at
 	hex         bool        // bytes come as base16, not base64
+	blank       bool        // an empty string is NULL
 	fromNumeric row.Convert // of an integer column
 	noted       notice
 }
@@ -66,6 +67,10 @@ type decoderOptions struct {
 	keep bool
 	nul  NULPolicy
 	hex  map[string]bool // columns of bytes that come as base16
+	// blank: an empty string is no value, but in columns of text and those
+	// whose schema allows any string.
+	blank bool
+	plain map[string]bool
 	note func(field string, n notice)
 }
 
@@ -74,6 +79,7 @@ func newDecoder(schema *row.Schema, root *keys, o decoderOptions) *decoder {
 	d := &decoder{schema: schema, root: root, keep: o.keep, nul: o.nul, note: o.note, direct: true, spans: make([]span, len(schema.Columns))}
 	for n, c := range schema.Columns {
 		col := column{Column: c, index: n, marker: c.Name == DeletedAt, key: slices.Contains(schema.Key, c.Name), hex: o.hex[c.Name]}
+		col.blank = o.blank && !col.key && c.Nullable && c.Kind != row.Text && c.Kind != row.JSON && c.Kind != row.Bytes && !o.plain[c.Name]
 		if c.Kind == row.Int64 {
 			col.fromNumeric, _ = row.Converter(row.Column{Kind: row.Numeric, Wire: row.WireNumeric}, c)
 		}

@@ -24,6 +24,9 @@ func (d *decoder) fromString(c *column, i int) (int, error) {
 		}
 	}
 	end++
+	if len(text) == 0 && c.blank {
+		return end, d.null(c, i)
+	}
 	switch c.Wire {
 	case row.WireText:
 		d.dst = binary.BigEndian.AppendUint32(d.dst, uint32(len(text)))

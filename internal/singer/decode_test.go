@@ -17,6 +17,23 @@ func readValue(t *testing.T, o ReaderOptions, property, value string) string {
 	return strings.ReplaceAll(strings.ReplaceAll(text, ") key ", ")"), "s: ", "")
 }
 
+func TestEmptyStringsAreNoValuesOfOtherTypes(t *testing.T) {
+	for _, c := range []struct{ property, value, want string }{
+		{`{"type":["null","integer"]}`, `""`, `(int64) ; NULL`},
+		{`{"type":"string","format":"date"}`, `""`, `(date) ; NULL`},
+		{`{"type":"string"}`, `""`, `(text) ; `},
+		{`{"type":["string","integer"]}`, `""`, `(json mixed) ; ""`},
+		{`{"anyOf":[{"type":"string","format":"date"},{"type":"string"}]}`, `""`, `(date) ; (text) ; `},
+		{`{"anyOf":[{"type":"string","enum":["",null]},{"type":"number"}]}`, `""`, `(numeric) ; NULL`},
+		{`{"anyOf":[{"type":"string","enum":["","x"]},{"type":"number"}]}`, `""`, `(json mixed) ; ""`},
+	} {
+		got := readValue(t, ReaderOptions{BlankNull: true, Warn: func(string) {}}, c.property, c.value)
+		if got != c.want {
+			t.Errorf("%s in %s:\ngot  %s\nwant %s", c.value, c.property, got, c.want)
+		}
+	}
+}
+
 func TestValuesOfEverySchema(t *testing.T) {
 	for _, c := range []struct{ property, value, want string }{
 		// Types in any order, null anywhere.

@@ -104,6 +104,9 @@ func (j *jsonSchema) shape(raw json.RawMessage, outer object, seen []string) sha
 	}
 	for _, b := range branches {
 		o := j.shape(b, node, seen)
+		if len(branches) > 1 && onlyEmpty(b) { // a source's way to write NULL
+			o = shape{types: typeNull}
+		}
 		if own != 0 && o.types != 0 {
 			o = o.only(own)
 		}
@@ -117,6 +120,24 @@ func (j *jsonSchema) shape(raw json.RawMessage, outer object, seen []string) sha
 	}
 	s.types |= own & typeNull
 	return s
+}
+
+// onlyEmpty says that a schema allows the empty string and no other value.
+func onlyEmpty(raw json.RawMessage) bool {
+	node, _ := parseObject(raw)
+	if typesOf(node)&^typeNull != typeString {
+		return false
+	}
+	only := list(node.get("enum"))
+	if c := node.get("const"); c != nil {
+		only = append(only, c)
+	}
+	for _, v := range only {
+		if string(v) != `""` && string(v) != "null" {
+			return false
+		}
+	}
+	return only != nil || number(node.get("maxLength")) == "0"
 }
 
 // lookup is what a local reference (#/definitions/x) points to.

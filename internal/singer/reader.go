@@ -65,6 +65,7 @@ type ReaderOptions struct {
 	KeepAbsent bool // an absent property is unset instead of NULL
 	NUL        NULPolicy
 	Base16     bool // strings with contentEncoding base16 are bytes
+	BlankNull  bool // an empty string is NULL where its schema wants a date, a number, a boolean
 	Validate   bool // check each record against its JSON Schema; slow
 	// OnBad decides about a RECORD that cannot become a row: nil skips it. A
 	// nil OnBad fails. A line that is no Singer message always fails.

@@ -19,6 +19,7 @@ type stream struct {
 	widened  map[string]row.Column // what values have asked for, kept for the run
 	keep     bool
 	hex      map[string]bool // see layout
+	plain    map[string]bool // see layout
 	prefix   string          // how its RECORD lines begin, "" unknown
 	tail     tail            // of the last record
 	batch    *row.Batch      // nil: no open rows
@@ -109,7 +110,7 @@ func (s *stream) compile(announce [][]byte) (*row.Schema, *keys, error) {
 	}
 	out.Columns = l.columns
 	s.keep = s.r.o.KeepAbsent || jsonText(node.get(EltAbsent)) == Unset
-	s.hex = l.hex
+	s.hex, s.plain = l.hex, l.plain
 	s.check = s.r.validator(s.name, announce[0])
 	return out, l.root, nil
 }
@@ -128,5 +129,5 @@ func keyList(raw []byte) (names []string) {
 }
 
 func (s *stream) decoder(schema *row.Schema, root *keys) *decoder {
-	return newDecoder(schema, root, decoderOptions{keep: s.keep, nul: s.r.o.NUL, hex: s.hex, note: s.note})
+	return newDecoder(schema, root, decoderOptions{keep: s.keep, nul: s.r.o.NUL, hex: s.hex, blank: s.r.o.BlankNull, plain: s.plain, note: s.note})
 }

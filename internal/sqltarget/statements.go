@@ -14,6 +14,9 @@ type Table struct {
 	Schema, Name string
 	Columns      []Column
 	Key          []string
+	// Identity: some column is generated always as identity; the rows' own
+	// values go in all the same.
+	Identity bool
 }
 
 // Ref is the quoted, qualified name.
@@ -88,7 +91,14 @@ func (s *Stage) Create(key []string, suffix string) string {
 
 // Append is the statement that copies every staged row into t.
 func (s *Stage) Append(t *Table) string {
-	return "insert into " + t.Ref() + " (" + s.names() + ") select " + s.values("s") + " from " + s.Ref + " as s"
+	return "insert into " + t.Ref() + " (" + s.names() + ")" + t.overriding() + " select " + s.values("s") + " from " + s.Ref + " as s"
+}
+
+func (t *Table) overriding() string {
+	if t.Identity {
+		return " overriding system value"
+	}
+	return ""
 }
 
 // Remove is the statement that deletes the rows of t whose key is staged.
@@ -100,7 +110,7 @@ func (s *Stage) Remove(t *Table) string {
 // unique constraint on its key. A row that is equal but for volatile columns
 // is left alone.
 func (s *Stage) Upsert(d Dialect, t *Table) string {
-	sql := "insert into " + t.Ref() + " as d (" + s.names() + ") select " + s.values("s") + " from " + s.Ref + " as s where true"
+	sql := "insert into " + t.Ref() + " as d (" + s.names() + ")" + t.overriding() + " select " + s.values("s") + " from " + s.Ref + " as s where true"
 	return sql + t.OnConflict(d, s.Columns)
 }
 
@@ -200,8 +210,8 @@ func (s *Stage) Apply(d Stager, t *Table, hard bool) []string {
 		sqls = append(sqls, fmt.Sprintf("update %s as d set %s from %s as s where s.%s <> %d and %s and (%s)",
 			t.Ref(), set, s.Ref, Quote(OpColumn), row.Delete, match, s.differs(d, t)))
 	}
-	missing := fmt.Sprintf("insert into %s (%s) select %s from %s as s where not exists (select 1 from %s as d where %s)",
-		t.Ref(), s.names(), s.values("s"), s.Ref, t.Ref(), match)
+	missing := fmt.Sprintf("insert into %s (%s)%s select %s from %s as s where not exists (select 1 from %s as d where %s)",
+		t.Ref(), s.names(), t.overriding(), s.values("s"), s.Ref, t.Ref(), match)
 	if hard || !s.marks() {
 		missing += fmt.Sprintf(" and s.%s <> %d", Quote(OpColumn), row.Delete)
 	}
@@ -270,10 +280,14 @@ func (s *Stage) values(alias string) string {
 func (s *Stage) value(alias, name string) string {
 	i := slices.IndexFunc(s.Columns, func(c Column) bool { return c.Name == name })
 	v := alias + "." + Quote(name)
-	if i >= 0 && s.Columns[i].Cast {
-		v += "::" + s.Columns[i].Type
+	if i < 0 || !s.Columns[i].Cast {
+		return v
 	}
-	return v
+	sqlType := s.Columns[i].Type
+	if strings.HasSuffix(sqlType, "[]") { // a JSON array, or its own text form
+		return "case when " + v + " like '[%' then array(select jsonb_array_elements_text(" + v + "::jsonb))::" + sqlType + " else " + v + "::" + sqlType + " end"
+	}
+	return v + "::" + sqlType
 }
 
 // epochMillis is where versions in milliseconds begin (targets.VersionMillis).

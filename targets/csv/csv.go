@@ -56,7 +56,7 @@ func (Target) Spec() spec.Spec {
 			{Name: "record_sort_property_name", Type: spec.String, Help: "Not supported: sorting a file would need all of it in memory."},
 			{Name: "on_schema_change", Type: spec.String, Default: "evolve", OneOf: []string{"evolve", "add", "freeze", "fail"},
 				Help: "When a stream gets new properties: evolve and add widen the file, freeze leaves them out, fail stops."},
-		}, load.Settings(load.KeepNUL)...),
+		}, load.Settings(load.KeepNUL, load.KeepEmpty)...),
 		Replaces: []spec.Replacement{{Package: "meltanolabs-target-csv", Variant: "meltanolabs"}},
 	}
 }

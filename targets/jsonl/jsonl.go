@@ -45,7 +45,7 @@ func (Target) Spec() spec.Spec {
 				Help: "append adds to files that are there, overwrite replaces a file once its stream is complete."},
 			{Name: "on_schema_change", Type: spec.String, Default: "evolve", OneOf: []string{"evolve", "add", "freeze", "fail"},
 				Help: "When a stream gets new properties on the way: evolve and add write them, freeze leaves them out, fail stops."},
-		}, load.Settings(load.KeepNUL)...),
+		}, load.Settings(load.KeepNUL, load.KeepEmpty)...),
 		Replaces: []spec.Replacement{{Package: "target-jsonl", Variant: "andyh1203"}},
 	}
 }

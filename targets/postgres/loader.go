@@ -250,5 +250,13 @@ func plain(err error) error {
 	if errors.As(err, &shown) || !errors.As(err, &pg) {
 		return err
 	}
-	return &refusal{pg, beforeValue(pg.Message)}
+	shown = &refusal{pg, beforeValue(pg.Message)}
+	if class := pg.Code[:min(2, len(pg.Code))]; class != "22" && class != "23" {
+		return shown
+	}
+	e := fault.Wrap(fault.BadInput, shown, "PostgreSQL refused the rows")
+	if pg.Code == "23502" {
+		e = e.WithHint("the table demands a value in column %q, which the stream does not bring: drop the column's NOT NULL or give it a default", pg.ColumnName)
+	}
+	return e
 }

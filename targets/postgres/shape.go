@@ -147,6 +147,8 @@ func (ld *loader) prepare(ctx context.Context, schema *row.Schema, into []sqltar
 			return err
 		}
 		ld.at.Key, ld.unique = key, ld.at.uniqueOn(key)
+	} else if err := ld.rekey(ctx, schema, nil); err != nil { // every row is to be added
+		return err
 	}
 	for _, k := range before { // a key not yet made is just not null
 		if ld.aside && ld.at.primary == "" && !slices.Contains(ld.at.Key, k) {
@@ -163,7 +165,7 @@ func (ld *loader) prepare(ctx context.Context, schema *row.Schema, into []sqltar
 	return nil
 }
 
-// rekey gives a table of ours the stream's new key. A table that cannot have
+// rekey gives a table of ours the stream's new key, nil for none. A table that cannot have
 // it (rows that share it, somebody else's foreign keys) keeps what it has,
 // and rows are merged without the help of a constraint.
 func (ld *loader) rekey(ctx context.Context, schema *row.Schema, key []string) error {
@@ -171,20 +173,29 @@ func (ld *loader) rekey(ctx context.Context, schema *row.Schema, key []string) e
 	if ld.at.primary == "" || sameSet(ld.at.primaryKey, key) || ld.sink.set.OnSchemaChange != sqltarget.Evolve || !ours && !ld.aside {
 		return nil
 	}
-	sql := "alter table " + ld.at.Ref() + " drop constraint " + sqltarget.Quote(ld.at.primary) + ", "
+	sql := "alter table " + ld.at.Ref() + " drop constraint " + sqltarget.Quote(ld.at.primary)
 	for _, k := range ld.at.primaryKey {
 		if !slices.Contains(key, k) {
-			sql += "alter column " + sqltarget.Quote(k) + " drop not null, "
+			sql += ", alter column " + sqltarget.Quote(k) + " drop not null"
 		}
 	}
-	sql += "add constraint " + sqltarget.Quote(ld.at.primary) + " primary key (" + sqltarget.List(key) + ")"
+	if key != nil {
+		sql += ", add constraint " + sqltarget.Quote(ld.at.primary) + " primary key (" + sqltarget.List(key) + ")"
+	}
 	if err := ld.lane.attempt(ctx, sql); err != nil {
 		if ld.lane.conn.TxStatus() != 'T' {
 			return err
 		}
 		return nil
 	}
-	ld.at.unique, ld.at.primaryKey = append(ld.at.unique, key), key
+	ld.at.unique = slices.DeleteFunc(ld.at.unique, func(u []string) bool { return sameSet(u, ld.at.primaryKey) })
+	ld.at.primaryKey = key
+	if key == nil {
+		ld.at.primary = ""
+		ld.sink.changed(targets.Change{Stream: schema.Stream, Kind: "rekey", Detail: "there is no primary key any more"})
+		return nil
+	}
+	ld.at.unique = append(ld.at.unique, key)
 	ld.sink.changed(targets.Change{Stream: schema.Stream, Kind: "rekey", Detail: fmt.Sprintf("primary key is now (%s)", sqltarget.List(key))})
 	return nil
 }

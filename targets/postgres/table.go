@@ -34,7 +34,7 @@ func sameSet(a, b []string) bool {
 
 const describeColumns = `select a.attname, coalesce(nullif(t.typbasetype, 0), t.oid)::int8, format_type(a.atttypid, a.atttypmod),
 	case when t.typbasetype <> 0 then t.typtypmod else a.atttypmod end, t.typtype, a.attnotnull, a.attgenerated <> '',
-	coalesce(obj_description(c.oid, 'pg_class'), ''), c.relkind
+	coalesce(obj_description(c.oid, 'pg_class'), ''), c.relkind, a.attidentity = 'a'
 from pg_class c join pg_namespace n on n.oid = c.relnamespace
 left join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
 left join pg_type t on t.oid = a.atttypid
@@ -68,6 +68,7 @@ func describe(ctx context.Context, s session, schema, name string) (*table, erro
 			t.generated = append(t.generated, c.Name)
 			c.Cast = true // whatever the stream has there is left out
 		}
+		t.Identity = t.Identity || r[9] == "t"
 		t.Columns = append(t.Columns, c)
 	}
 	keys, err := s.query(ctx, describeKeys, schema, name)

@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math"
 
@@ -122,6 +123,10 @@ func (e *encoder) append(dst []byte, b *row.Batch, i int, take []bool, now int64
 			}
 			v = e.scratch
 		}
+		if f.key {
+			dst = appendKey(dst, &f.as, e.columns[at-1].Kind == row.Text, v)
+			continue
+		}
 		dst = appendField(dst, &f.as, e.columns[at-1].Kind == row.Text, v)
 	}
 	for m, name := range e.meta {
@@ -137,6 +142,32 @@ func (e *encoder) append(dst []byte, b *row.Batch, i int, take []bool, now int64
 		}
 	}
 	return dst, nil
+}
+
+// appendKey adds the value of a key column. SQLite compares decimals and
+// instants that it keeps as text by their spelling, so in keys each has one:
+// no zeros behind the point, no zone but UTC.
+func appendKey(dst []byte, c *row.Column, asText bool, v []byte) []byte {
+	start := len(dst)
+	switch c.Kind {
+	case row.TimestampTZ:
+		if c.Wire == row.WireTimestampExt {
+			i := row.TimestampExt(v)
+			i.Offset = 0
+			var utc [16]byte
+			v = row.AppendTimestampExt(utc[:0], i)
+		}
+	case row.Numeric:
+		if dst = appendField(dst, c, asText, v); dst[start] != tagText {
+			return dst
+		}
+		if text := dst[start+5:]; bytes.IndexByte(text, '.') >= 0 {
+			dst = dst[:start+5+len(bytes.TrimRight(bytes.TrimRight(text, "0"), "."))]
+			binary.NativeEndian.PutUint32(dst[start+1:], uint32(len(dst)-start-5))
+		}
+		return dst
+	}
+	return appendField(dst, c, asText, v)
 }
 
 // appendField adds a value as SQLite is to keep it; asText: in its text form,

@@ -98,6 +98,8 @@ func (ld *loader) shape(ctx context.Context, schema *row.Schema, policy sqltarge
 			return err
 		}
 		ld.at.Key, ld.unique = key, ld.at.uniqueOn(key)
+	} else if err := ld.rekey(ctx, schema.Stream, nil, pinned == nil); err != nil { // every row is to be added
+		return err
 	}
 	ld.schema = schema
 	ld.encoder, err = newEncoder(schema, fit.Into, ld.metadata(schema))
@@ -153,9 +155,9 @@ func (ld *loader) evolve(ctx context.Context, stream string, changes []sqltarget
 	return ld.rebuild(ctx, ld.at.primaryKey, convert)
 }
 
-// rekey gives a table of ours the stream's new key, if its rows allow it.
+// rekey gives a table the stream's new key, nil for none, if its rows allow it.
 func (ld *loader) rekey(ctx context.Context, stream string, key []string, plain bool) error {
-	if len(ld.at.primaryKey) == 0 || ld.at.uniqueOn(key) || !plain || ld.sink.set.OnSchemaChange != sqltarget.Evolve {
+	if len(ld.at.primaryKey) == 0 || key != nil && ld.at.uniqueOn(key) || !plain || ld.sink.set.OnSchemaChange != sqltarget.Evolve {
 		return nil
 	}
 	if err := ld.lane.exec(ctx, "savepoint elt"); err != nil {
@@ -164,7 +166,11 @@ func (ld *loader) rekey(ctx context.Context, stream string, key []string, plain 
 	if err := ld.rebuild(ctx, key, nil); err != nil { // rows share the key: merged without a constraint
 		return ld.lane.exec(ctx, "rollback to elt; release elt")
 	}
-	ld.sink.changed(targets.Change{Stream: stream, Kind: "rekey", Detail: fmt.Sprintf("primary key is now (%s)", sqltarget.List(key))})
+	detail := fmt.Sprintf("primary key is now (%s)", sqltarget.List(key))
+	if key == nil {
+		detail = "there is no primary key any more"
+	}
+	ld.sink.changed(targets.Change{Stream: stream, Kind: "rekey", Detail: detail})
 	return ld.lane.exec(ctx, "release elt")
 }
 
