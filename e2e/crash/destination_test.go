@@ -41,6 +41,8 @@ func (j job) prepare(t *testing.T, kind string) destination {
 			u.Hostname(), u.Port(), u.User.Username(), strings.TrimPrefix(u.Path, "/"))
 	case "jsonl":
 		loader = "{destination_path: ., batch_size_rows: 500}"
+	case "scripted":
+		loader = "{}\n    namespace: target_scripted\n    executable: ./target-scripted"
 	}
 	project := "default_environment: dev\nenvironments:\n- name: dev\nplugins:\n  extractors:\n" + j.tap +
 		"  loaders:\n  - name: target-" + kind + "\n    config: " + loader + "\n"
@@ -74,7 +76,7 @@ func (d destination) command() *exec.Cmd {
 }
 
 // check wants every id from 1 to total; once: exactly once.
-func (d destination) check(t *testing.T, total int, once bool) {
+func (d destination) check(t *testing.T, total int, once bool, sum *tally) {
 	t.Helper()
 	seen := map[int]int{}
 	for _, id := range d.ids(t) {
@@ -89,6 +91,7 @@ func (d destination) check(t *testing.T, total int, once bool) {
 			doubled++
 		}
 	}
+	sum.lost, sum.doubled = sum.lost+lost, sum.doubled+doubled
 	if lost > 0 || len(seen) != total {
 		t.Errorf("%d of %d rows are lost (%d ids are there)", lost, total, len(seen))
 	}
@@ -136,8 +139,9 @@ func (d destination) ids(t *testing.T) []int {
 		if ids, err = pgx.CollectRows(rows, pgx.RowTo[int]); err != nil {
 			t.Fatal(err)
 		}
-	case "jsonl":
-		f, err := os.Open(filepath.Join(d.dir, "orders.jsonl"))
+	case "jsonl", "scripted":
+		file := map[string]string{"jsonl": "orders.jsonl", "scripted": "scripted.jsonl"}[d.kind]
+		f, err := os.Open(filepath.Join(d.dir, file))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -17,17 +17,19 @@ type process struct {
 
 func (p process) String() string { return fmt.Sprintf("%d %s", p.pid, p.cmdline) }
 
-// marked are the living processes that have the mark in their environment. A
-// zombie is dead: it waits for a parent that, in a container, may never reap.
-func marked(mark string) []process {
+// marked are the living processes that have the mark in their environment, or
+// work in the folder (a guard has no environment). A zombie is dead: it waits
+// for a parent that, in a container, may never reap.
+func marked(mark, folder string) []process {
 	found, _ := filepath.Glob("/proc/[0-9]*/environ")
 	var out []process
 	for _, path := range found {
-		env, err := os.ReadFile(path)
-		if err != nil || !bytes.Contains(env, []byte(mark+"\x00")) {
+		dir := filepath.Dir(path)
+		env, _ := os.ReadFile(path)
+		cwd, _ := os.Readlink(filepath.Join(dir, "cwd"))
+		if cwd != folder && !bytes.Contains(env, []byte(mark+"\x00")) {
 			continue
 		}
-		dir := filepath.Dir(path)
 		stat, err := os.ReadFile(filepath.Join(dir, "stat"))
 		if err != nil || bytes.Contains(stat, []byte(") Z ")) {
 			continue
@@ -40,9 +42,9 @@ func marked(mark string) []process {
 }
 
 // survivors are the marked processes still there after the time given.
-func survivors(mark string, within time.Duration) []process {
+func survivors(mark, folder string, within time.Duration) []process {
 	for end := time.Now().Add(within); ; time.Sleep(20 * time.Millisecond) {
-		left := marked(mark)
+		left := marked(mark, folder)
 		if len(left) == 0 || time.Now().After(end) {
 			return left
 		}
