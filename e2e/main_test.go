@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	_ "github.com/mattn/go-sqlite3"
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -47,13 +48,15 @@ func TestScripts(t *testing.T) {
 				Dir: dir, RequireExplicitExec: true, RequireUniqueNames: true, UpdateScripts: *update,
 				Setup: func(env *testscript.Env) error {
 					env.Values[testingKey{}] = env.T()
+					env.Values[heldKey{}], env.Values[serverKey{}] = new(*pgx.Conn), new(*pgtest.Server)
 					env.Setenv("HOME", env.WorkDir)
 					env.Setenv("NO_COLOR", "1")
 					env.Setenv("XDG_CONFIG_HOME", filepath.Join(env.WorkDir, ".config"))
 					return nil
 				},
 				Cmds: map[string]func(*testscript.TestScript, bool, []string){
-					"pgdb": postgres, "sqlite": sqlite, "waitfor": waitFor, "signal": send, "gone": gone, "count": count,
+					"pgdb": postgres, "pg": pgQuery, "pghold": pgHold, "pgwait": pgWait, "loaded": loaded, "pgserver": pgServer, "sqlite": sqlite, "sqlitedo": sqliteDo,
+					"waitfor": waitFor, "signal": send, "strike": strike, "gone": gone, "count": count, "disk": disk,
 				},
 			})
 		})
@@ -135,14 +138,15 @@ func waitFor(ts *testscript.TestScript, neg bool, args []string) {
 // send: signal TERM|INT|KILL|STOP|CONT [NAME] to the background command whose
 // program is NAME, else to all.
 func send(ts *testscript.TestScript, neg bool, args []string) {
-	signals := map[string]syscall.Signal{"TERM": syscall.SIGTERM, "INT": syscall.SIGINT,
-		"KILL": syscall.SIGKILL, "STOP": syscall.SIGSTOP, "CONT": syscall.SIGCONT}
 	for _, c := range ts.BackgroundCmds() {
 		if len(args) == 1 || filepath.Base(c.Args[0]) == args[1] {
 			ts.Check(c.Process.Signal(signals[args[0]]))
 		}
 	}
 }
+
+var signals = map[string]syscall.Signal{"TERM": syscall.SIGTERM, "INT": syscall.SIGINT,
+	"KILL": syscall.SIGKILL, "STOP": syscall.SIGSTOP, "CONT": syscall.SIGCONT}
 
 // gone: gone PIDFILE, within two seconds the process is no more (a zombie is
 // none: in a container nobody may reap it).
