@@ -62,23 +62,23 @@ func openSession(ctx context.Context, target targets.Target, cfg spec.Config, en
 func (s *Session) Claim(ctx context.Context, req ClaimRequest) (Decision, error) {
 	var decision Decision
 	var fence targets.Fence
+	var refused error
 	kept, decide := false, Decide
 	if s.overwrites() {
 		decide = decideOver
 	}
 	err := s.sink.Claim(ctx, req.StateID, func(found targets.Fence) (targets.Fence, error) {
-		var err error
 		kept = !found.Keepless
-		fence, decision, err = decide(req, found)
-		return fence, err
+		fence, decision, refused = decide(req, found)
+		return fence, refused
 	})
+	if refused != nil {
+		return Decision{}, refused
+	}
 	if err != nil {
 		return Decision{}, fmt.Errorf("claim state id %s at the destination: %w", req.StateID, err)
 	}
 	s.start = decision.Bookmarks
-	if decision.Note != "" {
-		s.warn("%s", decision.Note)
-	}
 	line, err := json.Marshal(ClaimReply{
 		Type: TypeClaim, StateID: req.StateID, Epoch: fence.Epoch, Edit: fence.Edit,
 		Bookmarks: decision.Bookmarks.Raw(), Source: decision.Source, Note: decision.Note, Kept: kept,

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 
 	"elt/internal/fault"
 	"elt/internal/load"
@@ -60,19 +61,44 @@ func claimFailed(ctx context.Context, p *proc.Process, err error) error {
 		return context.Cause(ctx)
 	}
 	if err == io.EOF {
+		if said := ownWords(p.Name(), status, p.Tail()); said != nil {
+			return said
+		}
 		return endedWith(p.Name()+" did not start: "+status.String(), status, p.Tail())
 	}
 	return fault.Wrap(fault.Failed, err, "%s did not claim its destination", p.Name())
 }
 
-// endedWith is a failure of a plugin; a built-in connector's own exit codes
-// keep their meaning.
+// endedWith is a failure of a plugin, with its last words.
 func endedWith(msg string, status proc.Status, tail []string) *fault.Error {
-	code := fault.Failed
+	return fault.New(codeOf(status), "%s", msg).WithHint("%s", lastWords(tail))
+}
+
+// codeOf keeps the meaning of a built-in connector's own exit codes.
+func codeOf(status proc.Status) fault.Code {
 	if c := fault.Code(status.Code); c >= fault.AlreadyRunning && c <= fault.Fenced {
-		code = c
+		return c
 	}
-	return fault.New(code, "%s", msg).WithHint("%s", lastWords(tail))
+	return fault.Failed
+}
+
+// ownWords is the error that a built-in connector ended with, as it said it;
+// nil when it had no time to say one.
+func ownWords(name string, status proc.Status, tail []string) error {
+	from := len(tail) - 1
+	for from >= 0 && !strings.HasPrefix(tail[from], "Error: ") {
+		from--
+	}
+	if from < 0 {
+		return nil
+	}
+	text := strings.TrimPrefix(strings.Join(tail[from:], "\n"), "Error: ")
+	text, hint, found := strings.Cut(text, "\nhint: ")
+	err := fault.New(codeOf(status), "%s: %s", name, text)
+	if found {
+		return err.WithHint("%s", hint)
+	}
+	return err
 }
 
 // prestarted is a Host for a pipe one of whose stages runs already.

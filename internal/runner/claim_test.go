@@ -58,7 +58,7 @@ func TestClaim(t *testing.T) {
 	if _, err = runFake(t, b); err == nil {
 		t.Fatal("a destination that lost its position was accepted")
 	}
-	contains(t, "the error", fault.Render(err), "target-fake did not start", "has lost the position")
+	contains(t, "the error", fault.Render(err), "target-fake: state id", "has lost the position", "hint: was it replaced")
 	b.TrustState = true
 	rep, err = runFake(t, b)
 	must(t, err)

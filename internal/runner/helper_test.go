@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"elt/e2e/chaos"
+	"elt/internal/fault"
 	"elt/internal/load"
 	"elt/internal/logging"
 	"elt/internal/proc"
@@ -198,12 +199,12 @@ func builtIn() {
 		found.Bookmarks = singer.NewBookmarks(kept)
 	}
 	if _, err := os.Stat("refuse"); err == nil {
-		fmt.Fprintln(os.Stderr, "ERROR the destination says no")
+		fmt.Fprintln(os.Stderr, "Error: the destination says no")
 		os.Exit(15)
 	}
 	fence, decision, err := load.Decide(req, found)
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "ERROR", err)
+		fmt.Fprintln(os.Stderr, "Error: "+fault.Render(err))
 		os.Exit(1)
 	}
 	keep := func() {

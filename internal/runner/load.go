@@ -189,7 +189,22 @@ func (s *set) failure(ctx context.Context, o pipe.Outcome) error {
 	if errors.As(f.Err, &known) {
 		return f
 	}
+	if f.Kind == pipe.Exit && s.builtIn(f.Stage) {
+		if said := ownWords(f.Stage, f.Status, tail); said != nil {
+			return said
+		}
+	}
 	return endedWith(f.Error(), f.Status, tail)
+}
+
+// builtIn says whether a process of this name is elt's own.
+func (s *set) builtIn(process string) bool {
+	for _, stage := range s.stages {
+		if stage.Name == process {
+			return stage.Choice.Native
+		}
+	}
+	return s.fused()
 }
 
 // refreshStateFile rewrites the tap's --state file: some taps read it again

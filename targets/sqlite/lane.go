@@ -87,7 +87,12 @@ func (l *lane) Commit(ctx context.Context, c targets.Commit) error {
 		return l.fail(err)
 	}
 	l.begun = false
-	l.loaders = slices.DeleteFunc(l.loaders, func(ld *loader) bool { return ld.ended })
+	l.loaders = slices.DeleteFunc(l.loaders, func(ld *loader) bool {
+		if ld.ended { // an open statement would keep the file, and its -wal beside it, open
+			ld.closeStatements()
+		}
+		return ld.ended
+	})
 	return nil
 }
 

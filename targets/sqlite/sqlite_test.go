@@ -196,6 +196,19 @@ func TestUpsertAndAppend(t *testing.T) {
 	f.want("select count(*) from more", "2")
 }
 
+// After a run the file alone is the database: a copy of it is a whole backup.
+func TestNothingStaysBesideTheFile(t *testing.T) {
+	f := newFile(t)
+	for range 2 { // into a fresh table, and into one that is there
+		f.load(nil, orders, []any{1, "a"}, []any{2, "b"})
+		f.load(map[string]any{"load_method": "append-only"}, schema("events", "", "n int64"), []any{1})
+		left, err := filepath.Glob(filepath.Join(filepath.Dir(f.path), "*-*"))
+		if err != nil || len(left) > 0 {
+			t.Errorf("left beside the database: %v %v", left, err)
+		}
+	}
+}
+
 func TestUnchangedRowsAreNotRewritten(t *testing.T) {
 	f := newFile(t)
 	f.load(nil, orders, []any{1, "a"}, []any{2, "b"})
