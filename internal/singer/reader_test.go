@@ -311,10 +311,10 @@ func TestStrictValidation(t *testing.T) {
 	schema := `{"type":"SCHEMA","stream":"s","schema":{"required":["v"],"properties":{"id":{"type":"integer"},"v":{"type":"number","multipleOf":1e-38,"minimum":-10,"exclusiveMinimum":true}}}}`
 	same(t, readLines(t, o, schema, recordOf(`"id":1,"v":0.00000000000000000000000000000000000001`), recordOf(`"id":2`)),
 		"schema s(id int64, v numeric) key ",
-		`error: line 3, stream "s": the record does not match its schema: missing "v"`)
+		`error: line 3, stream "s": the record does not match its schema: missing ["v"]`)
 	same(t, readLines(t, o, schema, recordOf(`"id":"x","v":1`)),
 		"schema s(id int64, v numeric) key ",
-		`error: line 2, stream "s": property "id" does not match its schema (type)`)
+		`error: line 2, stream "s": the record does not match its schema: type of /properties/id`)
 }
 
 func TestBase16(t *testing.T) {

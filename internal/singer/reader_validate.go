@@ -1,41 +1,78 @@
 package singer
 
 import (
-	"bytes"
-	"errors"
-	"strings"
+	"encoding/json"
+	"regexp"
 
-	"github.com/santhosh-tekuri/jsonschema/v6"
-	"github.com/santhosh-tekuri/jsonschema/v6/kind"
+	"github.com/google/jsonschema-go/jsonschema"
 )
 
 // validator checks records against the stream's JSON Schema.
-type validator struct{ schema *jsonschema.Schema }
+type validator struct{ schema *jsonschema.Resolved }
 
 // validator is nil when records are not to be checked, or cannot be: a schema
-// that is no JSON Schema of any draft is warned of.
+// that is no JSON Schema is warned of. Whatever draft it names, it is read as
+// 2020-12, as other Singer targets do.
 func (r *Reader) validator(stream string, raw []byte) *validator {
 	if !r.o.Validate {
 		return nil
 	}
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(raw))
-	for _, draft := range []*jsonschema.Draft{jsonschema.Draft2020, jsonschema.Draft7, jsonschema.Draft4} {
-		if err != nil {
-			break
+	resolved, err := compileSchema(raw)
+	if err != nil {
+		r.warn("schema "+stream, "stream %q: its schema is no JSON Schema, so records are not checked", stream)
+		return nil
+	}
+	return &validator{resolved}
+}
+
+func compileSchema(raw []byte) (*jsonschema.Resolved, error) {
+	var tree any
+	if err := json.Unmarshal(raw, &tree); err != nil {
+		return nil, err
+	}
+	lenient(tree)
+	modern, err := json.Marshal(tree)
+	if err != nil {
+		return nil, err
+	}
+	var schema jsonschema.Schema
+	if err := json.Unmarshal(modern, &schema); err != nil {
+		return nil, err
+	}
+	return schema.Resolve(nil)
+}
+
+// lenient takes out of a schema what older drafts wrote differently, and
+// multipleOf: a tiny one says how many digits there are, and a double is no
+// multiple of it.
+func lenient(node any) {
+	switch n := node.(type) {
+	case map[string]any:
+		delete(n, "multipleOf")
+		for _, key := range []string{"exclusiveMinimum", "exclusiveMaximum", "required"} {
+			if _, old := n[key].(bool); old {
+				delete(n, key)
+			}
 		}
-		c := jsonschema.NewCompiler()
-		c.DefaultDraft(draft)
-		const url = "stream.json"
-		if c.AddResource(url, doc) != nil {
-			continue
+		if _, named := n["$schema"].(string); named {
+			delete(n, "$schema")
 		}
-		if schema, err := c.Compile(url); err == nil {
-			return &validator{schema}
+		for _, child := range n {
+			lenient(child)
+		}
+	case []any:
+		for _, child := range n {
+			lenient(child)
 		}
 	}
-	r.warn("schema "+stream, "stream %q: its schema is no JSON Schema, so records are not checked", stream)
-	return nil
 }
+
+// wrongPlace finds, in the validator's words, the innermost place and the
+// keyword that refused it; what follows them shows values.
+var wrongPlace = regexp.MustCompile(`^(?s:.*)validating ([^:]*): ([A-Za-z]+)`)
+
+// missing finds the properties that a record lacks.
+var missing = regexp.MustCompile(`required: missing properties: (\[.*\])$`)
 
 // record checks the record at line[i]. The error names places, not values.
 func (v *validator) record(line []byte, i int) error {
@@ -43,19 +80,19 @@ func (v *validator) record(line []byte, i int) error {
 	if err != nil {
 		return err
 	}
-	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(line[i:end]))
-	if err != nil {
-		return broken(i, "it cannot be checked against its schema")
+	var value any
+	if json.Unmarshal(line[i:end], &value) != nil {
+		return nil // a number beyond a double: its column checks it
 	}
-	var wrong *jsonschema.ValidationError
-	if err := v.schema.Validate(value); !errors.As(err, &wrong) {
+	wrong := v.schema.Validate(value)
+	if wrong == nil {
 		return nil
 	}
-	for len(wrong.Causes) > 0 {
-		wrong = wrong.Causes[0]
+	if m := missing.FindStringSubmatch(wrong.Error()); m != nil {
+		return &flaw{at: i, text: "the record does not match its schema: missing " + m[1]}
 	}
-	if missing, ok := wrong.ErrorKind.(*kind.Required); ok {
-		return &flaw{at: i, text: "the record does not match its schema: missing " + quoted(strings.Join(missing.Missing, ", "))}
+	if m := wrongPlace.FindStringSubmatch(wrong.Error()); m != nil {
+		return &flaw{at: i, text: "the record does not match its schema: " + m[2] + " of " + m[1]}
 	}
-	return &flaw{at: i, text: "property " + quoted(strings.Join(wrong.InstanceLocation, ".")) + " does not match its schema (" + strings.Join(wrong.ErrorKind.KeywordPath(), ".") + ")"}
+	return &flaw{at: i, text: "the record does not match its schema"}
 }
