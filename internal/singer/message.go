@@ -10,15 +10,15 @@ import (
 type MessageType uint8
 
 const (
-	NoMessage       MessageType = iota // no JSON object with a "type"
-	OtherMessage                       // a type that nobody here knows
-	RecordMessage                      // RECORD
-	SchemaMessage                      // SCHEMA
-	StateMessage                       // STATE
-	ActivateMessage                    // ACTIVATE_VERSION
-	BatchMessage                       // BATCH
-	EndMessage                         // ELT_END: the runner says that the tap has finished well
-	StreamEndMessage                   // ELT_STREAM_END: a tap of ours says that a stream is closed
+	NoMessage        MessageType = iota // no JSON object with a "type"
+	OtherMessage                        // a type that nobody here knows
+	RecordMessage                       // RECORD
+	SchemaMessage                       // SCHEMA
+	StateMessage                        // STATE
+	ActivateMessage                     // ACTIVATE_VERSION
+	BatchMessage                        // BATCH
+	EndMessage                          // ELT_END: the runner says that the tap has finished well
+	StreamEndMessage                    // ELT_STREAM_END: a tap of ours says that a stream is closed
 )
 
 var messageNames = [...]string{"", "", "RECORD", "SCHEMA", "STATE", "ACTIVATE_VERSION", "BATCH", "ELT_END", "ELT_STREAM_END"}
