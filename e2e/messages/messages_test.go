@@ -16,26 +16,19 @@ import (
 	"testing"
 	"time"
 
+	"elt/cmd"
 	"elt/internal/pgtest"
 )
 
-var elt string // the binary under test
+// asElt makes this test binary behave as elt.
+const asElt = "ELT_TEST_IS_ELT"
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
-
-func run(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "elt-messages-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
+func TestMain(m *testing.M) {
+	if os.Getenv(asElt) != "" {
+		os.Exit(cmd.Main())
 	}
-	defer os.RemoveAll(dir)
-	elt = filepath.Join(dir, "elt")
-	if out, err := exec.Command("go", "build", "-o", elt, "elt").CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "building elt: %v\n%s", err, out)
-		return 1
-	}
-	return pgtest.Main(m)
+	os.Setenv(asElt, "1")
+	os.Exit(pgtest.Main(m))
 }
 
 func TestMessages(t *testing.T) {
@@ -178,15 +171,15 @@ func (p *player) run(st step) {
 	args = append(args, p.args...)
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, elt, args...)
+	child := exec.CommandContext(ctx, os.Args[0], args...)
 	var out, talk bytes.Buffer
 	input := []byte(p.expand.Replace(string(st.input)))
-	cmd.Dir, cmd.Stdin, cmd.Stdout, cmd.Stderr = p.dir, bytes.NewReader(input), &out, &talk
-	cmd.Env = append(os.Environ(), p.env...)
-	if err := cmd.Run(); err != nil && cmd.ProcessState == nil {
+	child.Dir, child.Stdin, child.Stdout, child.Stderr = p.dir, bytes.NewReader(input), &out, &talk
+	child.Env = append(os.Environ(), p.env...)
+	if err := child.Run(); err != nil && child.ProcessState == nil {
 		p.Fatal(err)
 	}
-	p.last, p.ran = result{cmd.ProcessState.ExitCode(), out.String(), talk.String()}, true
+	p.last, p.ran = result{child.ProcessState.ExitCode(), out.String(), talk.String()}, true
 	if st.verb == "ok" {
 		if p.last.code != 0 {
 			p.Fatalf("%s:%d: exit %d:\n%s", p.script.file, st.line, p.last.code, p.last.stderr)

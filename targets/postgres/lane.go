@@ -68,7 +68,7 @@ func (l *lane) Commit(ctx context.Context, c targets.Commit) error {
 		return l.broken
 	}
 	marks := len(c.Whole) > 0 || len(c.Streams) > 0
-	if !l.begun && (!marks || l.sink.stateID == "") {
+	if !l.begun && (!marks || l.sink.stateID == "" && !l.unpublished()) {
 		return nil
 	}
 	if err := l.begin(ctx); err != nil {
@@ -92,6 +92,12 @@ func (l *lane) Commit(ctx context.Context, c targets.Commit) error {
 	}
 	l.loaders = slices.DeleteFunc(l.loaders, func(ld *loader) bool { return ld.ended })
 	return nil
+}
+
+// unpublished says that some table of the lane is not published: a position
+// that covers its rows may have to do that.
+func (l *lane) unpublished() bool {
+	return slices.ContainsFunc(l.loaders, func(ld *loader) bool { return ld.aside })
 }
 
 func (l *lane) settle(ctx context.Context, c targets.Commit) error {

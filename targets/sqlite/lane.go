@@ -69,7 +69,7 @@ func (l *lane) Commit(ctx context.Context, c targets.Commit) error {
 	if l.broken != nil {
 		return l.broken
 	}
-	if !l.begun && (len(c.Whole) == 0 && len(c.Streams) == 0 || l.sink.stateID == "") {
+	if !l.begun && (len(c.Whole) == 0 && len(c.Streams) == 0 || l.sink.stateID == "" && !l.unpublished()) {
 		return nil
 	}
 	if err := l.begin(ctx); err != nil {
@@ -94,6 +94,12 @@ func (l *lane) Commit(ctx context.Context, c targets.Commit) error {
 		return ld.ended
 	})
 	return nil
+}
+
+// unpublished says that some table of the lane is not published: a position
+// that covers its rows may have to do that.
+func (l *lane) unpublished() bool {
+	return slices.ContainsFunc(l.loaders, func(ld *loader) bool { return ld.aside })
 }
 
 // mark writes the positions and counts the commit.
