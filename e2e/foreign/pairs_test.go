@@ -96,10 +96,7 @@ func TestTapPostgresFromPyPIIntoOurTargets(t *testing.T) {
 				mustRun(t, dir, "run", "tap-postgres", "target-"+d.name())
 				table := d.table("shop-orders")
 				if d.name() == "postgres" {
-					table = d.table("orders")
-					if len(d.query(t, "select 1 from pg_tables where tablename = 'shop-orders'")) > 0 {
-						table = d.table("shop-orders")
-					}
+					table = d.table("orders") // as the SDK's SQL targets name it
 				}
 				got := d.query(t, "select id, customer, total, placed, note from "+table+" order by id")
 				compare(t, got, want)
@@ -133,7 +130,7 @@ func TestOurTapsIntoTargetPostgresFromPyPI(t *testing.T) {
 	t.Run("tap-postgres", func(t *testing.T) {
 		dir := project(t, "tap-postgres", login(t, from.url)+"\n      filter_schemas: [shop]\n    select: [shop-orders.*]", "target-postgres "+filepath.Join(bin, "target-postgres"), config)
 		mustRun(t, dir, "run", "tap-postgres", "target-postgres")
-		compare(t, to.query(t, `select `+compared+` from melty."shop-orders" order by id`), from.query(t, `select `+compared+` from shop.orders order by id`))
+		compare(t, to.query(t, `select `+compared+` from melty.orders order by id`), from.query(t, `select `+compared+` from shop.orders order by id`))
 	})
 	t.Run("tap-csv", func(t *testing.T) {
 		dir := project(t, "tap-csv", "files:\n      - {entity: people, path: people.csv, keys: [id]}", "target-postgres "+filepath.Join(bin, "target-postgres"), config)
@@ -203,7 +200,9 @@ func plain(v string) string {
 	case "f", "false":
 		return "false"
 	}
-	v = strings.TrimSuffix(strings.TrimSuffix(v, " 00:00:00"), "T00:00:00")
+	for _, midnight := range []string{"T00:00:00Z", " 00:00:00", "T00:00:00"} { // Z: as Go's SQLite driver prints a day
+		v = strings.TrimSuffix(v, midnight)
+	}
 	if strings.Contains(v, ".") && strings.Trim(v, "-.0123456789") == "" {
 		v = strings.TrimSuffix(strings.TrimRight(v, "0"), ".")
 	}

@@ -58,6 +58,7 @@ type column struct {
 	marker      bool        // _sdc_deleted_at
 	hex         bool        // bytes come as base16, not base64
 	blank       bool        // an empty string is NULL
+	text        bool        // JSON comes as a string that holds it
 	fromNumeric row.Convert // of an integer column
 	noted       notice
 }
@@ -71,6 +72,7 @@ type decoderOptions struct {
 	// whose schema allows any string.
 	blank bool
 	plain map[string]bool
+	text map[string]bool // columns of JSON that come as strings (EltText)
 	note func(field string, n notice)
 }
 
@@ -78,7 +80,7 @@ type decoderOptions struct {
 func newDecoder(schema *row.Schema, root *keys, o decoderOptions) *decoder {
 	d := &decoder{schema: schema, root: root, keep: o.keep, nul: o.nul, note: o.note, direct: true, spans: make([]span, len(schema.Columns))}
 	for n, c := range schema.Columns {
-		col := column{Column: c, index: n, marker: c.Name == DeletedAt, key: slices.Contains(schema.Key, c.Name), hex: o.hex[c.Name]}
+		col := column{Column: c, index: n, marker: c.Name == DeletedAt, key: slices.Contains(schema.Key, c.Name), hex: o.hex[c.Name], text: o.text[c.Name]}
 		col.blank = o.blank && !col.key && c.Nullable && c.Kind != row.Text && c.Kind != row.JSON && c.Kind != row.Bytes && !o.plain[c.Name]
 		if c.Kind == row.Int64 {
 			col.fromNumeric, _ = row.Converter(row.Column{Kind: row.Numeric, Wire: row.WireNumeric}, c)

@@ -45,6 +45,14 @@ func (d *decoder) fromString(c *column, i int) (int, error) {
 		if t, ok := row.ParseTimestamp(text); ok {
 			return end, d.instant(c, t)
 		}
+	case row.WireJSON, row.WireJSONB: // EltText
+		at := d.open()
+		if c.Wire == row.WireJSONB {
+			d.dst = append(d.dst, 1)
+		}
+		d.dst = append(d.dst, text...)
+		d.close(at)
+		return end, nil
 	case row.WireTime:
 		if micros, ok := row.ParseTime(text); ok {
 			d.int8(micros)

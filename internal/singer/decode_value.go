@@ -91,6 +91,9 @@ func (d *decoder) value(c *column, i int) (int, error) {
 			return i + len("false"), nil
 		}
 	case row.WireJSON, row.WireJSONB:
+		if c.text && line[i] == '"' {
+			return d.fromString(c, i)
+		}
 		return d.json(c, i)
 	}
 	switch line[i] {

@@ -20,7 +20,7 @@ const (
 	// without a zone are written as UTC, as format date-time demands.
 	Singer Style = iota
 	// Native is for a reader that knows x-elt-kind: NaN and infinities are
-	// strings, timestamps without a zone stay without.
+	// strings, timestamps without a zone stay without, JSON is text (EltText).
 	Native
 	// Plain is for files: as Native, but NaN and infinities are null.
 	Plain
@@ -53,7 +53,11 @@ func NewEncoder(s *row.Schema, style Style, deletes bool) *Encoder {
 	e.head = append(e.head, `,"record":`...)
 	for _, c := range s.Columns {
 		key := append(row.AppendJSONString(nil, []byte(c.Name)), ':')
-		e.columns = append(e.columns, encodedColumn{c, key, writerOf(c, style)})
+		write := writerOf(c, style)
+		if c.Kind == row.JSON && style == Native && s.Source == nil {
+			write = writeJSONText
+		}
+		e.columns = append(e.columns, encodedColumn{c, key, write})
 	}
 	e.SetNow(0)
 	return e
@@ -185,6 +189,10 @@ func writeUTC(_ *Encoder, c *row.Column, dst, field []byte) []byte {
 		dst = row.AppendInstantText(dst, i)
 	}
 	return append(dst, '"')
+}
+
+func writeJSONText(_ *Encoder, c *row.Column, dst, field []byte) []byte {
+	return row.AppendJSONString(dst, row.JSONText(c, field))
 }
 
 // writeJSON passes JSON text on. Line breaks, which may only stand between

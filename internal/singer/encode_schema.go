@@ -14,6 +14,9 @@ const (
 	EltWire      = "x-elt-wire"      // on a property: row.Wire, where it is not the kind's usual one
 	EltPrecision = "x-elt-precision" // on a property: digits of a numeric, length of a text
 	EltScale     = "x-elt-scale"     // on a property: digits after the point
+	// EltText on a property of kind json: its values travel as strings that
+	// hold their text, so that null is not NULL and every byte stays (Style Native).
+	EltText = "x-elt-text"
 	// EltAbsent on the stream's schema has the value "unset": a property that
 	// a RECORD lacks was not sent, the others are all there.
 	EltAbsent = "x-elt-absent"
@@ -32,6 +35,10 @@ const LanesEnv = "ELT_RUN_LANES"
 // SchemaOf is the JSON Schema of a stream: its source's own where it came
 // with one, else made from the columns. deletes adds _sdc_deleted_at.
 func SchemaOf(s *row.Schema, deletes bool) (json.RawMessage, error) {
+	return jsonSchemaOf(s, Singer, deletes)
+}
+
+func jsonSchemaOf(s *row.Schema, style Style, deletes bool) (json.RawMessage, error) {
 	var root, properties object
 	if s.Source != nil {
 		var err error
@@ -45,7 +52,7 @@ func SchemaOf(s *row.Schema, deletes bool) (json.RawMessage, error) {
 	} else {
 		root.set("type", json.RawMessage(`"object"`))
 		for _, c := range s.Columns {
-			properties.set(c.Name, columnToElt(c))
+			properties.set(c.Name, columnToElt(c, style))
 		}
 		root.set(EltAbsent, json.RawMessage(`"`+Unset+`"`))
 	}
@@ -57,8 +64,8 @@ func SchemaOf(s *row.Schema, deletes bool) (json.RawMessage, error) {
 }
 
 // appendSchemaMessage appends a SCHEMA message with its newline.
-func appendSchemaMessage(dst []byte, s *row.Schema, deletes bool) ([]byte, error) {
-	schema, err := SchemaOf(s, deletes)
+func appendSchemaMessage(dst []byte, s *row.Schema, style Style, deletes bool) ([]byte, error) {
+	schema, err := jsonSchemaOf(s, style, deletes)
 	if err != nil {
 		return dst, err
 	}
@@ -88,7 +95,7 @@ var bounds = map[row.Wire]string{
 
 // columnToElt is the JSON Schema of a column. Bytes travel in base64, and
 // the schema says so.
-func columnToElt(c row.Column) json.RawMessage {
+func columnToElt(c row.Column, style Style) json.RawMessage {
 	types, more := `"string"`, ""
 	switch c.Kind {
 	case row.Bool:
@@ -114,6 +121,9 @@ func columnToElt(c row.Column) json.RawMessage {
 	case row.JSON:
 		if types = `"object","array","string","number","integer","boolean"`; c.Mixed {
 			types = `"string","number","integer","boolean"`
+		}
+		if style == Native {
+			more = `,"` + EltText + `":true`
 		}
 	}
 	if c.Nullable {

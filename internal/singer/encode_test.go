@@ -89,12 +89,12 @@ func TestEveryKindAsJSON(t *testing.T) {
 	b := batchOf(t, s, row.Insert, allCells...)
 	const common = `{"b":true,"i2":-32768,"i4":2147483647,"i8":-9223372036854775808,"f4":0.1,"f8":1e-07,"n":12345678901234567890123456.70,` +
 		`"t":"é\"\\\n\u0001","by":"AP8=","d":"2024-02-29","ti":"23:59:59.500000","ts":"2024-02-29T01:02:03%[1]s","tz":"2024-02-29T01:02:03.000001+00:00",` +
-		`"tx":"2024-02-29T01:02:03.123456789+05:30","nx":"2024-02-29T01:02:03.000000001%[1]s","u":"00112233-4455-6677-8899-aabbccddeeff","j":{"a":1.10},"jb":[1]}`
+		`"tx":"2024-02-29T01:02:03.123456789+05:30","nx":"2024-02-29T01:02:03.000000001%[1]s","u":"00112233-4455-6677-8899-aabbccddeeff","j":%[2]s,"jb":%[3]s}`
 	for _, c := range []struct {
-		style Style
-		zone  string
-	}{{Singer, "+00:00"}, {Native, ""}, {Plain, ""}} {
-		want := fmt.Sprintf(common, c.zone)
+		style           Style
+		zone, json, bin string
+	}{{Singer, "+00:00", `{"a":1.10}`, `[1]`}, {Native, "", `"{\"a\":1.10}"`, `"[1]"`}, {Plain, "", `{"a":1.10}`, `[1]`}} {
+		want := fmt.Sprintf(common, c.zone, c.json, c.bin)
 		if got := string(NewEncoder(s, c.style, false).AppendObject(nil, b, 0)); got != want {
 			t.Errorf("style %d\ngot  %s\nwant %s", c.style, got, want)
 		}
@@ -121,8 +121,8 @@ func TestOddValues(t *testing.T) {
 		{row.Column{Kind: row.Timestamp, Wire: row.WireTimestamp}, "infinity", `"infinity"`, `"infinity"`, `"infinity"`},
 		{row.Column{Kind: row.TimestampTZ, Wire: row.WireTimestampTZ}, "0044-03-15T00:00:00+00:00 BC", `"0044-03-15T00:00:00+00:00 BC"`, `"0044-03-15T00:00:00+00:00 BC"`, `"0044-03-15T00:00:00+00:00 BC"`},
 		{row.Column{Kind: row.Text, Wire: row.WireText}, "a\xffb", `"a` + "\ufffd" + `b"`, `"a` + "\ufffd" + `b"`, `"a` + "\ufffd" + `b"`},
-		{row.Column{Kind: row.JSON, Wire: row.WireJSON}, "{\n \"a\":\r\n1}", `{  "a":  1}`, `{  "a":  1}`, `{  "a":  1}`},
-		{row.Column{Kind: row.JSON, Wire: row.WireJSON}, "\"a\xff\"", "\"a\ufffd\"", "\"a\ufffd\"", "\"a\ufffd\""},
+		{row.Column{Kind: row.JSON, Wire: row.WireJSON}, "{\n \"a\":\r\n1}", `{  "a":  1}`, `"{\n \"a\":\r\n1}"`, `{  "a":  1}`},
+		{row.Column{Kind: row.JSON, Wire: row.WireJSON}, "\"a\xff\"", "\"a\ufffd\"", `"\"a` + "\ufffd" + `\""`, "\"a\ufffd\""},
 	} {
 		c.column.Name = "x"
 		s := schemaOf(c.column)

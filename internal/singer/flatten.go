@@ -69,6 +69,7 @@ type layout struct {
 	root    *keys
 	hex     map[string]bool // columns of bytes that come as base16
 	plain   map[string]bool // columns whose schema allows any string
+	text    map[string]bool // columns of JSON that come as strings (EltText)
 }
 
 func (l *layout) has(name string) bool {
@@ -83,7 +84,7 @@ func (l *layout) add(c row.Column) {
 
 // lay lays out the properties of an object.
 func (j *jsonSchema) lay(props []property, key []string, f Flatten) (layout, error) {
-	l := layout{root: newKeys(), hex: map[string]bool{}, plain: map[string]bool{}}
+	l := layout{root: newKeys(), hex: map[string]bool{}, plain: map[string]bool{}, text: map[string]bool{}}
 	err := j.layInto(&l, l.root, props, nil, key, f, nil)
 	return l, err
 }
@@ -111,6 +112,7 @@ func (j *jsonSchema) layInto(l *layout, at *keys, props []property, path, key []
 		}
 		l.hex[name] = c.Kind == row.Bytes && !s.declared
 		l.plain[name] = slices.ContainsFunc(s.columns, func(c row.Column) bool { return c.Kind == row.Text })
+		l.text[name] = s.text
 		at.add(p.name, slot{column: len(l.columns)})
 		l.columns = append(l.columns, c)
 	}

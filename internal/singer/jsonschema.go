@@ -49,6 +49,7 @@ type shape struct {
 	columns    []row.Column
 	properties []property // of the object type, when they are declared
 	declared   bool       // x-elt-kind: columns[0] is said, not guessed
+	text       bool       // x-elt-text
 	refs       []string   // the references on the way here
 }
 
@@ -84,7 +85,7 @@ func (j *jsonSchema) shape(raw json.RawMessage, outer object, seen []string) sha
 		return shape{}
 	}
 	if c, ok := columnFromElt(raw); ok {
-		return shape{types: typesOf(node), columns: []row.Column{c}, declared: true}
+		return shape{types: typesOf(node), columns: []row.Column{c}, declared: true, text: string(node.get(EltText)) == "true"}
 	}
 	var s shape
 	if ref := jsonText(node.get("$ref")); ref != "" {

@@ -20,6 +20,7 @@ type stream struct {
 	keep     bool
 	hex      map[string]bool // see layout
 	plain    map[string]bool // see layout
+	text     map[string]bool // see layout
 	prefix   string          // how its RECORD lines begin, "" unknown
 	tail     tail            // of the last record
 	batch    *row.Batch      // nil: no open rows
@@ -110,7 +111,7 @@ func (s *stream) compile(announce [][]byte) (*row.Schema, *keys, error) {
 	}
 	out.Columns = l.columns
 	s.keep = s.r.o.KeepAbsent || jsonText(node.get(EltAbsent)) == Unset
-	s.hex, s.plain = l.hex, l.plain
+	s.hex, s.plain, s.text = l.hex, l.plain, l.text
 	s.check = s.r.validator(s.name, announce[0])
 	return out, l.root, nil
 }
@@ -129,5 +130,5 @@ func keyList(raw []byte) (names []string) {
 }
 
 func (s *stream) decoder(schema *row.Schema, root *keys) *decoder {
-	return newDecoder(schema, root, decoderOptions{keep: s.keep, nul: s.r.o.NUL, hex: s.hex, blank: s.r.o.BlankNull, plain: s.plain, note: s.note})
+	return newDecoder(schema, root, decoderOptions{keep: s.keep, nul: s.r.o.NUL, hex: s.hex, blank: s.r.o.BlankNull, plain: s.plain, text: s.text, note: s.note})
 }

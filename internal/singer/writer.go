@@ -187,7 +187,7 @@ func (s *StreamWriter) announce(schema *row.Schema) (err error) {
 	if err := s.ctx.Err(); err != nil {
 		return err
 	}
-	if s.buf, err = appendSchemaMessage(s.buf, schema, s.deletes); err != nil {
+	if s.buf, err = appendSchemaMessage(s.buf, schema, s.w.style, s.deletes); err != nil {
 		return err
 	}
 	s.schema, s.enc = schema, NewEncoder(schema, s.w.style, s.deletes)

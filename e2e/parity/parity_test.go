@@ -1,0 +1,203 @@
+// Package parity runs every pair of a built-in tap and a built-in target both
+// ways, in one process and in two, and wants the same of both: rows, column
+// types and bookmarks, the store's and the destination's. A connector that is
+// added joins the table by one entry in sources_test.go or targets_test.go.
+package parity
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"sort"
+	"strings"
+	"testing"
+
+	"elt/internal/pgtest"
+)
+
+var elt string // the binary under test
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "elt-parity-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	elt = filepath.Join(dir, "elt")
+	if out, err := exec.Command("go", "build", "-o", elt, "elt").CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "building elt: %v\n%s", err, out)
+		return 1
+	}
+	return pgtest.Main(m)
+}
+
+// ways are sequences of runs, F fused and N not; all must leave the same. The
+// last run goes on from what the other way left.
+var ways = []string{"FFN", "NNF"}
+
+func TestEveryPairBothWays(t *testing.T) {
+	warehouse := pgtest.URL(t)
+	for _, s := range sources() {
+		for _, d := range destinations(warehouse) {
+			t.Run(s.name+" to "+d.name, func(t *testing.T) {
+				t.Parallel()
+				parity(t, s, d)
+			})
+		}
+	}
+}
+
+// parity compares the ways after the first run, after a second one over the
+// same source, and after a third one over a source that has changed.
+func parity(t *testing.T, s source, d destination) {
+	from := s.open(t)
+	var projects []project
+	for _, way := range ways {
+		projects = append(projects, newProject(t, from, d, way))
+	}
+	for run := range len(ways[0]) {
+		if run == 2 {
+			from.change(t)
+		}
+		var want snapshot
+		for _, p := range projects {
+			got := p.run(t, p.way[run] == 'N')
+			if want == nil {
+				want = got
+				if len(got) < 5 {
+					t.Fatalf("nothing to compare: %v", got)
+				}
+				continue
+			}
+			want.compare(t, fmt.Sprintf("after run %d of %s, compared with %s", run+1, p.way, projects[0].way), got)
+		}
+		if t.Failed() {
+			return
+		}
+	}
+}
+
+// project is one project folder with its destination.
+type project struct {
+	dir, way    string
+	tap, target string
+	look        func(t *testing.T) snapshot
+}
+
+func newProject(t *testing.T, from reading, d destination, way string) project {
+	t.Helper()
+	dir := t.TempDir()
+	config, look := d.open(t, dir)
+	text := fmt.Sprintf(`default_environment: dev
+environments: [{name: dev}]
+plugins:
+  extractors:
+  - name: %s
+    config: %s
+    metadata: %s
+  loaders:
+  - name: %s
+    config: %s
+`, from.tap, from.config, from.metadata, d.target, config)
+	if err := os.WriteFile(filepath.Join(dir, "elt.yml"), []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return project{dir, way, from.tap, d.target, look}
+}
+
+func (p project) elt(t *testing.T, args ...string) []byte {
+	t.Helper()
+	cmd := exec.Command(elt, args...)
+	var out, errs bytes.Buffer
+	cmd.Dir, cmd.Stdout, cmd.Stderr = p.dir, &out, &errs
+	cmd.Env = append(os.Environ(), "NO_COLOR=1")
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("%s: elt %s: %v\n%s%s", p.way, strings.Join(args, " "), err, &out, &errs)
+	}
+	return out.Bytes()
+}
+
+// run runs the pair once and looks at all that it left.
+func (p project) run(t *testing.T, twoProcesses bool) snapshot {
+	t.Helper()
+	args := []string{"run", "--json", p.tap, p.target}
+	if twoProcesses {
+		args = append(args, "--no-fuse")
+	}
+	report := p.elt(t, args...)
+	var said struct {
+		Blocks []struct {
+			Fused   bool `json:"fused"`
+			Streams []struct {
+				Stream   string          `json:"stream"`
+				Rows     int64           `json:"rows"`
+				Bookmark json.RawMessage `json:"bookmark"`
+			} `json:"streams"`
+		} `json:"blocks"`
+	}
+	if err := json.Unmarshal(report, &said); err != nil || len(said.Blocks) != 1 || said.Blocks[0].Fused == twoProcesses {
+		t.Fatalf("the report of %s: %v\n%s", p.way, err, report)
+	}
+	s := p.look(t)
+	for _, one := range said.Blocks[0].Streams {
+		s.add("report", fmt.Sprintf("%s: %d rows, bookmark %s", one.Stream, one.Rows, canonical(one.Bookmark)))
+	}
+	s.add("bookmark in the store", canonical(p.elt(t, "state", "get", "dev:"+p.tap+"-to-"+p.target)))
+	return s
+}
+
+// snapshot is what there is, under headings.
+type snapshot map[string][]string
+
+func (s snapshot) add(heading, line string) { s[heading] = append(s[heading], line) }
+
+func (s snapshot) compare(t *testing.T, when string, got snapshot) {
+	t.Helper()
+	headings := map[string]bool{}
+	for h := range s {
+		headings[h] = true
+	}
+	for h := range got {
+		headings[h] = true
+	}
+	for h := range headings {
+		a, b := append([]string{}, s[h]...), append([]string{}, got[h]...)
+		sort.Strings(a)
+		sort.Strings(b)
+		for i := range max(len(a), len(b)) {
+			one, other := "nothing", "nothing"
+			if i < len(a) {
+				one = a[i]
+			}
+			if i < len(b) {
+				other = b[i]
+			}
+			if one != other {
+				t.Errorf("%s: %s has %d lines and %d; the first that differs is\n  %.600s\nand\n  %.600s", when, h, len(b), len(a), other, one)
+				break
+			}
+		}
+	}
+}
+
+// moving are parts of a bookmark that are new with every run.
+var moving = regexp.MustCompile(`"version":[0-9]+`)
+
+// canonical is JSON with its keys sorted and its numbers as they are.
+func canonical(raw []byte) string {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	var v any
+	if d.Decode(&v) != nil {
+		return string(raw)
+	}
+	text, _ := json.Marshal(v)
+	return moving.ReplaceAllString(string(text), `"version":…`)
+}
