@@ -85,8 +85,9 @@ func execute(ctx context.Context, a *app, args []string) int {
 	if errors.Is(err, syscall.EPIPE) { // whoever read the output, such as head, has seen enough
 		return int(fault.Failed)
 	}
-	if !started { // cobra's own errors: unknown command or flag, wrong arguments
-		err = fault.New(fault.Usage, "%v", err).WithHint("try elt --help, or --help after a command")
+	var explained *fault.Error
+	if !started && !errors.As(err, &explained) { // cobra's own errors: wrong arguments
+		err = fault.New(fault.Usage, "%v", err).WithHint("try --help after the command")
 	}
 	fmt.Fprintln(a.IO.Err, "Error: "+fault.Render(err))
 	if sig := signalOf(ctx); sig != 0 {
@@ -98,8 +99,13 @@ func execute(ctx context.Context, a *app, args []string) int {
 // newRoot is the command tree.
 func newRoot(a *cli.App) *cobra.Command {
 	root := &cobra.Command{
-		Use:           "elt",
-		Short:         "Run ELT pipelines: taps into targets, with bookmarks that survive",
+		Use:   "elt",
+		Short: "Run ELT pipelines: taps into targets, with bookmarks that survive",
+		Example: `  elt init my-project            # a new project with an example that runs
+  elt run tap-csv target-jsonl   # run a tap into a target
+  elt config list tap-csv        # its settings, and where their values come from
+  elt doctor                     # what could keep a run from working`,
+		Args:          cobra.ArbitraryArgs, // onlySubcommands refuses them
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Version:       a.Version,
@@ -119,6 +125,8 @@ func newRoot(a *cli.App) *cobra.Command {
 	f.MarkHidden("log-config")
 	f.BoolVar(&g.JSON, "json", false, "print results as JSON")
 	f.BoolVar(&g.NoColor, "no-color", false, "no colours")
+	root.SetFlagErrorFunc(wrongFlag)
+	root.RegisterFlagCompletionFunc("environment", a.CompleteEnvironments())
 	root.SetIn(a.IO.In)
 	root.SetOut(a.IO.Out)
 	root.SetErr(a.IO.Err)
@@ -140,6 +148,29 @@ func onlySubcommands(c *cobra.Command, args []string) error {
 		return err.WithHint("did you mean %q?", near)
 	}
 	return err.WithHint("one of %s", strings.Join(names, ", "))
+}
+
+// wrongFlag explains a flag that a command does not take as it was typed.
+func wrongFlag(c *cobra.Command, err error) error {
+	wrong := fault.New(fault.Usage, "%v", err)
+	typed, unknown := strings.CutPrefix(err.Error(), "unknown flag: --")
+	if !unknown {
+		return wrong.WithHint("try %s --help", c.CommandPath())
+	}
+	var names, begun []string
+	c.Flags().VisitAll(func(f *pflag.Flag) {
+		names = append(names, f.Name)
+		if strings.HasPrefix(f.Name, typed) {
+			begun = append(begun, f.Name)
+		}
+	})
+	if len(begun) == 1 {
+		return wrong.WithHint("did you mean --%s?", begun[0])
+	}
+	if near := fault.Nearest(typed, names); near != "" {
+		return wrong.WithHint("did you mean --%s?", near)
+	}
+	return wrong.WithHint("try %s --help", c.CommandPath())
 }
 
 func eachCommand(c *cobra.Command, do func(*cobra.Command)) {

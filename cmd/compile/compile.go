@@ -77,16 +77,30 @@ func run(ctx context.Context, app *cli.App, o *Options) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fault.Wrap(fault.Failed, err, "cannot make the directory for manifests")
 	}
+	written := []manifest{}
 	for _, name := range environments {
 		path, err := write(ctx, p, name, dir, o)
 		if err != nil {
 			return err
 		}
+		written = append(written, manifest{name, path})
+		if app.Global.JSON {
+			continue
+		}
 		if _, err := fmt.Fprintln(app.IO.Out, "Compiled "+path); err != nil {
 			return err
 		}
 	}
+	if app.Global.JSON {
+		return app.IO.PrintJSON(written)
+	}
 	return nil
+}
+
+// manifest is a file written, in JSON.
+type manifest struct {
+	Environment string `json:"environment"`
+	Path        string `json:"path"`
 }
 
 func write(ctx context.Context, p *project.Project, environment, dir string, o *Options) (string, error) {
@@ -94,7 +108,7 @@ func write(ctx context.Context, p *project.Project, environment, dir string, o *
 	if err != nil {
 		return "", err
 	}
-	manifest, err := in.Manifest(ctx, o.Unsafe)
+	content, err := in.Manifest(ctx, o.Unsafe)
 	if err != nil {
 		return "", err
 	}
@@ -102,7 +116,7 @@ func write(ctx context.Context, p *project.Project, environment, dir string, o *
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", strings.Repeat(" ", max(0, o.Indent)))
-	if err := e.Encode(manifest); err != nil {
+	if err := e.Encode(content); err != nil {
 		return "", err
 	}
 	name := "meltano-manifest.json"

@@ -90,7 +90,7 @@ func listRun(ctx context.Context, app *cli.App, o *ListOptions) error {
 func (o *ListOptions) entry(t target, v project.Value) listed {
 	d := v.Definition
 	l := listed{Name: v.Name, Kind: d.Kind, Label: d.Label, Description: d.Description, Variables: t.variables(d),
-		Value: v.Value, Default: d.Default, Source: string(v.Source), Variable: v.Variable,
+		Value: current(v), Default: standard(d), Source: string(v.Source), Variable: v.Variable,
 		Sensitive: d.Sensitive, Custom: d.Custom, Extra: d.Extra()}
 	if v.At.File != "" {
 		l.Position = v.At.String()
@@ -169,10 +169,10 @@ func required(name string, groups [][]string) string {
 func (o *ListOptions) line(b *strings.Builder, t target, v project.Value, groups [][]string) {
 	d := v.Definition
 	fmt.Fprintf(b, "%s%s [env: %s]", v.Name, required(v.Name, groups), strings.Join(t.variables(d), ", "))
-	if v.Source != project.FromDefault && d.Default != nil {
-		fmt.Fprintf(b, " (default: %s)", project.Repr(d.Default))
+	if def := standard(d); v.Source != project.FromDefault && def != nil {
+		fmt.Fprintf(b, " (default: %s)", project.Repr(def))
 	}
-	value := project.Repr(v.Value)
+	value := project.Repr(current(v))
 	if o.group.masked(d) && v.Value != nil {
 		value = "(redacted)"
 	}
@@ -188,6 +188,22 @@ func (o *ListOptions) line(b *strings.Builder, t target, v project.Value, groups
 		}
 		b.WriteString(d.Description + "\n")
 	}
+}
+
+// standard is a setting's default: the definition's, else the built-in connector's own.
+func standard(d *project.Definition) any {
+	if d.Default != nil {
+		return d.Default
+	}
+	return d.Implied
+}
+
+// current is the value that counts.
+func current(v project.Value) any {
+	if v.Value == nil && v.Source == project.FromDefault {
+		return v.Definition.Implied
+	}
+	return v.Value
 }
 
 // origin says in Meltano's words which layer a value comes from.

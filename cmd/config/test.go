@@ -12,7 +12,6 @@ import (
 // newCmdTest is `config test`: it runs a tap until it emits something, or a
 // target on a small stream.
 func newCmdTest(app *cli.App, g *group, hooks Hooks) *cobra.Command {
-	var install, noInstall, onlyInstall bool
 	cmd := &cobra.Command{
 		Use:     "test PLUGIN",
 		Short:   "Try a plugin with its settings",
@@ -37,8 +36,6 @@ func newCmdTest(app *cli.App, g *group, hooks Hooks) *cobra.Command {
 			return err
 		},
 	}
-	cmd.Flags().BoolVar(&install, "install", false, "install the plugin first")
-	cmd.Flags().BoolVar(&noInstall, "no-install", false, "never install")
-	cmd.Flags().BoolVar(&onlyInstall, "only-install", false, "install and stop")
+	cli.InstallFlags(cmd)
 	return cmd
 }

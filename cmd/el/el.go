@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"elt/cmd/run"
 	"elt/internal/cli"
 	"elt/internal/fault"
 	"elt/internal/project"
@@ -44,10 +43,13 @@ run finds.`,
   elt el tap-github target-jsonl --state-id=x --dump=catalog`,
 		Args: cobra.ExactArgs(2),
 		ValidArgsFunction: func(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
-			if len(args) == 0 {
+			switch len(args) {
+			case 0:
 				return app.CompletePlugins(project.Extractors)(cmd, args, typed)
+			case 1:
+				return app.CompletePlugins(project.Loaders)(cmd, args, typed)
 			}
-			return app.CompletePlugins(project.Loaders)(cmd, args, typed)
+			return nil, cobra.ShellCompDirectiveNoFileComp
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.Tap, o.Target = args[0], args[1]
@@ -80,7 +82,9 @@ run finds.`,
 	f.BoolVar(&o.Run.NoFuse, "no-fuse", false, "run a built-in tap and target in two processes")
 	f.BoolVar(&o.Run.TrustState, "trust-state", false, "go on although the destination has lost its position")
 	f.MarkHidden("merge-state")
-	run.InstallFlags(cmd)
+	cmd.RegisterFlagCompletionFunc("select", app.CompleteStreams())
+	cmd.RegisterFlagCompletionFunc("exclude", app.CompleteStreams())
+	cli.InstallFlags(cmd)
 	return cmd
 }
 

@@ -100,10 +100,11 @@ func newCmdAdd(app *cli.App) *cobra.Command {
 
 func newCmdRemove(app *cli.App) *cobra.Command {
 	return &cobra.Command{
-		Use:     "remove NAME",
-		Short:   "Remove an environment",
-		Example: "  elt environment remove staging",
-		Args:    cobra.ExactArgs(1),
+		Use:               "remove NAME",
+		Short:             "Remove an environment",
+		Example:           "  elt environment remove staging",
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: app.CompleteEnvironments(),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			p, err := app.ProjectExplicit(cmd.Context())
 			if err != nil {

@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"elt/cmd/run"
 	"elt/internal/cli"
 	"elt/internal/fault"
 	"elt/internal/project"
@@ -60,7 +59,7 @@ Flags of elt stand before the plugin's name.`,
 	f.BoolVar(&o.RefreshCatalog, "refresh-catalog", false, "discover anew")
 	f.BoolVar(&o.Containers, "containers", false, "run the command in its container (not supported)")
 	f.MarkHidden("containers")
-	run.InstallFlags(cmd)
+	cli.InstallFlags(cmd)
 	return cmd
 }
 

@@ -55,10 +55,11 @@ func newCmdAdd(app *cli.App) *cobra.Command {
 func newCmdSet(app *cli.App) *cobra.Command {
 	var tasks string
 	cmd := &cobra.Command{
-		Use:     "set NAME --tasks TASKS",
-		Short:   "Replace the tasks of a job",
-		Example: "  elt job set nightly --tasks 'tap-gitlab target-postgres'",
-		Args:    cobra.ExactArgs(1),
+		Use:               "set NAME --tasks TASKS",
+		Short:             "Replace the tasks of a job",
+		Example:           "  elt job set nightly --tasks 'tap-gitlab target-postgres'",
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: app.CompleteJobs(),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			p, list, err := read(cmd, app, args[0], tasks)
 			if err != nil {
@@ -83,10 +84,11 @@ func newCmdSet(app *cli.App) *cobra.Command {
 
 func newCmdRemove(app *cli.App) *cobra.Command {
 	return &cobra.Command{
-		Use:     "remove NAME",
-		Short:   "Remove a job",
-		Example: "  elt job remove nightly",
-		Args:    cobra.ExactArgs(1),
+		Use:               "remove NAME",
+		Short:             "Remove a job",
+		Example:           "  elt job remove nightly",
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: app.CompleteJobs(),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			p, err := app.ProjectExplicit(cmd.Context())
 			if err != nil {

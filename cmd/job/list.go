@@ -27,10 +27,11 @@ type listed struct {
 func NewCmdList(app *cli.App, runF func(context.Context, *ListOptions) error) *cobra.Command {
 	o := &ListOptions{}
 	cmd := &cobra.Command{
-		Use:     "list [NAME]",
-		Short:   "List jobs with their tasks",
-		Example: "  elt job list\n  elt job list nightly --format json",
-		Args:    cobra.MaximumNArgs(1),
+		Use:               "list [NAME]",
+		Short:             "List jobs with their tasks",
+		Example:           "  elt job list\n  elt job list nightly --format json",
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: app.CompleteJobs(),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {
 				o.Name = args[0]

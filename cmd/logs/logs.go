@@ -33,10 +33,11 @@ func NewCmd(app *cli.App) *cobra.Command {
 func newCmdList(app *cli.App) *cobra.Command {
 	var limit int
 	cmd := &cobra.Command{
-		Use:     "list [STATE_ID]",
-		Short:   "List runs, newest first",
-		Example: "  elt logs list\n  elt logs list dev:tap-csv-to-target-sqlite --limit 5 --json",
-		Args:    cobra.MaximumNArgs(1),
+		Use:               "list [STATE_ID]",
+		Short:             "List runs, newest first",
+		Example:           "  elt logs list\n  elt logs list dev:tap-csv-to-target-sqlite --limit 5 --json",
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: app.CompleteStates(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			store, err := app.Store(cmd.Context())
 			if err != nil {
@@ -95,8 +96,9 @@ func newCmdShow(app *cli.App) *cobra.Command {
 		Short: "Show the log of a run",
 		Long: `Show the log of a run: of the newest one, or of the one whose id begins with
 RUN_ID. With --json the record of the run instead.`,
-		Example: "  elt logs show\n  elt logs show 0198f6c2-7d1c --tail 50\n  elt logs show 0198f6c2-7d1c --json",
-		Args:    cobra.MaximumNArgs(1),
+		Example:           "  elt logs show\n  elt logs show 0198f6c2-7d1c --tail 50\n  elt logs show 0198f6c2-7d1c --json",
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: app.CompleteRuns(),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			store, err := app.Store(cmd.Context())
 			if err != nil {

@@ -76,10 +76,10 @@ mappings, a target. All blocks are checked before the first is started.`,
 	f.StringArrayVarP(&o.Exclude, "exclude", "e", nil, "no streams that match the `PATTERN`, in this run")
 	f.StringVar(&o.Catalog, "catalog", "", "use this catalog `FILE`")
 	f.StringVar(&o.State, "state", "", "give the tap the state in this `FILE`")
-	InstallFlags(cmd)
-	if err := f.MarkHidden("merge-state"); err != nil {
-		panic(err)
-	}
+	cli.InstallFlags(cmd)
+	f.MarkHidden("merge-state")
+	cmd.RegisterFlagCompletionFunc("select", app.CompleteStreams())
+	cmd.RegisterFlagCompletionFunc("exclude", app.CompleteStreams())
 	return cmd
 }
 
@@ -89,15 +89,6 @@ var variables = map[string]string{
 	"no-state-update": "MELTANO_RUN_NO_STATE_UPDATE", "force": "MELTANO_RUN_FORCE",
 	"state-id-suffix": "MELTANO_RUN_STATE_ID_SUFFIX", "state-strategy": "MELTANO_RUN_STATE_STRATEGY",
 	"run-id": "MELTANO_RUN_ID", "timeout": "MELTANO_RUN_TIMEOUT",
-}
-
-// InstallFlags are Meltano's; a plugin that is missing is never installed on
-// the way here, so they change nothing but --only-install, which ends the run.
-func InstallFlags(cmd *cobra.Command) {
-	cmd.Flags().Bool("install", false, "accepted for Meltano's sake")
-	cmd.Flags().Bool("no-install", false, "accepted for Meltano's sake")
-	cmd.Flags().MarkHidden("install")
-	cmd.Flags().MarkHidden("no-install")
 }
 
 func (o *Options) settle() error {

@@ -124,8 +124,8 @@ func jobFor(p *project.Project, s project.Schedule) (project.Job, error) {
 }
 
 func lastSuccess(ctx context.Context, app *cli.App, stateID string) (*time.Time, error) {
-	store, err := app.Store(ctx)
-	if err != nil {
+	store, err := app.StoreIfAny(ctx)
+	if store == nil || err != nil {
 		return nil, err
 	}
 	runs, err := store.Runs(ctx, stateID, 50)

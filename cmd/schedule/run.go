@@ -18,6 +18,7 @@ passed on; the exit code is the run's.`,
 		Example:            "  elt schedule run nightly\n  elt schedule run nightly --full-refresh",
 		Args:               cobra.MinimumNArgs(1),
 		DisableFlagParsing: true,
+		ValidArgsFunction:  app.CompleteSchedules(),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if args[0] == "--help" || args[0] == "-h" {
 				return cmd.Help()

@@ -113,10 +113,11 @@ func add(app *cli.App, p *project.Project, name string, f *flags) error {
 func newCmdSet(app *cli.App) *cobra.Command {
 	f := &flags{}
 	cmd := &cobra.Command{
-		Use:     "set NAME",
-		Short:   "Change a schedule",
-		Example: `  elt schedule set nightly --interval "0 4 * * *"`,
-		Args:    cobra.ExactArgs(1),
+		Use:               "set NAME",
+		Short:             "Change a schedule",
+		Example:           `  elt schedule set nightly --interval "0 4 * * *"`,
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: app.CompleteSchedules(),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := f.check(); err != nil {
 				return err
@@ -142,10 +143,10 @@ func newCmdSet(app *cli.App) *cobra.Command {
 
 func set(app *cli.App, p *project.Project, name string, f *flags) error {
 	values := project.NewMap()
-	for key, v := range map[string]string{"interval": f.interval, "job": f.job, "extractor": f.extractor,
-		"loader": f.loader, "transform": f.transform} {
-		if v != "" {
-			values.Set(key, v)
+	for _, v := range [][2]string{{"interval", f.interval}, {"job", f.job}, {"extractor", f.extractor},
+		{"loader", f.loader}, {"transform", f.transform}} {
+		if v[1] != "" {
+			values.Set(v[0], v[1])
 		}
 	}
 	if err := p.Change(func(e *project.Editor) error { return e.Set("schedules", name, values) }); err != nil {
@@ -157,10 +158,11 @@ func set(app *cli.App, p *project.Project, name string, f *flags) error {
 
 func newCmdRemove(app *cli.App) *cobra.Command {
 	return &cobra.Command{
-		Use:     "remove NAME",
-		Short:   "Remove a schedule",
-		Example: "  elt schedule remove nightly",
-		Args:    cobra.ExactArgs(1),
+		Use:               "remove NAME",
+		Short:             "Remove a schedule",
+		Example:           "  elt schedule remove nightly",
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: app.CompleteSchedules(),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			p, err := app.ProjectExplicit(cmd.Context())
 			if err != nil {

@@ -23,10 +23,9 @@ type Hooks struct {
 
 // Options are the options of `select`.
 type Options struct {
-	Tap, Stream, Property               string
-	List, All, Exclude, Remove, Clear   bool
-	Refresh                             bool
-	Install, NoInstall, OnlyInstallFlag bool
+	Tap, Stream, Property             string
+	List, All, Exclude, Remove, Clear bool
+	Refresh                           bool
 }
 
 // NewCmd is the command.
@@ -60,7 +59,15 @@ an environment when --environment names one.`,
 			}
 			return run(cmd.Context(), app, hooks, o)
 		},
-		ValidArgsFunction: app.CompletePlugins(project.Extractors),
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+			switch len(args) {
+			case 0:
+				return app.CompletePlugins(project.Extractors)(cmd, args, typed)
+			case 1:
+				return app.CompleteStreams()(cmd, args, typed)
+			}
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		},
 	}
 	f := cmd.Flags()
 	f.BoolVar(&o.List, "list", false, "list the selected properties")
@@ -70,9 +77,8 @@ an environment when --environment names one.`,
 	f.BoolVar(&o.Remove, "remove", false, "remove a rule")
 	f.BoolVar(&o.Clear, "clear", false, "remove all rules")
 	f.BoolVar(&o.Refresh, "refresh-catalog", false, "discover again instead of using the cached catalog")
-	f.BoolVar(&o.Install, "install", false, "install the plugin first")
-	f.BoolVar(&o.NoInstall, "no-install", false, "never install")
-	f.BoolVar(&o.OnlyInstallFlag, "only-install", false, "install and stop")
+	f.MarkHidden("remove")
+	cli.InstallFlags(cmd)
 	return cmd
 }
 

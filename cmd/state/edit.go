@@ -24,7 +24,7 @@ func newCmdEdit(app *cli.App) *cobra.Command {
 		Short:             "Change a state in your editor ($VISUAL, $EDITOR)",
 		Example:           "  EDITOR=nano elt state edit dev:tap-csv-to-target-sqlite",
 		Args:              cobra.ExactArgs(1),
-		ValidArgsFunction: completeIDs(app, 1),
+		ValidArgsFunction: app.CompleteStates(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
 			store, err := app.Store(ctx)

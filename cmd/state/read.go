@@ -67,7 +67,7 @@ func newCmdGet(app *cli.App) *cobra.Command {
 		Short:             "Show the state that the next run begins with",
 		Example:           "  elt state get dev:tap-csv-to-target-sqlite\n  elt state get --format pretty dev:tap-csv-to-target-sqlite",
 		Args:              cobra.ExactArgs(1),
-		ValidArgsFunction: completeIDs(app, 1),
+		ValidArgsFunction: app.CompleteStates(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if format != "json" && format != "pretty" {
 				return fault.New(fault.Usage, "--format %s: it is json or pretty", format)
@@ -107,7 +107,7 @@ func newCmdHistory(app *cli.App) *cobra.Command {
 		Long:              "List the changes of a state, newest first. A run is one change, however many\nstates it confirmed on its way.",
 		Example:           "  elt state history dev:tap-csv-to-target-sqlite\n  elt state history --limit 3 --json dev:tap-csv-to-target-sqlite",
 		Args:              cobra.ExactArgs(1),
-		ValidArgsFunction: completeIDs(app, 1),
+		ValidArgsFunction: app.CompleteStates(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			store, err := app.Store(cmd.Context())
 			if err != nil {
@@ -146,7 +146,7 @@ func newCmdDiff(app *cli.App) *cobra.Command {
 before it; FROM and the newest; or FROM and TO.`,
 		Example:           "  elt state diff dev:tap-csv-to-target-sqlite\n  elt state diff dev:tap-csv-to-target-sqlite 12 17",
 		Args:              cobra.RangeArgs(1, 3),
-		ValidArgsFunction: completeIDs(app, 1),
+		ValidArgsFunction: app.CompleteStates(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			store, err := app.Store(cmd.Context())
 			if err != nil {

@@ -39,21 +39,6 @@ where one is set.`,
 	return cmd
 }
 
-// completeIDs completes the first n arguments by known state ids.
-func completeIDs(app *cli.App, n int) cli.Completion {
-	return func(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
-		if len(args) >= n {
-			return nil, cobra.ShellCompDirectiveNoFileComp
-		}
-		store, err := app.Store(cmd.Context())
-		if err != nil {
-			return nil, cobra.ShellCompDirectiveNoFileComp
-		}
-		ids, _ := store.BookmarkIDs(cmd.Context(), typed+"*")
-		return ids, cobra.ShellCompDirectiveNoFileComp
-	}
-}
-
 // find is the entry of a state id; an empty one when there is none.
 func find(ctx context.Context, store state.Store, id string) (state.Bookmark, error) {
 	b, err := store.Bookmark(ctx, id)

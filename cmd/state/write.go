@@ -38,7 +38,7 @@ func newCmdSet(app *cli.App) *cobra.Command {
 		Short:             "Replace the state of a state id",
 		Example:           "  elt state set dev:tap-csv-to-target-sqlite '{\"singer_state\": {\"bookmarks\": {}}}'\n  elt state set dev:tap-csv-to-target-sqlite --input-file state.json",
 		Args:              cobra.RangeArgs(1, 2),
-		ValidArgsFunction: completeIDs(app, 1),
+		ValidArgsFunction: app.CompleteStates(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			value, err := input(app, second(args), file)
 			if err != nil {
@@ -77,7 +77,7 @@ func newCmdMerge(app *cli.App) *cobra.Command {
 		Long:              "Merge values into the state of a state id: objects merge, everything else is replaced.",
 		Example:           "  elt state merge dev:tap-csv-to-target-sqlite '{\"singer_state\": {\"bookmarks\": {\"users\": {\"last\": 5}}}}'\n  elt state merge prod:tap-x-to-target-y --from-state-id dev:tap-x-to-target-y",
 		Args:              cobra.RangeArgs(1, 2),
-		ValidArgsFunction: completeIDs(app, 1),
+		ValidArgsFunction: app.CompleteStates(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if from != "" && (file != "" || len(args) > 1) {
 				return fault.New(fault.Usage, "give the state by --from-state-id, by --input-file, or as an argument")
@@ -127,7 +127,7 @@ func newCmdCopy(app *cli.App) *cobra.Command {
 		Short:             "Copy the state of one state id to another",
 		Example:           "  elt state copy dev:tap-csv-to-target-sqlite prod:tap-csv-to-target-sqlite",
 		Args:              cobra.ExactArgs(2),
-		ValidArgsFunction: completeIDs(app, 2),
+		ValidArgsFunction: app.CompleteStates(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return transfer(cmd, app, "copy", args[0], args[1], force)
 		},
@@ -143,7 +143,7 @@ func newCmdMove(app *cli.App) *cobra.Command {
 		Short:             "Move the state of one state id to another",
 		Example:           "  elt state move dev:tap-csv-to-target-sqlite dev:tap-csv-to-target-sqlite:v2",
 		Args:              cobra.ExactArgs(2),
-		ValidArgsFunction: completeIDs(app, 2),
+		ValidArgsFunction: app.CompleteStates(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return transfer(cmd, app, "move", args[0], args[1], force)
 		},
@@ -186,7 +186,7 @@ func newCmdClear(app *cli.App) *cobra.Command {
 		Long:              "Clear the state of a state id: its next run loads everything again. The\nhistory stays, and elt state rollback brings the state back.",
 		Example:           "  elt state clear dev:tap-csv-to-target-sqlite\n  elt state clear --all",
 		Args:              cobra.MaximumNArgs(1),
-		ValidArgsFunction: completeIDs(app, 1),
+		ValidArgsFunction: app.CompleteStates(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if all == (len(args) == 1) {
 				return fault.New(fault.Usage, "give one state id, or --all")
@@ -230,7 +230,7 @@ func newCmdRollback(app *cli.App) *cobra.Command {
 the one that --to names. The next run loads again what came after it.`,
 		Example:           "  elt state rollback dev:tap-csv-to-target-sqlite\n  elt state rollback dev:tap-csv-to-target-sqlite --to 12",
 		Args:              cobra.ExactArgs(1),
-		ValidArgsFunction: completeIDs(app, 1),
+		ValidArgsFunction: app.CompleteStates(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			store, err := app.Store(cmd.Context())
 			if err != nil {

@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"elt/cmd/run"
 	"elt/internal/cli"
 	"elt/internal/fault"
 	"elt/internal/project"
@@ -47,7 +46,7 @@ func NewCmd(app *cli.App) *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&all, "all", false, "the tests of all plugins")
-	run.InstallFlags(cmd)
+	cli.InstallFlags(cmd)
 	return cmd
 }
 

@@ -6,9 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/spf13/cobra"
-
-	"elt/internal/fault"
 	"elt/internal/proc"
 	"elt/internal/project"
 	"elt/internal/runner"
@@ -65,45 +62,6 @@ func (a *App) Runner(ctx context.Context, p *project.Project, o runner.Options) 
 		Project: p, Plugins: resolver, Redactor: a.Redactor, Console: a.Console(a.IO.Err),
 		Machine: runner.Machine(p.Root), Version: a.Version, Options: o,
 	}, nil
-}
-
-// FlagsFromEnviron gives flags that were not typed the value of a variable:
-// names maps a flag to the variables that stand for it.
-func (a *App) FlagsFromEnviron(cmd *cobra.Command, names map[string]string) error {
-	for flag, variable := range names {
-		value, ok := a.Variable(variable)
-		if !ok || value == "" || cmd.Flags().Changed(flag) {
-			continue
-		}
-		if cmd.Flags().Lookup(flag).Value.Type() == "bool" {
-			value = truth(value)
-		}
-		if err := cmd.Flags().Set(flag, value); err != nil {
-			return fault.Wrap(fault.Usage, err, "variable %s", variable)
-		}
-	}
-	return nil
-}
-
-// Variable looks up the process environment.
-func (a *App) Variable(name string) (string, bool) {
-	for i := len(a.Environ) - 1; i >= 0; i-- {
-		if kv := a.Environ[i]; len(kv) > len(name) && kv[len(name)] == '=' && kv[:len(name)] == name {
-			return kv[len(name)+1:], true
-		}
-	}
-	return "", false
-}
-
-// truth reads a boolean as Meltano does; anything else is left for the flag to refuse.
-func truth(text string) string {
-	switch text {
-	case "yes", "on", "y", "Yes", "On", "YES", "ON":
-		return "true"
-	case "no", "off", "n", "No", "Off", "NO", "OFF":
-		return "false"
-	}
-	return text
 }
 
 // Probe tries a plugin with its settings (`elt config test`).

@@ -22,6 +22,7 @@ type Definition struct {
 	EnvAliases    []string // variables that are also read
 	Kind          string   // one of kinds; "" is text
 	Default       any
+	Implied       any // what a built-in connector takes where nothing sets it; never handed over
 	Label         string
 	Description   string
 	Options       []any
@@ -42,7 +43,7 @@ func (d *Definition) Extra() bool { return strings.HasPrefix(d.Name, "_") }
 func readDefinition(n *node) *Definition {
 	d := &Definition{
 		Name: n.get("name").text(), Aliases: n.get("aliases").texts(), Env: n.get("env").text(),
-		EnvAliases: n.get("env_aliases").texts(), Kind: n.get("kind").text(), Default: n.get("value").plain(),
+		EnvAliases: n.get("env_aliases").texts(), Kind: n.get("kind").text(), Default: n.get("value").plain(), Implied: n.get("implied").plain(),
 		Label: n.get("label").text(), Description: n.get("description").text(),
 		Sensitive: n.get("sensitive").isTrue(), EnvSpecific: n.get("env_specific").isTrue(), Hidden: n.get("hidden").isTrue(),
 		Processor: n.get("value_processor").text(), PostProcessor: n.get("value_post_processor").text(), At: n.at(),

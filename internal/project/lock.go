@@ -1,6 +1,7 @@
 package project
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -100,6 +101,10 @@ func fromSpec(s spec.Spec) *node {
 		m.Set("kind", specKind(set.Type))
 		m.Set("description", set.Help)
 		m.Set("sensitive", set.Secret)
+		if raw, err := json.Marshal(set.Default); err == nil && set.Default != nil {
+			implied, _ := decodeJSON(string(raw)) // what Marshal wrote
+			m.Set("implied", implied)
+		}
 		aliases := []any{}
 		for _, a := range set.Aliases {
 			aliases = append(aliases, a)

@@ -72,8 +72,8 @@ type decoderOptions struct {
 	// whose schema allows any string.
 	blank bool
 	plain map[string]bool
-	text map[string]bool // columns of JSON that come as strings (EltText)
-	note func(field string, n notice)
+	text  map[string]bool // columns of JSON that come as strings (EltText)
+	note  func(field string, n notice)
 }
 
 // newDecoder compiles a decoder for schema, whose columns root's slots index.
