@@ -52,7 +52,7 @@ func (a *app) openDatabase(ctx context.Context) (state.Store, error) {
 	var s *sqlstore.Store
 	var whole state.Store
 	if path == "" {
-		s, err = postgres.Open(ctx, postgres.Options{URI: uri})
+		s, err = postgres.Open(log.WithContext(ctx), postgres.Options{URI: uri, Wait: storeWait(p)})
 		whole = s
 	} else if local, failed := sqlite.Open(ctx, sqlite.Options{Path: path, Warn: warn}); failed == nil {
 		s, whole = local.Store, local
@@ -100,6 +100,17 @@ func meltanoDatabase(p *project.Project) string {
 		path = filepath.Join(p.Root, ".meltano", "meltano.db")
 	}
 	return path
+}
+
+// storeWait is for how long an absent database is tried again, if Meltano's
+// settings about that are set; else 0, which leaves it to the store.
+func storeWait(p *project.Project) time.Duration {
+	retries, _ := strconv.Atoi(p.Setting("database_max_retries"))
+	seconds, _ := strconv.ParseFloat(p.Setting("database_retry_timeout"), 64)
+	if retries == 0 && seconds == 0 {
+		return 0
+	}
+	return time.Duration(float64(max(retries, 1)) * max(seconds, 1) * float64(time.Second))
 }
 
 // settingSeconds is state_backend.NAME_seconds; 0 when nothing sets it.

@@ -162,15 +162,27 @@ func strike(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// disk: disk FOLDER SIZE mounts a file system of that size there.
+// disk: disk FOLDER SIZE mounts a file system of that size there; where there
+// is one already it gets that size, or with "ro" becomes read-only.
 func disk(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
-		ts.Fatalf("usage: disk FOLDER SIZE")
+		ts.Fatalf("usage: disk FOLDER SIZE|ro")
 	}
 	folder := ts.MkAbs(args[0])
+	if args[1] == "ro" {
+		ts.Check(syscall.Mount("elt-test", folder, "tmpfs", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""))
+		return
+	}
+	var there syscall.Statfs_t
+	if err := syscall.Statfs(folder, &there); err == nil && there.Type == tmpfs {
+		ts.Check(syscall.Mount("elt-test", folder, "tmpfs", syscall.MS_REMOUNT, "size="+args[1]))
+		return
+	}
 	ts.Check(os.MkdirAll(folder, 0o755))
 	if err := syscall.Mount("elt-test", folder, "tmpfs", 0, "size="+args[1]+",mode=755"); err != nil {
 		ts.Value(testingKey{}).(testing.TB).Skipf("no disk of its own for this test (root may mount one): %v", err)
 	}
 	ts.Defer(func() { syscall.Unmount(folder, syscall.MNT_DETACH) })
 }
+
+const tmpfs = 0x01021994

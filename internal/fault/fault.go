@@ -124,10 +124,19 @@ func Render(err error) string {
 			b.WriteString("\n" + pad + "^")
 		}
 	}
-	if e.Hint != "" {
-		b.WriteString("\nhint: " + e.Hint)
+	if hint := e.hint(); hint != "" {
+		b.WriteString("\nhint: " + hint)
 	}
 	return b.String()
+}
+
+// hint is the error's own, else that of the error below.
+func (e *Error) hint() string {
+	var below *Error
+	if e.Hint == "" && errors.As(e.Err, &below) {
+		return below.hint()
+	}
+	return e.Hint
 }
 
 // caretPad keeps tabs, so that the caret stands under the column meant.

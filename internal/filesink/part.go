@@ -7,10 +7,12 @@ import (
 	"io"
 	"os"
 	"slices"
+	"syscall"
 
 	kgzip "github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 
+	"elt/internal/fault"
 	"elt/internal/row"
 )
 
@@ -148,10 +150,14 @@ func (s *segment) write(data []byte) error {
 	return err
 }
 
-// full adds the directory to an error such as "no space left on device".
+// full adds the directory to an error of a write, and what to do about a full disk.
 func (d *dir) full(err error) error {
-	if err == nil {
+	switch {
+	case err == nil:
 		return nil
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return fault.Wrap(fault.Failed, err, "no space is left in %s; what was complete before stays as it was", d.where).
+			WithHint("free some space and run again")
 	}
 	return fmt.Errorf("write into %s: %w", d.where, err)
 }

@@ -130,7 +130,7 @@ func serve(ctx context.Context, target targets.Target, cfg spec.Config, io IO, e
 		}
 		return err
 	}
-	if failed := in.Discard(); failed != nil && !errors.Is(err, failed) {
+	if failed := in.Discard(); failed != nil && failed.Error() != err.Error() { // not what the reader was told already
 		return errors.Join(err, failed)
 	}
 	return err

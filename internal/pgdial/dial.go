@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/failsafe-go/failsafe-go"
@@ -16,6 +17,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
 	"github.com/jackc/pgx/v5/pgproto3"
+	"github.com/rs/zerolog"
 
 	"elt/internal/fault"
 )
@@ -40,7 +42,10 @@ func (s Settings) Dial(ctx context.Context) (*pgx.Conn, error) {
 	try := func() (*pgx.Conn, error) { return pgx.ConnectConfig(ctx, cfg) }
 	var conn *pgx.Conn
 	if s.Retry > 0 {
-		conn, err = failsafe.With(patience(s.Retry)).WithContext(ctx).Get(try)
+		say := sync.OnceFunc(func() {
+			zerolog.Ctx(ctx).Warn().Msgf("PostgreSQL at %s does not answer; trying again for up to %d s", address(cfg), s.Retry)
+		})
+		conn, err = failsafe.With(patience(s.Retry, say)).WithContext(ctx).Get(try)
 	} else {
 		conn, err = try()
 	}
@@ -53,13 +58,14 @@ func (s Settings) Dial(ctx context.Context) (*pgx.Conn, error) {
 	return conn, nil
 }
 
-func patience(seconds int) retrypolicy.RetryPolicy[*pgx.Conn] {
+func patience(seconds int, say func()) retrypolicy.RetryPolicy[*pgx.Conn] {
 	return retrypolicy.NewBuilder[*pgx.Conn]().
 		HandleIf(func(_ *pgx.Conn, err error) bool { return transient(err) }).
 		WithBackoff(200*time.Millisecond, 4*time.Second).
 		WithJitterFactor(0.2).
 		WithMaxDuration(time.Duration(seconds) * time.Second).
 		WithMaxRetries(-1).
+		OnRetryScheduled(func(failsafe.ExecutionScheduledEvent[*pgx.Conn]) { say() }).
 		ReturnLastFailure().
 		Build()
 }

@@ -152,6 +152,9 @@ func (c catalogs) discover(ctx context.Context, tap *Stage) ([]byte, error) {
 		return nil, context.Cause(ctx)
 	}
 	if err == nil && !status.OK() {
+		if said := ownWords(tap.Plugin.Name, status, p.Tail()); said != nil && tap.Choice.Native {
+			return nil, said
+		}
 		err = fault.New(fault.Failed, "%s --discover failed: %s", tap.Plugin.Name, status).WithHint("%s", lastWords(p.Tail()))
 	}
 	return raw, err

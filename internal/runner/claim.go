@@ -94,7 +94,7 @@ func ownWords(name string, status proc.Status, tail []string) error {
 	}
 	text := strings.TrimPrefix(strings.Join(tail[from:], "\n"), "Error: ")
 	text, hint, found := strings.Cut(text, "\nhint: ")
-	err := fault.New(codeOf(status), "%s: %s", name, text)
+	err := fault.New(codeOf(status), "%s: %s", name, strings.TrimPrefix(text, name+": "))
 	if found {
 		return err.WithHint("%s", hint)
 	}
