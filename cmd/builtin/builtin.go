@@ -6,6 +6,8 @@ package builtin
 import (
 	"errors"
 	"os"
+	"runtime/debug"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -21,6 +23,7 @@ import (
 func NewTapCmd(app *cli.App) *cobra.Command {
 	cmd := connector("tap", "Run a built-in tap, as any Singer runner would")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		saveMemory(app.Environ)
 		name, rest, err := nameOf("tap", args, app.Taps.Names())
 		if err != nil {
 			return err
@@ -38,6 +41,7 @@ func NewTapCmd(app *cli.App) *cobra.Command {
 func NewTargetCmd(app *cli.App) *cobra.Command {
 	cmd := connector("target", "Run a built-in target, as any Singer runner would")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		saveMemory(app.Environ)
 		name, rest, err := nameOf("target", args, app.Targets.Names())
 		if err != nil {
 			return err
@@ -45,6 +49,15 @@ func NewTargetCmd(app *cli.App) *cobra.Command {
 		return load.Serve(cmd.Context(), app.Targets.Lookup(name), rest, load.IO{In: app.IO.In, Out: app.IO.Out, Err: app.IO.Err}, app.Environ)
 	}
 	return cmd
+}
+
+// saveMemory collects garbage twice as often as usual. Rows travel in buffers
+// that are used again and again, so there is little to collect, and a process
+// stays a quarter smaller for a few per cent of its time.
+func saveMemory(environ []string) {
+	if !slices.ContainsFunc(environ, func(v string) bool { return strings.HasPrefix(v, "GOGC=") }) {
+		debug.SetGCPercent(50)
+	}
 }
 
 // connector is a command all of whose flags belong to the connector.
@@ -77,6 +90,7 @@ func NewFuseCmd(app *cli.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "fuse TAP TARGET", Short: "Run a built-in tap into a built-in target in one process", Hidden: true, Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			saveMemory(app.Environ)
 			f, err := fused(app, args[0], args[1], tapConfig, targetConfig, catalog)
 			if err != nil {
 				return err

@@ -23,7 +23,7 @@ import (
 const (
 	// copyBytes ends a COPY, so that the batches of rows not yet accepted can
 	// be kept: one of them is named when the server refuses it.
-	copyBytes = 8 << 20
+	copyBytes = 4 << 20
 	// frameBytes is the largest CopyData message: the server buffers it whole.
 	frameBytes = 1 << 20
 )
