@@ -38,7 +38,7 @@ func open(ctx context.Context, path string, busySeconds int) (*session, error) {
 		"pragma synchronous = full", // a power cut loses no commit (invariant 1)
 		"pragma foreign_keys = off",
 		"pragma legacy_alter_table = on", // renaming must not rewrite others' views
-		"pragma cache_size = -16000",
+		"pragma cache_size = -8000",
 		"begin immediate",
 		"rollback",
 	} {
