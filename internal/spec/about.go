@@ -44,9 +44,49 @@ func (s Spec) aboutMarkdown() string {
 			raw, _ := json.Marshal(set.Default) // JSON-like by contract
 			def = "`" + string(raw) + "`"
 		}
-		fmt.Fprintf(&b, "| `%s` | %s | %v | %s | %s |\n", set.Name, set.Type, set.Required, def, strings.ReplaceAll(set.Help, "|", `\|`))
+		fmt.Fprintf(&b, "| `%s` | %s | %v | %s | %s |\n", set.Name, set.Type, set.Required, def, strings.ReplaceAll(set.markdown(), "|", `\|`))
+	}
+	if len(s.Replaces) > 0 {
+		b.WriteString("\n## Stands in for\n\n")
+		for _, r := range s.Replaces {
+			fmt.Fprintf(&b, "* %s\n", r.markdown())
+		}
 	}
 	return b.String()
+}
+
+// markdown is a setting's help with all that has no column of its own.
+func (set Setting) markdown() string {
+	text := set.Help
+	if len(set.OneOf) > 0 {
+		text += " One of " + quoted(set.OneOf) + "."
+	}
+	if len(set.Aliases) > 0 {
+		text += " Also called " + quoted(set.Aliases) + "."
+	}
+	if set.Example != "" {
+		text += " Example: `" + set.Example + "`."
+	}
+	if set.Secret {
+		text += " Secret."
+	}
+	return text
+}
+
+func quoted(words []string) string { return "`" + strings.Join(words, "`, `") + "`" }
+
+func (r Replacement) markdown() string {
+	name := r.Package
+	if name != "" {
+		name = "`" + name + "`"
+	}
+	if r.Variant != "" {
+		name = strings.TrimSpace(name + " (variant `" + r.Variant + "`)")
+	}
+	if r.Dialect != "" {
+		name += ", in the dialect `" + r.Dialect + "`"
+	}
+	return name
 }
 
 func (set Setting) remarks() string {

@@ -22,7 +22,7 @@ func TestAboutFormats(t *testing.T) {
 		t.Errorf("%v\n%s", err, text)
 	}
 	markdown, err := sample.About("markdown", "1.2")
-	if err != nil || !strings.Contains(markdown, "| `tunnel.port` | integer | false | `22` | The a\\|b port. |") {
+	if err != nil || !strings.Contains(markdown, "| `tunnel.port` | integer | false | `22` | The a\\|b port. Also called `port`. |") {
 		t.Errorf("%v\n%s", err, markdown)
 	}
 	raw, err := sample.About("json", "1.2")

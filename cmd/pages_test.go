@@ -1,0 +1,55 @@
+package cmd
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"elt/internal/spec"
+	tapsall "elt/taps/all"
+	targetsall "elt/targets/all"
+)
+
+var update = flag.Bool("update", false, "rewrite docs/connectors")
+
+// docs/connectors has a page for each built-in connector and no other, and
+// each says what its Spec says: go test ./cmd -run Pages -update
+func TestConnectorPages(t *testing.T) {
+	var specs []spec.Spec
+	taps, targets := tapsall.All(), targetsall.All()
+	for _, name := range taps.Names() {
+		specs = append(specs, taps.Lookup(name).Spec())
+	}
+	for _, name := range targets.Names() {
+		specs = append(specs, targets.Lookup(name).Spec())
+	}
+	dir := filepath.Join("..", "docs", "connectors")
+	wanted := map[string]bool{}
+	for _, s := range specs {
+		page := s.Name + ".md"
+		wanted[page] = true
+		text, err := s.About("markdown", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(dir, page)
+		if *update {
+			if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if have, err := os.ReadFile(path); err != nil || string(have) != text {
+			t.Errorf("%s is not what the Spec says (%v): go test ./cmd -run Pages -update", path, err)
+		}
+	}
+	pages, err := filepath.Glob(filepath.Join(dir, "*.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range pages {
+		if !wanted[filepath.Base(path)] {
+			t.Errorf("%s describes no built-in connector", path)
+		}
+	}
+}
