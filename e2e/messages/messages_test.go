@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -81,10 +83,11 @@ type result struct {
 
 func newPlayer(t *testing.T, s *script, db database) *player {
 	p := &player{T: t, script: s, db: db, dir: t.TempDir(), config: db.config()}
-	p.expand = strings.NewReplacer(append(db.names(), "$DIR", p.dir)...)
+	p.expand = strings.NewReplacer(append(db.names(), "$DIR", p.dir, "$LONG", incompressible, "$KILO", incompressible[:1000])...)
 	for name, text := range map[string]string{
 		"one.jsonl": `{"id":1,"v":"one"}`, "two.jsonl": `{"id":2,"v":"two"}` + "\n" + `{"id":3,"v":"two"}` + "\n",
-		"three.jsonl.gz": zipped(`{"id":4,"v":"three"}` + "\n"), "more.json": `{"add_record_metadata":false}`,
+		"three.jsonl.gz": zipped(`{"id":4,"v":"three"}` + "\n"), "in.singer": "{\"type\":\"SCHEMA\",\"stream\":\"a\",\"schema\":{\"properties\":{\"id\":{\"type\":\"integer\"}}},\"key_properties\":[\"id\"]}\n{\"type\":\"RECORD\",\"stream\":\"a\",\"record\":{\"id\":1}}\n{\"type\":\"STATE\",\"value\":{\"x\":1}}\n",
+		"more.json": `{"add_record_metadata":false}`,
 	} {
 		if err := os.WriteFile(filepath.Join(p.dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -92,6 +95,16 @@ func newPlayer(t *testing.T, s *script, db database) *player {
 	}
 	return p
 }
+
+// incompressible is a text of 9000 bytes.
+var incompressible = func() string {
+	var b strings.Builder
+	for i := range 9000 / 4 {
+		sum := sha256.Sum256([]byte{byte(i), byte(i >> 8)})
+		b.WriteString(hex.EncodeToString(sum[:2]))
+	}
+	return b.String()
+}()
 
 func zipped(text string) string {
 	var b bytes.Buffer

@@ -1,6 +1,7 @@
 package load
 
 import (
+	"elt/internal/fault"
 	"elt/internal/singer"
 	"elt/internal/spec"
 )
@@ -20,6 +21,10 @@ func readerSettings() []spec.Setting {
 			Help: "Load strings whose contentEncoding is base16 as bytes."},
 		{Name: "validate_records", Type: spec.Boolean, Default: false,
 			Help: "Check every record against its JSON Schema. Types are checked in any case."},
+		{Name: "stream_maps", Type: spec.Object,
+			Help: "Refused unless empty: targets transform nothing. Put a mapper between tap and target."},
+		{Name: "stream_map_config", Type: spec.Object, Help: "Accepted for compatibility and ignored."},
+		{Name: "faker_config", Type: spec.Object, Help: "Accepted for compatibility and ignored."},
 		nulSetting("replace"),
 		emptySetting("null"),
 		{Name: "absent", Type: spec.String, Default: "null", OneOf: []string{"null", "keep"},
@@ -45,16 +50,17 @@ func emptySetting(byDefault string) spec.Setting {
 
 // reading is the decoded form of readerSettings.
 type reading struct {
-	Flatten      bool   `json:"flattening_enabled"`
-	FlattenDepth *int   `json:"flattening_max_depth"`
-	Levels       int    `json:"data_flattening_max_level"`
-	Separator    string `json:"flattening_separator"`
-	KeyLength    int    `json:"flattening_max_key_length"`
-	Base16       bool   `json:"interpret_content_encoding"`
-	Validate     bool   `json:"validate_records"`
-	NUL          string `json:"nul"`
-	Empty        string `json:"empty"`
-	Absent       string `json:"absent"`
+	Flatten      bool           `json:"flattening_enabled"`
+	FlattenDepth *int           `json:"flattening_max_depth"`
+	Levels       int            `json:"data_flattening_max_level"`
+	Separator    string         `json:"flattening_separator"`
+	KeyLength    int            `json:"flattening_max_key_length"`
+	Base16       bool           `json:"interpret_content_encoding"`
+	Validate     bool           `json:"validate_records"`
+	NUL          string         `json:"nul"`
+	Empty        string         `json:"empty"`
+	Absent       string         `json:"absent"`
+	Maps         map[string]any `json:"stream_maps"`
 }
 
 // deep is the depth of flattening that is enabled without one.
@@ -65,6 +71,10 @@ func ReaderOptions(cfg spec.Config) (singer.ReaderOptions, error) {
 	var r reading
 	if err := cfg.Decode(&r); err != nil {
 		return singer.ReaderOptions{}, err
+	}
+	if len(r.Maps) > 0 { // loading what should have been masked or left out is worse than not loading
+		return singer.ReaderOptions{}, fault.New(fault.BadConfig, "setting \"stream_maps\": targets transform nothing").
+			WithHint("put a mapper between tap and target, or take the setting away")
 	}
 	o := singer.ReaderOptions{Base16: r.Base16, Validate: r.Validate, BlankNull: r.Empty == "null", KeepAbsent: r.Absent == "keep"}
 	o.NUL = map[string]singer.NULPolicy{"keep": singer.NULKeep, "fail": singer.NULFail}[r.NUL]

@@ -151,9 +151,9 @@ func appendHex(dst, text []byte) ([]byte, error) {
 // boolOf reads what sources write for a boolean.
 func boolOf(text []byte) (v byte, ok bool) {
 	switch {
-	case bytes.EqualFold(text, []byte("true")), string(text) == "t", string(text) == "1":
+	case bytes.EqualFold(text, []byte("true")), bytes.EqualFold(text, []byte("t")), string(text) == "1":
 		return 1, true
-	case bytes.EqualFold(text, []byte("false")), string(text) == "f", string(text) == "0":
+	case bytes.EqualFold(text, []byte("false")), bytes.EqualFold(text, []byte("f")), string(text) == "0":
 		return 0, true
 	}
 	return 0, false

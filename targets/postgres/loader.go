@@ -251,11 +251,14 @@ func plain(err error) error {
 		return err
 	}
 	shown = &refusal{pg, beforeValue(pg.Message)}
-	if class := pg.Code[:min(2, len(pg.Code))]; class != "22" && class != "23" {
+	if class := pg.Code[:min(2, len(pg.Code))]; class != "22" && class != "23" && class != "54" {
 		return shown
 	}
 	e := fault.Wrap(fault.BadInput, shown, "PostgreSQL refused the rows")
-	if pg.Code == "23502" {
+	switch pg.Code {
+	case "54000":
+		e = e.WithHint("is a value of the key too long for an index? load_method: append-only needs none")
+	case "23502":
 		e = e.WithHint("the table demands a value in column %q, which the stream does not bring: drop the column's NOT NULL or give it a default", pg.ColumnName)
 	}
 	return e
