@@ -310,3 +310,20 @@ func TestTwoRunsIntoOneTable(t *testing.T) {
 		}
 	})
 }
+
+// A thousand columns arrive; more than PostgreSQL has room for are refused by name.
+func TestAThousandColumns(t *testing.T) {
+	each(t, func(t *testing.T, db database) {
+		var properties, values []string
+		for i := range 1000 {
+			properties = append(properties, fmt.Sprintf(`"c%d":{"type":["null","string"]}`, i))
+			values = append(values, fmt.Sprintf(`"c%d":"%d"`, i, i))
+		}
+		p := start(t, db, nil)
+		p.say(`schema a {"id":{"type":"integer"},`+strings.Join(properties, ",")+`} id`, `record a {"id":1,`+strings.Join(values, ",")+`}`, `record a {"id":1,`+strings.Join(values, ",")+`}`)
+		p.end()
+		if got := db.query(t, `select c0, c999 from `+db.table("", "a")); len(got) != 1 || got[0][0] != "0" || got[0][1] != "999" {
+			t.Errorf("%v", got)
+		}
+	})
+}

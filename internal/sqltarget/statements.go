@@ -131,7 +131,17 @@ func (t *Table) OnConflict(d Dialect, columns []Column) string {
 	if len(differ) == 0 { // only the key: nothing to update
 		return " on conflict (" + list(t.Key) + ") do nothing"
 	}
-	return " on conflict (" + list(t.Key) + ") do update set " + strings.Join(set, ", ") + " where " + strings.Join(differ, " or ")
+	return " on conflict (" + list(t.Key) + ") do update set " + strings.Join(set, ", ") + " where " + either(differ)
+}
+
+// either joins conditions by or, nested where they are many: SQLite allows
+// expressions no deeper than a thousand.
+func either(parts []string) string {
+	if len(parts) <= 100 {
+		return strings.Join(parts, " or ")
+	}
+	half := len(parts) / 2
+	return "(" + either(parts[:half]) + ") or (" + either(parts[half:]) + ")"
 }
 
 // MarkDeleted is the tail of an insert of key and marker columns into t as d
@@ -258,7 +268,7 @@ func (s *Stage) differs(d Stager, t *Table) string {
 	if len(parts) == 0 {
 		return "false"
 	}
-	return strings.Join(parts, " or ")
+	return either(parts)
 }
 
 func (s *Stage) names() string {
