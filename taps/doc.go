@@ -30,6 +30,10 @@ type Tap interface {
 	Sync(ctx context.Context, cfg spec.Config, catalog *singer.Catalog, bookmarks singer.Bookmarks, out Output) error
 }
 
+// NULFree is a Tap whose texts never hold the character NUL, so that a fused
+// run need not look for it on behalf of a target that cannot store it.
+type NULFree interface{ NULFree() }
+
 // Output takes a tap's rows. It is safe for concurrent use: one Stream per
 // goroutine, at most Parallel of them open at once.
 type Output interface {

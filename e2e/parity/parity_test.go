@@ -62,6 +62,7 @@ func parity(t *testing.T, s source, d destination) {
 	for _, way := range ways {
 		projects = append(projects, newProject(t, from, d, way))
 	}
+	var first snapshot
 	for run := range len(ways[0]) {
 		if run == 2 {
 			from.change(t)
@@ -76,7 +77,16 @@ func parity(t *testing.T, s source, d destination) {
 				}
 				continue
 			}
+			if d.overwrites && run < 2 { // later a key comes twice
+				got.complete(t)
+			}
 			want.compare(t, fmt.Sprintf("after run %d of %s, compared with %s", run+1, p.way, projects[0].way), got)
+		}
+		if run == 0 {
+			first = want
+		}
+		if run == 1 && d.overwrites {
+			first.compare(t, "overwritten by the same source", want)
 		}
 		if t.Failed() {
 			return
@@ -147,6 +157,7 @@ func (p project) run(t *testing.T, twoProcesses bool) snapshot {
 	}
 	s := p.look(t)
 	for _, one := range said.Blocks[0].Streams {
+		s.add("count", fmt.Sprintf("%d %s", one.Rows, one.Stream))
 		s.add("report", fmt.Sprintf("%s: %d rows, bookmark %s", one.Stream, one.Rows, canonical(one.Bookmark)))
 	}
 	s.add("bookmark in the store", canonical(p.elt(t, "state", "get", "dev:"+p.tap+"-to-"+p.target)))
@@ -182,6 +193,21 @@ func (s snapshot) compare(t *testing.T, when string, got snapshot) {
 			if one != other {
 				t.Errorf("%s: %s has %d lines and %d; the first that differs is\n  %.600s\nand\n  %.600s", when, h, len(b), len(a), other, one)
 				break
+			}
+		}
+	}
+}
+
+// complete wants every row of the report at the destination: where a table is
+// overwritten, those of the last run are all that there are.
+func (s snapshot) complete(t *testing.T) {
+	t.Helper()
+	for _, line := range s["count"] {
+		count, stream, _ := strings.Cut(line, " ")
+		_, table, _ := strings.Cut(stream, "-")
+		for heading, rows := range map[string]int{"rows of " + stream: 0, "rows of " + table: 0, stream + ".jsonl": 1} {
+			if lines, ok := s[heading]; ok && fmt.Sprint(len(lines)-rows) != count {
+				t.Errorf("stream %s: %s rows were read, but %q has %d", stream, count, heading, len(lines)-rows)
 			}
 		}
 	}

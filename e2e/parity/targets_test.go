@@ -19,6 +19,7 @@ import (
 // destination is a kind of target with its settings.
 type destination struct {
 	name, target string
+	overwrites   bool
 	// open makes a fresh place; the settings are YAML.
 	open func(t *testing.T, dir string) (config string, look func(t *testing.T) snapshot)
 }
@@ -28,7 +29,7 @@ type destination struct {
 func destinations(warehouse string) []destination {
 	var out []destination
 	add := func(name, target string, open func(t *testing.T, dir string) (string, func(*testing.T) snapshot)) {
-		out = append(out, destination{name, target, open})
+		out = append(out, destination{name, target, strings.Contains(name, "overwrite") || strings.Contains(name, "replace"), open})
 	}
 	for _, more := range []string{"", ", load_method: overwrite"} {
 		add("jsonl"+more, "target-jsonl", func(t *testing.T, dir string) (string, func(*testing.T) snapshot) {

@@ -59,7 +59,13 @@ func Fuse(ctx context.Context, f Fused, io IO, environ []string) (err error) {
 		}
 		bookmarks = d.Bookmarks
 	}
+	reading, err := ReaderOptions(f.TargetConfig)
+	if err != nil {
+		return err
+	}
 	out := s.Output(bookmarks)
+	_, free := f.Tap.(taps.NULFree)
+	out.clean = cleaner{policy: reading.NUL, textFree: free, warn: s.warn}
 	err = f.Tap.Sync(ctx, f.TapConfig, f.Catalog, bookmarks, out)
 	complete := err == nil && ctx.Err() == nil
 	if closed := out.Close(ctx, complete); closed != nil && err == nil {

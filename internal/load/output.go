@@ -21,6 +21,7 @@ import (
 type Output struct {
 	s     *Session
 	slots chan struct{} // one per lane that may be open
+	clean cleaner       // each stream has a copy
 
 	lanes sync.Mutex // guards free, and the Sink's own methods
 	free  []targets.Lane
@@ -36,6 +37,7 @@ type Output struct {
 func (s *Session) Output(bookmarks singer.Bookmarks) *Output {
 	return &Output{
 		s:     s,
+		clean: cleaner{policy: singer.NULKeep},
 		slots: make(chan struct{}, s.parallel()),
 		marks: bookmarks,
 		acked: make(chan taps.Position, 64),
@@ -71,7 +73,7 @@ func (o *Output) begin(ctx context.Context, schema *row.Schema) (*outputStream, 
 		<-o.slots
 		return nil, err
 	}
-	out := &outputStream{stream: st, o: o, ctx: ctx, work: work}
+	out := &outputStream{stream: st, o: o, ctx: ctx, work: work, clean: o.clean}
 	out.relay = newRelay(st.meter.waits, time.Second, out.tick)
 	o.mu.Lock()
 	o.open[out] = struct{}{}

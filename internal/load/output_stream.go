@@ -30,6 +30,7 @@ type outputStream struct {
 	beyond      bool // rows were written after pos
 	vague       bool // rows are appended that no exact position will cover: the end commits them
 	ended       bool
+	clean       cleaner
 }
 
 func (st *outputStream) do(call func() error) error {
@@ -66,6 +67,10 @@ func (st *outputStream) End() error {
 func (st *outputStream) Close() error { return st.close() }
 
 func (st *outputStream) take(b *row.Batch) error {
+	b, err := st.clean.clean(b)
+	if err != nil {
+		return st.failed("load", err)
+	}
 	st.touched()
 	st.rows += int64(b.Len())
 	st.bytes += int64(len(b.Data))

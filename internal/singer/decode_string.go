@@ -46,11 +46,15 @@ func (d *decoder) fromString(c *column, i int) (int, error) {
 			return end, d.instant(c, t)
 		}
 	case row.WireJSON, row.WireJSONB: // EltText
-		at := d.open()
+		at, err := d.open(), error(nil)
 		if c.Wire == row.WireJSONB {
 			d.dst = append(d.dst, 1)
 		}
-		d.dst = append(d.dst, text...)
+		if d.nul == NULKeep || !bytes.Contains(text, []byte(`\u0000`)) {
+			d.dst = append(d.dst, text...)
+		} else if d.dst, err = AppendCleanJSON(d.dst, text, d.nul); err != nil {
+			return i, &flaw{at: i, text: "property " + quoted(c.Name) + ": " + err.Error()}
+		}
 		d.close(at)
 		return end, nil
 	case row.WireTime:

@@ -2,6 +2,7 @@ package singer
 
 import (
 	"encoding/binary"
+	"errors"
 	"strconv"
 
 	"elt/internal/row"
@@ -169,6 +170,19 @@ func (d *decoder) json(c *column, i int) (end int, err error) {
 		}
 	}
 	return end, nil
+}
+
+// ErrNUL refuses a text under NULFail.
+var ErrNUL = errors.New("holds a NUL character")
+
+// AppendCleanJSON appends JSON text as a Reader of that policy has it.
+func AppendCleanJSON(dst, text []byte, policy NULPolicy) ([]byte, error) {
+	w := walker{nul: policy}
+	dst, end, err := w.copy(dst, text, 0)
+	if err == nil && space(text, end) < len(text) {
+		err = &flaw{at: end, text: "something follows the value"}
+	}
+	return dst, err
 }
 
 // asText is a value that is no string in a text column: its JSON.

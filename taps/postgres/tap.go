@@ -18,6 +18,9 @@ import (
 // tap is tap-postgres.
 type tap struct{}
 
+// NULFree implements taps.NULFree: no text type of PostgreSQL takes one.
+func (tap) NULFree() {}
+
 // New makes the tap.
 func New() taps.Tap { return tap{} }
 
