@@ -3,27 +3,19 @@ package taps
 import (
 	"context"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"io"
 	"os"
-	"runtime/debug"
-	"strings"
 
 	"github.com/rs/zerolog"
 
 	"elt/internal/fault"
-	"elt/internal/logging"
-	"elt/internal/secret"
+	"elt/internal/program"
 	"elt/internal/singer"
 	"elt/internal/spec"
 )
 
-// IO are the streams of a tap's process: messages go to Out, talk to Err.
-type IO struct {
-	In       io.Reader
-	Out, Err io.Writer
-}
+// IO are the streams of a tap's process.
+type IO = program.IO
 
 // Serve runs a tap with the command line that every Singer tap has. When ctx
 // ends (SIGTERM), the tap stops soon; what it read up to its last position
@@ -31,50 +23,24 @@ type IO struct {
 // by its fault.Code how to exit; singer.ErrReaderGone needs no words.
 func Serve(ctx context.Context, tap Tap, args []string, io IO, environ []string) error {
 	s := tap.Spec()
-	o, err := parseArgs(s.Name, args)
-	if err != nil {
+	o := &options{}
+	p, err := program.Program{Spec: s, Usage: usage(s), Flags: o.flags(s.Name)}.Start(args, io, environ)
+	if p == nil {
 		return err
 	}
-	switch {
-	case o.help:
-		return say(io.Out, usage(s))
-	case o.version:
-		return say(io.Out, fmt.Sprintf("%s, version %s\n", s.Name, version()))
-	case o.about:
-		text, err := s.About(o.format, version())
-		if err != nil {
-			return err
-		}
-		return say(io.Out, text)
-	}
-	raw, err := s.ReadConfig(o.configs, environ)
-	if err != nil {
-		return err
-	}
-	cfg, unknown, err := s.Resolve(raw)
-	if err != nil {
-		return err
-	}
-	redactor := &secret.Redactor{} // invariant 10
-	redactor.Add(s.Secrets(cfg)...)
-	stderr := redactor.Writer(io.Err)
-	defer stderr.Flush()
-	log := logging.Plugin(stderr)
-	ctx = log.WithContext(ctx)
-	if len(unknown) > 0 {
-		log.Warn().Msgf("%s does not know these settings and ignores them: %s", s.Name, strings.Join(unknown, ", "))
-	}
+	defer p.Close()
+	ctx = p.Log.WithContext(ctx)
 	if o.discover {
-		return discover(ctx, tap, cfg, io.Out)
+		return discover(ctx, tap, p.Config, io.Out)
 	}
 	catalog, bookmarks, err := o.inputs()
 	if err != nil {
 		return err
 	}
 	if catalog != nil && len(catalog.Selected()) == 0 {
-		log.Warn().Msg("no stream of the catalog is selected")
+		p.Log.Warn().Msg("no stream of the catalog is selected")
 	}
-	return read(ctx, tap, cfg, catalog, bookmarks, io.Out, o.test, environ)
+	return read(ctx, tap, p.Config, catalog, bookmarks, io.Out, o.test, environ)
 }
 
 func discover(ctx context.Context, tap Tap, cfg spec.Config, out io.Writer) error {
@@ -86,7 +52,7 @@ func discover(ctx context.Context, tap Tap, cfg spec.Config, out io.Writer) erro
 	if err != nil {
 		return err
 	}
-	return say(out, string(text)+"\n")
+	return program.Say(out, string(text)+"\n")
 }
 
 func read(ctx context.Context, tap Tap, cfg spec.Config, catalog *singer.Catalog, bookmarks singer.Bookmarks, out io.Writer, test string, environ []string) error {
@@ -111,15 +77,8 @@ func read(ctx context.Context, tap Tap, cfg spec.Config, catalog *singer.Catalog
 	return stopped(ctx, err)
 }
 
-// stopped makes an error that is only the end of ctx say so.
 func stopped(ctx context.Context, err error) error {
-	if err == nil || ctx.Err() == nil || !errors.Is(err, context.Canceled) {
-		return err
-	}
-	if cause := context.Cause(ctx); cause != nil && fault.CodeOf(cause) != fault.Failed {
-		return cause
-	}
-	return fault.Wrap(fault.Terminated, context.Cause(ctx), "the tap was stopped")
+	return program.Stopped(ctx, err, "the tap was stopped")
 }
 
 // metrics writes what each stream sent, in the form of singer-python.
@@ -141,18 +100,6 @@ type metric struct {
 	Metric string            `json:"metric"`
 	Value  any               `json:"value"`
 	Tags   map[string]string `json:"tags"`
-}
-
-func say(w io.Writer, text string) error {
-	_, err := io.WriteString(w, text)
-	return err
-}
-
-func version() string {
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		return info.Main.Version
-	}
-	return "(devel)"
 }
 
 // inputs reads the catalog and the state that the arguments name.

@@ -40,10 +40,3 @@ func (a *acks) print(value json.RawMessage) error {
 	}
 	return nil
 }
-
-// state is the value printed last.
-func (a *acks) state() singer.Bookmarks {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return singer.NewBookmarks(a.last)
-}

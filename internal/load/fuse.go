@@ -4,8 +4,7 @@ import (
 	"context"
 	"errors"
 
-	"elt/internal/logging"
-	"elt/internal/secret"
+	"elt/internal/program"
 	"elt/internal/singer"
 	"elt/internal/spec"
 	"elt/taps"
@@ -30,20 +29,16 @@ type Fused struct {
 // covers is committed and nothing is published; the error is then Terminated.
 func Fuse(ctx context.Context, f Fused, io IO, environ []string) (err error) {
 	tap, target := f.Tap.Spec(), f.Target.Spec()
-	redactor := &secret.Redactor{} // invariant 10
-	redactor.Add(tap.Secrets(f.TapConfig)...)
-	redactor.Add(target.Secrets(f.TargetConfig)...)
-	stderr := redactor.Writer(io.Err)
-	defer stderr.Flush()
-	log := logging.Plugin(stderr)
-	ctx = log.WithContext(ctx)
+	talk := program.NewTalk(io.Err, tap.Secrets(f.TapConfig), target.Secrets(f.TargetConfig))
+	defer talk.Close()
+	ctx = talk.Log.WithContext(ctx)
 
 	env, err := parseEnviron(environ)
 	if err != nil {
 		return err
 	}
 	defer env.close()
-	s, err := openSession(ctx, f.Target, f.TargetConfig, env, io.Out, log)
+	s, err := openSession(ctx, f.Target, f.TargetConfig, env, io.Out, talk.Log)
 	if err != nil {
 		return stopped(ctx, err)
 	}

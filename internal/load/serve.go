@@ -5,26 +5,19 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"runtime/debug"
-	"strings"
 
 	"github.com/rs/zerolog"
 
 	"elt/internal/fault"
-	"elt/internal/logging"
-	"elt/internal/secret"
+	"elt/internal/program"
 	"elt/internal/singer"
 	"elt/internal/spec"
 	"elt/targets"
 )
 
-// IO are the streams of a target's process: STATE goes to Out, talk to Err.
-type IO struct {
-	In       io.Reader
-	Out, Err io.Writer
-}
+// IO are the streams of a target's process.
+type IO = program.IO
 
 // Serve runs a target with the command line that every Singer target has. It
 // is here, not in package targets, because the contract must not know the
@@ -32,48 +25,24 @@ type IO struct {
 // (SIGTERM), what a STATE covers is committed and nothing is published.
 func Serve(ctx context.Context, target targets.Target, args []string, io IO, environ []string) error {
 	s := target.Spec()
-	a, err := parseArgs(s.Name, args)
-	if err != nil {
+	var input string
+	p, err := program.Program{Spec: s, Usage: usage(s), Flags: []program.Flag{
+		program.Text(func(v string) { input = v }, "--input"),
+	}}.Start(args, io, environ)
+	if p == nil {
 		return err
 	}
-	switch {
-	case a.help:
-		return say(io.Out, usage(s))
-	case a.version:
-		return say(io.Out, fmt.Sprintf("%s, version %s\n", s.Name, version()))
-	case a.about:
-		text, err := s.About(a.format, version())
-		if err != nil {
-			return err
-		}
-		return say(io.Out, text)
-	}
-	raw, err := s.ReadConfig(a.configs, environ)
-	if err != nil {
-		return err
-	}
-	cfg, unknown, err := s.Resolve(raw)
-	if err != nil {
-		return err
-	}
-	redactor := &secret.Redactor{} // invariant 10
-	redactor.Add(s.Secrets(cfg)...)
-	stderr := redactor.Writer(io.Err)
-	defer stderr.Flush()
-	log := logging.Plugin(stderr)
-	ctx = log.WithContext(ctx)
-	if len(unknown) > 0 {
-		log.Warn().Msgf("%s does not know these settings and ignores them: %s", s.Name, strings.Join(unknown, ", "))
-	}
-	if a.input != "" {
-		f, err := os.Open(a.input)
+	defer p.Close()
+	if input != "" {
+		f, err := os.Open(input)
 		if err != nil {
 			return fault.Wrap(fault.Usage, err, "%s: the input cannot be read", s.Name)
 		}
 		defer f.Close()
 		io.In = f
 	}
-	return stopped(ctx, serve(ctx, target, cfg, io, environ, log))
+	ctx = p.Log.WithContext(ctx)
+	return stopped(ctx, serve(ctx, target, p.Config, io, environ, p.Log))
 }
 
 // messages is the side of a session that takes Singer messages: of a foreign
@@ -136,16 +105,8 @@ func serve(ctx context.Context, target targets.Target, cfg spec.Config, io IO, e
 	return err
 }
 
-// stopped makes an error that is only the end of ctx say so.
 func stopped(ctx context.Context, err error) error {
-	cause := context.Cause(ctx)
-	if err == nil || cause == nil || !errors.Is(err, context.Canceled) && !errors.Is(err, cause) {
-		return fenced(err)
-	}
-	if fault.CodeOf(cause) != fault.Failed {
-		return cause
-	}
-	return fault.Wrap(fault.Terminated, cause, "the target was stopped")
+	return fenced(program.Stopped(ctx, err, "the target was stopped"))
 }
 
 // fenced gives the loss of the state id to another run its exit code.
@@ -156,14 +117,19 @@ func fenced(err error) error {
 	return err
 }
 
-func say(w io.Writer, text string) error {
-	_, err := io.WriteString(w, text)
-	return err
-}
+func usage(s spec.Spec) string {
+	return fmt.Sprintf(`%[2]s
 
-func version() string {
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		return info.Main.Version
-	}
-	return "(devel)"
+Usage: %[1]s [--config FILE]... [--input FILE]
+
+  -c, --config FILE      settings as JSON; may be repeated, later files win;
+                         the word ENV reads %[3]s and the like
+      --input FILE       read messages from a file instead of standard input
+      --about            what it is and can; --format json or markdown
+      --version
+      --help
+
+Reads Singer messages from standard input. STATE goes to standard output once
+the rows before it are committed, logs go to standard error.
+`, s.Name, s.Summary, spec.EnvName(s.Name, "setting"))
 }

@@ -28,19 +28,6 @@ func flattenNode(n *node, prefix string) []flatValue {
 	return out
 }
 
-// flattenMap is flattenNode of a value.
-func flattenMap(m *Map, prefix string) []flatValue {
-	var out []flatValue
-	for k, v := range m.All() {
-		if inner, ok := v.(*Map); ok && inner.Len() > 0 {
-			out = append(out, flattenMap(inner, prefix+k+".")...)
-			continue
-		}
-		out = append(out, flatValue{name: prefix + k, value: v})
-	}
-	return out
-}
-
 // lookupFlat finds a name; of several the last.
 func lookupFlat(config []flatValue, name string) (flatValue, bool) {
 	for i := len(config) - 1; i >= 0; i-- {
