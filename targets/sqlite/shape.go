@@ -31,6 +31,9 @@ func (ld *loader) metadata(schema *row.Schema) []row.Column {
 	if ld.deletes && len(meta) == 0 && !ld.sink.set.HardDelete { // deletes must leave their mark somewhere
 		meta = []row.Column{sqltarget.MetaColumn(sqltarget.DeletedAt)}
 	}
+	if ld.at != nil && ld.at.Has(sqltarget.DeletedAt) && !slices.ContainsFunc(meta, func(c row.Column) bool { return c.Name == sqltarget.DeletedAt }) {
+		meta = append([]row.Column{sqltarget.MetaColumn(sqltarget.DeletedAt)}, meta...) // a row that comes again is alive
+	}
 	return slices.DeleteFunc(meta, func(m row.Column) bool { return schema.Index(m.Name) >= 0 })
 }
 
