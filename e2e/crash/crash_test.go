@@ -66,6 +66,7 @@ type job struct {
 	// victims says which process a command line belongs to.
 	victims map[string]func(cmdline string) bool
 	keyless bool
+	flags   []string // of elt run
 }
 
 func jobs() []job {
@@ -73,14 +74,16 @@ func jobs() []job {
 	fused := map[string]func(string) bool{"runner": nil, "child": has(" fuse")}
 	pair := map[string]func(string) bool{"runner": nil, "tap": has("/tap-scripted "), "target": has(" target target-")}
 	foreign := map[string]func(string) bool{"runner": nil, "tap": has("/tap-scripted "), "target": has("/target-scripted ")}
+	two := map[string]func(string) bool{"runner": nil, "tap": has(" tap tap-csv "), "target": has(" target target-")}
 	half := map[string]func(string) bool{"runner": nil, "tap": has(" tap tap-csv "), "target": has("/target-scripted ")}
 	return []job{
-		{"built-in keyed", csvTap("[id]"), 40000, ours, fused, false},
-		{"built-in keyless", csvTap("[]"), 40000, ours, fused, true},
-		{"scripted keyed", scripted(true), 4000, ours, pair, false},
-		{"scripted keyless", scripted(false), 4000, ours, pair, true},
-		{"built-in", csvTap("[id]"), 40000, theirs, half, true},
-		{"scripted", scripted(true), 4000, theirs, foreign, true},
+		{"built-in keyed", csvTap("[id]"), 40000, ours, fused, false, nil},
+		{"built-in keyless", csvTap("[]"), 40000, ours, fused, true, nil},
+		{"built-in keyless in two processes", csvTap("[]"), 40000, ours, two, true, []string{"--no-fuse"}},
+		{"scripted keyed", scripted(true), 4000, ours, pair, false, nil},
+		{"scripted keyless", scripted(false), 4000, ours, pair, true, nil},
+		{"built-in", csvTap("[id]"), 40000, theirs, half, true, nil},
+		{"scripted", scripted(true), 4000, theirs, foreign, true, nil},
 	}
 }
 

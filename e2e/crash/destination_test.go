@@ -22,11 +22,12 @@ import (
 // destination is a project folder and what its loader writes to.
 type destination struct {
 	kind, dir, url string
+	flags          []string
 }
 
 func (j job) prepare(t *testing.T, kind string) destination {
 	t.Helper()
-	d := destination{kind: kind, dir: t.TempDir()}
+	d := destination{kind: kind, dir: t.TempDir(), flags: j.flags}
 	var loader string
 	switch kind {
 	case "sqlite":
@@ -70,7 +71,7 @@ func (d destination) command() *exec.Cmd {
 	if text, _ := os.ReadFile(filepath.Join(d.dir, "elt.yml")); strings.Contains(string(text), "tap-scripted") {
 		tap = "tap-scripted"
 	}
-	cmd := exec.Command(elt, "run", tap, "target-"+d.kind)
+	cmd := exec.Command(elt, append([]string{"run", tap, "target-" + d.kind}, d.flags...)...)
 	cmd.Dir, cmd.Env = d.dir, append(os.Environ(), "NO_COLOR=1")
 	return cmd
 }
