@@ -5,15 +5,11 @@ package csv
 
 import (
 	"context"
-	"errors"
-	"fmt"
 
 	"elt/internal/singer"
 	"elt/internal/spec"
 	"elt/taps"
 	"elt/taps/files"
-
-	"golang.org/x/sync/errgroup"
 )
 
 // New is the tap.
@@ -50,25 +46,15 @@ func (tap) Sync(ctx context.Context, cfg spec.Config, catalog *singer.Catalog, b
 	if err != nil {
 		return err
 	}
-	failed := make([]error, len(s.Files))
-	var group errgroup.Group // no shared context: a stream that fails stops no other
-	group.SetLimit(out.Parallel())
-	for n, e := range s.Files {
-		var wanted []string
-		if catalog != nil {
-			stream := catalog.Stream(e.Entity)
-			if stream == nil || !stream.Selected() {
-				continue
-			}
-			wanted = stream.SelectedProperties()
-		}
-		group.Go(func() error {
-			if err := s.stream(ctx, e, wanted, files.ReadBookmark(bookmarks, e.Entity), out); err != nil {
-				failed[n] = fmt.Errorf("stream %q: %w", e.Entity, err)
-			}
-			return nil
-		})
+	return files.Sync(catalog, s.entities(), out.Parallel(), func(n int, selected []string) error {
+		e := s.Files[n]
+		return s.stream(ctx, e, selected, files.ReadBookmark(bookmarks, e.Entity), out)
+	})
+}
+
+func (s *settings) entities() (names []string) {
+	for _, e := range s.Files {
+		names = append(names, e.Entity)
 	}
-	group.Wait()
-	return errors.Join(failed...)
+	return names
 }

@@ -5,16 +5,12 @@ package jsonl
 
 import (
 	"context"
-	"errors"
-	"fmt"
 
 	"elt/internal/fault"
 	"elt/internal/singer"
 	"elt/internal/spec"
 	"elt/taps"
 	"elt/taps/files"
-
-	"golang.org/x/sync/errgroup"
 )
 
 // New is the tap.
@@ -112,25 +108,18 @@ func (tap) Sync(ctx context.Context, cfg spec.Config, catalog *singer.Catalog, b
 	if err != nil {
 		return err
 	}
-	failed := make([]error, len(s.Files))
-	var group errgroup.Group // no shared context: a stream that fails stops no other
-	group.SetLimit(out.Parallel())
-	for n, e := range s.Files {
-		var wanted []string
-		if catalog != nil {
-			stream := catalog.Stream(e.Entity)
-			if stream == nil || !stream.Selected() {
-				continue
-			}
-			wanted = append(stream.SelectedProperties(), e.Keys...)
+	return files.Sync(catalog, s.entities(), out.Parallel(), func(n int, selected []string) error {
+		e := s.Files[n]
+		if selected != nil {
+			selected = append(selected, e.Keys...)
 		}
-		group.Go(func() error {
-			if err := e.read(ctx, wanted, files.ReadBookmark(bookmarks, e.Entity), out); err != nil {
-				failed[n] = fmt.Errorf("stream %q: %w", e.Entity, err)
-			}
-			return nil
-		})
+		return e.read(ctx, selected, files.ReadBookmark(bookmarks, e.Entity), out)
+	})
+}
+
+func (s *settings) entities() (names []string) {
+	for _, e := range s.Files {
+		names = append(names, e.Entity)
 	}
-	group.Wait()
-	return errors.Join(failed...)
+	return names
 }
