@@ -48,6 +48,35 @@ func members(raw []byte, visit func(key string, from, to int) error) error {
 	}
 }
 
+// elements calls visit with each element raw[from:to] of the array in raw.
+func elements(raw []byte, visit func(from, to int) error) error {
+	i := space(raw, 0)
+	if peek(raw, i) != '[' {
+		return broken(i, "it is no JSON array")
+	}
+	if i = space(raw, i+1); peek(raw, i) == ']' {
+		return trailing(raw, i+1)
+	}
+	for {
+		end, err := skip(raw, i)
+		if err != nil {
+			return err
+		}
+		if err := visit(i, end); err != nil {
+			return err
+		}
+		i = space(raw, end)
+		switch peek(raw, i) {
+		case ',':
+			i = space(raw, i+1)
+		case ']':
+			return trailing(raw, i+1)
+		default:
+			return broken(i, "a comma or bracket is missing")
+		}
+	}
+}
+
 // trailing complains of anything but white space from raw[i] on.
 func trailing(raw []byte, i int) error {
 	if i = space(raw, i); i < len(raw) {

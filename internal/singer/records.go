@@ -86,10 +86,19 @@ func (r *Reader) records(ctx context.Context, s *stream, in io.Reader, file stri
 // EachMember calls visit with each member of a JSON object, in order. The
 // error of a broken object is a *fault.Error that shows none of its values.
 func EachMember(object []byte, visit func(key string, value []byte) error) error {
-	err := members(object, func(key string, from, to int) error { return visit(key, object[from:to]) })
+	return shown(object, members(object, func(key string, from, to int) error { return visit(key, object[from:to]) }))
+}
+
+// EachElement calls visit with each element of a JSON array, in order; its
+// errors are those of EachMember.
+func EachElement(array []byte, visit func(value []byte) error) error {
+	return shown(array, elements(array, func(from, to int) error { return visit(array[from:to]) }))
+}
+
+func shown(raw []byte, err error) error {
 	var f *flaw
 	if errors.As(err, &f) {
-		return fault.New(fault.BadInput, "%s at byte %d: %s", f.text, f.at+1, excerpt(object, f.at))
+		return fault.New(fault.BadInput, "%s at byte %d: %s", f.text, f.at+1, excerpt(raw, f.at))
 	}
 	return err
 }

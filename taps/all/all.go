@@ -6,6 +6,7 @@ import (
 	"elt/taps/csv"
 	"elt/taps/jsonl"
 	"elt/taps/postgres"
+	"elt/taps/rest"
 )
 
 // All is a registry of every built-in tap.
@@ -14,5 +15,6 @@ func All() *taps.Registry {
 		csv.New(),
 		jsonl.New(),
 		postgres.New(),
+		rest.New(),
 	)
 }

@@ -29,7 +29,7 @@ func (e *entity) read(ctx context.Context, wanted []string, marks files.Bookmark
 	if err != nil {
 		return err
 	}
-	schema, err := shape.schema(wanted)
+	schema, err := shape.Schema(wanted)
 	if err != nil {
 		return err
 	}

@@ -85,14 +85,14 @@ func (tap) Discover(ctx context.Context, cfg spec.Config) (*singer.Catalog, erro
 		if err != nil {
 			return nil, err
 		}
-		schema, err := shape.schema(nil)
+		schema, err := shape.Schema(nil)
 		if err != nil {
 			return nil, err
 		}
 		stream := &singer.CatalogStream{TapStreamID: e.Entity, Stream: e.Entity, Schema: schema, KeyProperties: e.Keys}
 		stream.SetMeta("inclusion", singer.Available)
 		stream.SetMeta("table-key-properties", e.Keys)
-		for _, name := range shape.order {
+		for _, name := range shape.Names() {
 			stream.SetMeta("inclusion", singer.Available, name)
 		}
 		for _, key := range e.Keys {

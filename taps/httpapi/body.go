@@ -1,0 +1,85 @@
+package httpapi
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"time"
+)
+
+// inMemory is how much of a body is kept in memory; more goes to a file.
+const inMemory = 4 << 20
+
+// body is a response's body, read to its end: one that breaks off is read
+// again before any row of it was sent.
+type body struct {
+	mem  []byte
+	file *os.File // nil: all of it is in mem
+}
+
+// readBody reads src to its end and restarts alarm at each piece.
+func readBody(src io.Reader, alarm *time.Timer, silence time.Duration) (b body, err error) {
+	src = watched{src, alarm, silence}
+	var head bytes.Buffer
+	if _, err := io.CopyN(&head, src, inMemory); err == io.EOF {
+		return body{mem: head.Bytes()}, nil
+	} else if err != nil {
+		return body{}, err
+	}
+	f, err := os.CreateTemp("", "elt-http-*")
+	if err != nil {
+		return body{}, fmt.Errorf("keep a large answer: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			f.Close()
+		}
+	}()
+	if err := os.Remove(f.Name()); err != nil { // gone with its descriptor
+		return body{}, err
+	}
+	if _, err := head.WriteTo(f); err != nil {
+		return body{}, fmt.Errorf("keep a large answer: %w", err)
+	}
+	if _, err := io.Copy(f, src); err != nil {
+		return body{}, err
+	}
+	_, err = f.Seek(0, io.SeekStart)
+	return body{file: f}, err
+}
+
+func (b body) reader() io.Reader {
+	if b.file != nil {
+		return b.file
+	}
+	return bytes.NewReader(b.mem)
+}
+
+func (b body) bytes() ([]byte, error) {
+	if b.file == nil {
+		return b.mem, nil
+	}
+	return io.ReadAll(b.file)
+}
+
+func (b body) close() {
+	if b.file != nil {
+		b.file.Close()
+	}
+}
+
+// watched puts an alarm off as long as something comes.
+type watched struct {
+	io.Reader
+	alarm   *time.Timer
+	silence time.Duration
+}
+
+func (w watched) Read(p []byte) (int, error) {
+	n, err := w.Reader.Read(p)
+	if n > 0 {
+		w.alarm.Reset(w.silence)
+	}
+	return n, err
+}

@@ -1,0 +1,217 @@
+// Package rest is tap-rest: a stream per entry of a definition, from any HTTP
+// API, with logins, paging, windows of time and parents and children described
+// as data.
+package rest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"elt/internal/fault"
+	"elt/internal/singer"
+	"elt/internal/spec"
+	"elt/taps"
+	"elt/taps/httpapi"
+	"elt/taps/shape"
+)
+
+// New is the tap.
+func New() taps.Tap { return tap{} }
+
+type tap struct{}
+
+func (tap) Discover(ctx context.Context, cfg spec.Config) (*singer.Catalog, error) {
+	s, err := decode(cfg)
+	if err != nil {
+		return nil, err
+	}
+	sources, err := s.sources()
+	if err != nil {
+		return nil, err
+	}
+	client, err := s.client()
+	if err != nil {
+		return nil, err
+	}
+	defer client.Close()
+	catalog := &singer.Catalog{}
+	for _, src := range sources {
+		stream, err := s.discover(ctx, client, src)
+		if err != nil {
+			return nil, fmt.Errorf("stream %q: %w", src.Name, err)
+		}
+		catalog.Streams = append(catalog.Streams, stream)
+	}
+	return catalog, nil
+}
+
+func (tap) Sync(ctx context.Context, cfg spec.Config, catalog *singer.Catalog, bookmarks singer.Bookmarks, out taps.Output) error {
+	s, err := decode(cfg)
+	if err != nil {
+		return err
+	}
+	sources, err := s.sources()
+	if err != nil {
+		return err
+	}
+	client, err := s.client()
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	failed := make([]error, len(sources))
+	var group errgroup.Group // no shared context: a stream that fails stops no other
+	group.SetLimit(max(1, out.Parallel()))
+	if catalog != nil {
+		for _, cs := range catalog.Selected() {
+			if !slices.ContainsFunc(sources, func(src *source) bool { return src.Name == cs.ID() }) {
+				failed = append(failed, fault.New(fault.BadConfig, "stream %q is selected, but no entry of streams describes it", cs.ID()).WithHint("run discovery again, or deselect the stream"))
+			}
+		}
+	}
+	for n, src := range sources {
+		var cs *singer.CatalogStream
+		if catalog != nil {
+			if cs = catalog.Stream(src.Name); cs == nil || !cs.Selected() {
+				continue
+			}
+		}
+		group.Go(func() error {
+			err := s.sync(ctx, client, src, cs, bookmarks, out)
+			if err == nil {
+				return nil
+			}
+			failed[n] = fmt.Errorf("stream %q: %w", src.Name, err)
+			if s.OnError == "stop" {
+				stop(errors.New("stopped because another stream failed"))
+			}
+			return nil
+		})
+	}
+	_ = group.Wait() // failed has the errors
+	return errors.Join(failed...)
+}
+
+func (s *settings) sync(ctx context.Context, client *httpapi.Client, src *source, cs *singer.CatalogStream, bookmarks singer.Bookmarks, out taps.Output) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if cs == nil {
+		var err error
+		if cs, err = s.discover(ctx, client, src); err != nil {
+			return err
+		}
+	}
+	own := *src
+	method, key := cs.Replication()
+	if method == singer.FullTable {
+		own.ReplicationKey = ""
+	} else if key != "" {
+		own.ReplicationKey = key
+	}
+	declared := httpapi.DeclaredBy(cs, src.schema == nil, s.Infer)
+	declared.ReplicationKey = own.ReplicationKey
+	r := &reader{src: &own, set: s, client: client, empty: map[int]int{}, rows: httpapi.NewRows(out, declared)}
+	defer r.rows.Close()
+	if own.ReplicationKey != "" {
+		var err error
+		if r.from, err = httpapi.ReadBookmark(bookmarks.Stream(src.Name), own.ReplicationKey, src.unit()); err != nil {
+			return err
+		}
+	}
+	// The stream is announced before the first request, and though none comes.
+	if err := r.rows.Flush(ctx, src.Path); err != nil {
+		return err
+	}
+	return r.read(ctx)
+}
+
+// errEnough ends a look at a stream.
+var errEnough = errors.New("enough was seen")
+
+// discover is the catalog entry of a stream: by the schema that was given, or
+// by its first records.
+func (s *settings) discover(ctx context.Context, client *httpapi.Client, src *source) (*singer.CatalogStream, error) {
+	schema := src.schema
+	if schema == nil {
+		sh, err := s.look(ctx, client, src)
+		if err != nil {
+			return nil, err
+		}
+		for _, key := range src.keys() {
+			if !sh.Has(key) && len(sh.Names()) > 0 {
+				e := fault.New(fault.BadConfig, "the key %q is no property of its records", key)
+				if near := fault.Nearest(key, sh.Names()); near != "" {
+					e = e.WithHint("did you mean %q?", near)
+				}
+				return nil, e
+			}
+		}
+		if len(sh.Names()) == 0 { // no record yet: its keys are all that is known
+			for _, key := range src.keys() {
+				if err := sh.Member(key, []byte("null")); err != nil {
+					return nil, err
+				}
+			}
+		}
+		if schema, err = sh.Schema(nil); err != nil {
+			return nil, err
+		}
+	}
+	stream := &singer.CatalogStream{TapStreamID: src.Name, Stream: src.Name, Schema: schema, KeyProperties: src.PrimaryKeys}
+	stream.SetMeta("inclusion", singer.Available)
+	stream.SetMeta("selected-by-default", true)
+	if len(src.PrimaryKeys) > 0 {
+		stream.SetMeta("table-key-properties", src.PrimaryKeys)
+	}
+	for _, name := range stream.Properties() {
+		inclusion := singer.Available
+		if slices.Contains(src.PrimaryKeys, name) || name == src.ReplicationKey {
+			inclusion = singer.Automatic
+		}
+		stream.SetMeta("inclusion", inclusion, name)
+	}
+	if src.ReplicationKey != "" {
+		stream.ReplicationKey, stream.ReplicationMethod = src.ReplicationKey, singer.Incremental
+		stream.SetMeta("valid-replication-keys", []string{src.ReplicationKey})
+	}
+	return stream, nil
+}
+
+// look reads whole pages until it has seen enough records.
+func (s *settings) look(ctx context.Context, client *httpapi.Client, src *source) (*shape.Shape, error) {
+	sh, seen := shape.New(s.Infer), 0
+	r := &reader{src: src, set: s, client: client, empty: map[int]int{}}
+	for _, sl := range r.slices() {
+		err := r.contexts(ctx, src, func(vars variables, more []byte) error {
+			p := &pages{src: src, set: s, client: client, vars: windowed(vars, src, sl)}
+			return p.each(ctx, func(ctx context.Context, pg *page, _ int) (int, error) {
+				n := 0
+				err := r.records(pg, func(record []byte) error {
+					n++
+					if err := singer.EachMember(record, sh.Member); err != nil {
+						return err
+					}
+					return singer.EachMember(append(append([]byte{'{'}, more...), '}'), sh.Member)
+				})
+				if seen += n; err == nil && seen >= src.Sample {
+					err = errEnough
+				}
+				return n, err
+			})
+		})
+		if errors.Is(err, errEnough) {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return sh, nil
+}
