@@ -48,7 +48,7 @@ func (Target) Spec() spec.Spec {
 			{Name: "timestamp_format", Type: spec.String, Default: "%Y-%m-%d.T%H%M%S", Help: "How {timestamp} looks, as in strftime."},
 			{Name: "timestamp_timezone", Type: spec.String, Default: "UTC", Example: "Europe/Berlin", Help: "The time zone of {datestamp} and {timestamp}."},
 			{Name: "overwrite_behavior", Type: spec.String, Default: "replace_file", OneOf: []string{"replace_file", "append_records"},
-				Help: "replace_file replaces a file once its stream is complete, append_records adds to it."},
+				Help: "replace_file replaces a file once its stream is complete, so elt gives the tap no bookmark then (under another runner do not pass --state); append_records adds to it."},
 			{Name: "delimiter", Type: spec.String, Default: ",", Help: "What stands between fields: one character, or \\t."},
 			{Name: "quotechar", Type: spec.String, Default: `"`, Help: "What fields with special characters are put into."},
 			{Name: "escape_character", Type: spec.String, Example: `\`, Help: "What stands before a quote inside of quotes; the quote itself is doubled when it is not set."},

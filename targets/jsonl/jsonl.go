@@ -42,7 +42,7 @@ func (Target) Spec() spec.Spec {
 			{Name: "compression", Type: spec.String, Default: "none", OneOf: []string{"none", "gzip", "zstd"},
 				Help: "Compress files; .gz or .zst is added to their names."},
 			{Name: "load_method", Type: spec.String, Default: "append", OneOf: []string{"append", "append-only", "overwrite"},
-				Help: "append adds to files that are there, overwrite replaces a file once its stream is complete."},
+				Help: "append adds to files that are there, overwrite replaces a file once its stream is complete, so elt gives the tap no bookmark then (under another runner do not pass --state)."},
 			{Name: "on_schema_change", Type: spec.String, Default: "evolve", OneOf: []string{"evolve", "add", "freeze", "fail"},
 				Help: "When a stream gets new properties on the way: evolve and add write them, freeze leaves them out, fail stops."},
 		}, load.Settings(load.KeepNUL, load.KeepEmpty)...),
