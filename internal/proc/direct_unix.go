@@ -3,6 +3,9 @@
 package proc
 
 import (
+	"bytes"
+	"errors"
+	"fmt"
 	"os"
 	"runtime"
 	"syscall"
@@ -40,4 +43,15 @@ func waitStatus(ws syscall.WaitStatus, usage *syscall.Rusage) Status {
 		}
 	}
 	return s
+}
+
+// Running says whether there is a process with this id. A zombie, whose
+// parent has not taken note of its end yet, runs no more.
+func Running(pid int) bool {
+	if err := syscall.Kill(pid, 0); errors.Is(err, syscall.ESRCH) {
+		return false
+	}
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	_, rest, found := bytes.Cut(stat, []byte(") "))
+	return err != nil || !found || !bytes.HasPrefix(rest, []byte("Z"))
 }

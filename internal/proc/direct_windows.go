@@ -24,3 +24,12 @@ func signalGroup(pid int, _ syscall.Signal, reaped bool) {
 func statusOf(state *os.ProcessState) Status {
 	return Status{Code: state.ExitCode(), CPU: state.UserTime() + state.SystemTime()}
 }
+
+// Running says whether there is a process with this id.
+func Running(pid int) bool {
+	p, err := os.FindProcess(pid) // opens the process, here
+	if err == nil {
+		p.Release()
+	}
+	return err == nil
+}

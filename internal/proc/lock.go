@@ -1,12 +1,8 @@
 package proc
 
 import (
-	"bytes"
 	"errors"
-	"fmt"
 	"io/fs"
-	"os"
-	"syscall"
 
 	"github.com/gofrs/flock"
 )
@@ -24,15 +20,4 @@ func LockFree(path string) (bool, error) {
 		return false, err
 	}
 	return true, lock.Close()
-}
-
-// Running says whether there is a process with this id. A zombie, whose
-// parent has not taken note of its end yet, runs no more.
-func Running(pid int) bool {
-	if err := syscall.Kill(pid, 0); errors.Is(err, syscall.ESRCH) {
-		return false
-	}
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	_, rest, found := bytes.Cut(stat, []byte(") "))
-	return err != nil || !found || !bytes.HasPrefix(rest, []byte("Z"))
 }

@@ -24,21 +24,24 @@ func (r *Runner) runCommand(ctx context.Context, runID string, block *project.Co
 	}
 	defer log.close()
 	defer func() { log.end(name, err) }()
+	if err := sweep(r.folders(name), time.Now()); err != nil {
+		log.all.Warn().Err(err).Msg("files of a dead run are left behind")
+	}
 	f, err := newFolder(r.folders(name), runID)
 	if err != nil {
 		return rep, err
 	}
 	defer func() { err = errors.Join(err, f.remove()) }()
+	g, err := r.guard(f) // before the configuration is written: who sweeps looks for its lock
+	if err != nil {
+		return rep, err
+	}
+	defer func() { err = errors.Join(err, g.Close()) }()
 	stage, cmd, err := r.invocation(ctx, block.Plugin, block.Command, nil, f)
 	if err != nil {
 		return rep, err
 	}
 	rep.Plugins = []PluginReport{NewPluginReport(stage.Choice)}
-	g, err := r.guard(f)
-	if err != nil {
-		return rep, err
-	}
-	defer func() { err = errors.Join(err, g.Close()) }()
 	say := speaker(log.all.With().Str("plugin", block.Plugin.Name).Logger())
 	cmd.Stderr, cmd.NoStdin = say, true
 	p, err := g.Start(cmd)

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gofrs/flock"
+
 	"elt/internal/fault"
 	"elt/internal/proc"
 )
@@ -55,8 +57,19 @@ func (f *folder) write(name string, content []byte) (string, error) {
 
 func (f *folder) remove() error { return os.RemoveAll(f.path) }
 
+// held takes the folder's lock in this process, for what runs without a
+// guard: the lock is free once the process is dead.
+func (f *folder) held() (release func() error, err error) {
+	lock := flock.New(f.lock(), flock.SetPermissions(0o600))
+	if ok, err := lock.TryLock(); err != nil || !ok {
+		return nil, errors.Join(err, fmt.Errorf("lock %s", f.lock()))
+	}
+	return lock.Close, nil
+}
+
 // sweep removes the folders of runs that died: those whose lock file is free
-// or gone. A folder younger than a minute may not have its guard yet.
+// or gone. An empty folder younger than a minute may not have its lock yet;
+// configs are written only after it is there.
 func sweep(root string, now time.Time) error {
 	entries, err := os.ReadDir(root)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -72,8 +85,7 @@ func sweep(root string, now time.Time) error {
 		if err != nil || !e.IsDir() {
 			continue
 		}
-		_, noLock := os.Stat(filepath.Join(dir, lockName))
-		if noLock != nil && now.Sub(info.ModTime()) < time.Minute {
+		if files, err := os.ReadDir(dir); err != nil || len(files) == 0 && now.Sub(info.ModTime()) < time.Minute {
 			continue
 		}
 		if free, err := proc.LockFree(filepath.Join(dir, lockName)); err != nil || !free {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -48,13 +49,17 @@ func (r *Runner) Invoke(ctx context.Context, p *project.Plugin, command string, 
 }
 
 // Foreground runs a program with the standard streams given and returns its
-// exit code. It gets no group of its own: a terminal's Ctrl-C is for it too.
+// exit code. It gets no group of its own: a terminal's Ctrl-C is for it too. It
+// does not outlive us (invariant 8).
 func Foreground(ctx context.Context, c proc.Command, streams Streams, grace time.Duration) (int, error) {
 	child := exec.CommandContext(ctx, c.Path, c.Args...)
 	child.Dir, child.Env = c.Dir, c.Env
 	child.Stdin, child.Stdout, child.Stderr = streams.In, streams.Out, streams.Err
 	child.Cancel = func() error { return child.Process.Signal(syscall.SIGTERM) }
 	child.WaitDelay = grace
+	child.SysProcAttr = proc.Attached()
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	err := child.Run()
 	var exit *exec.ExitError
 	switch {
@@ -112,21 +117,29 @@ func (r *Runner) Config(ctx context.Context, p *project.Plugin) ([]byte, error) 
 
 // alone is the folder and the log of something outside of a run.
 type alone struct {
-	folder *folder
-	log    zerolog.Logger
+	folder  *folder
+	release func() error // the folder's lock
+	log     zerolog.Logger
 }
 
 func (r *Runner) alone(name string) (*alone, error) {
 	r.fill()
-	f, err := newFolder(r.folders("invoke "+name), newRunID())
-	if err != nil {
+	a, root := &alone{log: logging.Join(r.Console)}, r.folders("invoke "+name)
+	if err := sweep(root, time.Now()); err != nil {
+		a.log.Warn().Err(err).Msg("files of a dead run are left behind")
+	}
+	var err error
+	if a.folder, err = newFolder(root, newRunID()); err != nil {
 		return nil, err
 	}
-	return &alone{f, logging.Join(r.Console)}, nil
+	if a.release, err = a.folder.held(); err != nil {
+		return nil, errors.Join(err, a.folder.remove())
+	}
+	return a, nil
 }
 
 func (a *alone) close() {
-	if err := a.folder.remove(); err != nil {
+	if err := errors.Join(a.folder.remove(), a.release()); err != nil {
 		a.log.Warn().Err(err).Msg("files of this run are left behind")
 	}
 }

@@ -101,9 +101,6 @@ func (s *set) resolve(ctx context.Context) error {
 // locked runs the set under its lease, with its guard and its folder.
 func (s *set) locked(ctx context.Context) (err error) {
 	root := s.Runner.folders(s.plan.StateID)
-	if err := sweep(root, time.Now()); err != nil {
-		s.log.Warn().Err(err).Msg("files of a dead run are left behind")
-	}
 	if s.folder, err = newFolder(root, s.runID); err != nil {
 		return err
 	}
@@ -115,6 +112,9 @@ func (s *set) locked(ctx context.Context) (err error) {
 	lease, err := acquire(ctx, s.Store, s.plan.StateID, self(s.runID, s.Machine, s.folder.lock()), s.LeaseTTL, s.Force, s.log)
 	if err != nil {
 		return err
+	}
+	if err := sweep(root, time.Now()); err != nil { // now, since the lease may have been waited for
+		s.log.Warn().Err(err).Msg("files of a dead run are left behind")
 	}
 	s.keeper = keep(ctx, s.Store, lease, s.stats, s.log)
 	defer func() {
