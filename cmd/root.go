@@ -74,7 +74,7 @@ func execute(ctx context.Context, a *app, args []string) int {
 		}
 	})
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
+	ran, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return int(fault.OK)
 	}
@@ -87,7 +87,7 @@ func execute(ctx context.Context, a *app, args []string) int {
 	}
 	var explained *fault.Error
 	if !started && !errors.As(err, &explained) { // cobra's own errors: wrong arguments
-		err = fault.New(fault.Usage, "%v", err).WithHint("try --help after the command")
+		err = fault.New(fault.Usage, "%s: %v", ran.CommandPath(), err).WithHint("usage: %s", ran.UseLine())
 	}
 	fmt.Fprintln(a.IO.Err, "Error: "+fault.Render(err))
 	if sig := signalOf(ctx); sig != 0 {
