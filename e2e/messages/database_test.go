@@ -128,7 +128,14 @@ func (p *postgres) do(t *testing.T, q string) [][][]byte {
 	return results[len(results)-1].Rows
 }
 
-func (p *postgres) exec(t *testing.T, q string) { p.do(t, q) }
+func (p *postgres) exec(t *testing.T, q string) {
+	t.Helper()
+	p.do(t, q)
+	if _, rest, ok := strings.Cut(q, "create role "); ok { // a role belongs to the server, not to the database
+		role := strings.Fields(rest)[0]
+		t.Cleanup(func() { p.do(t, "drop owned by "+role+" cascade; drop role "+role) })
+	}
+}
 
 func (p *postgres) query(t *testing.T, q string) [][]string {
 	t.Helper()

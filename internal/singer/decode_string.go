@@ -80,7 +80,7 @@ func (d *decoder) fromString(c *column, i int) (int, error) {
 			return end, nil
 		}
 	case row.WireUUID:
-		if u, ok := row.ParseUUID(text); ok {
+		if u, ok := row.ParseUUID(text); ok && !bytes.ContainsAny(text, "ABCDEF") { // its text would change
 			d.dst = append(d.dst, 0, 0, 0, 16)
 			d.dst = append(d.dst, u[:]...)
 			return end, nil

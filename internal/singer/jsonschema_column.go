@@ -96,6 +96,8 @@ func columnOf(t typeSet, node object) row.Column {
 			return of(row.Date)
 		case "time":
 			return of(row.Time)
+		case "uuid":
+			return of(row.UUID)
 		case "date-time":
 			return row.Column{Kind: row.TimestampTZ, Wire: row.WireTimestampExt}
 		case "singer.decimal", "x-singer.decimal":
@@ -250,7 +252,7 @@ func merge(columns []row.Column) row.Column {
 	return out
 }
 
-func formatted(c row.Column) bool { return temporal(c) || c.Kind == row.Time }
+func formatted(c row.Column) bool { return temporal(c) || c.Kind == row.Time || c.Kind == row.UUID }
 
 func temporal(c row.Column) bool {
 	return c.Kind == row.Date || c.Kind == row.Timestamp || c.Kind == row.TimestampTZ
