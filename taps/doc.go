@@ -73,7 +73,7 @@ type Position struct {
 	// Value is the stream's bookmark object in the dialect of the tap, as
 	// it stands under bookmarks.<stream> of a Singer state.
 	Value json.RawMessage
-	// Exact: resuming from Value repeats no row (design.md §4, invariant 4).
+	// Exact: resuming from Value repeats no row (invariant 4).
 	Exact bool
 	// Rows is how many rows of the stream were written before it.
 	Rows int64

@@ -33,7 +33,7 @@ type Target interface {
 // Sink is an open destination for one run. Lanes may work at the same time;
 // the Sink's own methods are called by one goroutine.
 type Sink interface {
-	// Claim makes the destination this run's (design.md §4.3): it locks the
+	// Claim makes the destination this run's (invariant 3): it locks the
 	// fence row of stateID (waiting for any transaction that a dead run left
 	// open), hands decide what it found, stores what decide returns, commits.
 	// From then on every commit of this Sink checks that the fence's epoch is

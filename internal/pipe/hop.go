@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"elt/internal/fault"
+	"elt/internal/singer"
 )
 
 const (
@@ -18,8 +19,8 @@ const (
 	maxHeld = 8 << 20
 )
 
-// endLine tells a built-in target that the run is complete (design.md §3).
-const endLine = `{"type":"ELT_END"}` + "\n"
+// endLine tells a built-in target that the run is complete.
+const endLine = singer.EndLine + "\n"
 
 // hop carries bytes from one stage to the next.
 type hop struct {

@@ -21,7 +21,7 @@ const (
 	AsidePart  = "aside" // SQLite: what an unpublished table holds
 )
 
-// State is the SQL of _elt_state (design.md §4, invariant 3). Parameters are
+// State is the SQL of _elt_state (invariant 3). Parameters are
 // numbered in the order of each method's comment.
 type State struct{ Table string }
 

@@ -1,6 +1,6 @@
 // Package postgres is target-postgres: rows go in by binary COPY, and rows,
 // schema changes and the bookmark that covers them in one transaction
-// (design.md §4, invariants 2 to 4).
+// (invariants 2 to 4).
 //
 // A Lane is one connection. Keyed rows are staged in a temporary table and
 // merged; plain rows are copied straight in; a table that does not exist yet,

@@ -1,6 +1,6 @@
 // Package sqlite is target-sqlite: one file, one connection, one transaction
-// for rows, schema changes and the bookmark that covers them (design.md §4,
-// invariants 2 to 4).
+// for rows, schema changes and the bookmark that covers them
+// (invariants 2 to 4).
 //
 // Rows are executed one by one, in their order, by a loop in C that takes a
 // whole batch (bind.c); a key that comes again replaces its row by ON
