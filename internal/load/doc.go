@@ -22,7 +22,8 @@
 //     and their STATE withheld until the end, in every destination; with
 //     keyless: progress they are committed with the next STATE (at least once).
 //   - Overwrite: rows at any time, into a place nobody sees; the position only
-//     with the End that publishes them.
+//     with the End that publishes them. The tap is given no bookmark: what it
+//     skipped would be missing from the table.
 //
 // # Which STATE is printed
 //
@@ -32,6 +33,14 @@
 // share one lane. So that a busy stream need not wait for a slow one and
 // still acknowledges early, the first rows of each stream are held back until
 // the stream is due (see watermark.go).
+//
+// # A tap of ours in another process
+//
+// It says which stream a STATE moved and how exactly, and where each stream
+// ends (singer.PeerHandler). Its streams are loaded as those of a tap in the
+// same process, each on a lane of its own (peer.go), so that both ways of
+// running a pair leave the same rows and bookmarks; e2e/parity proves it for
+// every pair.
 //
 // # How a run ends
 //
