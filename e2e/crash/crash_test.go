@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	_ "elt/cmd" // so that go test runs anew when the binary has changed
 	"elt/internal/pgtest"
 )
 

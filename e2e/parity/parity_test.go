@@ -16,6 +16,7 @@ import (
 	"strings"
 	"testing"
 
+	_ "elt/cmd" // so that go test runs anew when the binary has changed
 	"elt/internal/pgtest"
 )
 
