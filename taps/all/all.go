@@ -4,6 +4,7 @@ package all
 import (
 	"elt/taps"
 	"elt/taps/csv"
+	"elt/taps/edcast"
 	"elt/taps/jsonl"
 	"elt/taps/postgres"
 	"elt/taps/rest"
@@ -13,6 +14,7 @@ import (
 func All() *taps.Registry {
 	return taps.NewRegistry(
 		csv.New(),
+		edcast.New(),
 		jsonl.New(),
 		postgres.New(),
 		rest.New(),

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"time"
 )
@@ -45,13 +46,12 @@ func readBody(src io.Reader, alarm *time.Timer, silence time.Duration) (b body, 
 	if _, err := io.Copy(f, src); err != nil {
 		return body{}, err
 	}
-	_, err = f.Seek(0, io.SeekStart)
-	return body{file: f}, err
+	return body{file: f}, nil
 }
 
 func (b body) reader() io.Reader {
 	if b.file != nil {
-		return b.file
+		return io.NewSectionReader(b.file, 0, math.MaxInt64)
 	}
 	return bytes.NewReader(b.mem)
 }
@@ -60,7 +60,7 @@ func (b body) bytes() ([]byte, error) {
 	if b.file == nil {
 		return b.mem, nil
 	}
-	return io.ReadAll(b.file)
+	return io.ReadAll(b.reader())
 }
 
 func (b body) close() {

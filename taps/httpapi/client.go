@@ -33,8 +33,8 @@ type Options struct {
 	Extra     time.Duration // added to what that header says
 	UserAgent string
 	Secrets   *Secrets
-	// Again says that an answer is worth a retry although its status is not;
-	// nil: never.
+	// Again says that an answer is worth a new login and a retry although its
+	// status is not; nil: never.
 	Again func(*StatusError) bool
 }
 
@@ -52,7 +52,8 @@ type Request struct {
 	URL    *url.URL
 	Header http.Header
 	Body   []byte
-	// Once: no retry by the client, because the caller has a better idea.
+	// Once says of an error that the caller wants no retry, having a better
+	// idea; nil: never.
 	Once func(error) bool
 }
 
@@ -64,10 +65,10 @@ type Response struct {
 	body   body
 }
 
-// Reader reads the body, once.
+// Reader reads the body from its start; not two at the same time.
 func (r *Response) Reader() io.Reader { return r.body.reader() }
 
-// Bytes is the whole body, instead of Reader.
+// Bytes is the whole body.
 func (r *Response) Bytes() ([]byte, error) { return r.body.bytes() }
 
 // Close forgets the body.
@@ -146,11 +147,13 @@ func (c *Client) Do(ctx context.Context, r *Request) (*Response, error) {
 	return nil, err
 }
 
-// attempt sends a request, and once more when the login had run out.
+// attempt sends a request, and once more after a new login when the old one had
+// run out.
 func (c *Client) attempt(ctx context.Context, r *Request) (*Response, error) {
 	got, sent, err := c.send(ctx, r)
 	var status *StatusError
-	if c.o.Auth == nil || sent == nil || !errors.As(err, &status) || status.Status != http.StatusUnauthorized {
+	if c.o.Auth == nil || sent == nil || !errors.As(err, &status) ||
+		status.Status != http.StatusUnauthorized && (c.o.Again == nil || !c.o.Again(status)) {
 		return got, err
 	}
 	again, renewErr := c.o.Auth.Renew(ctx, sent)

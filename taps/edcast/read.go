@@ -1,0 +1,365 @@
+package edcast
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"elt/internal/fault"
+	"elt/internal/row"
+	"elt/taps/httpapi"
+)
+
+// mostRows is what Domo's documentation caps the rows of a query at.
+const mostRows = 1000000
+
+// reader reads one stream.
+type reader struct {
+	set    *settings
+	client *httpapi.Client
+	rows   *httpapi.Rows
+	id     string            // of the dataset, "" for the list of all
+	types  map[string]string // Domo's, by column
+	keyed  bool              // rows get a hash as their key
+	key    string            // replication key, "" for a full table
+	from   httpapi.Mark
+	high   httpapi.Mark
+	equal  map[[16]byte]int // how often the same row came in this slice
+}
+
+func (r *reader) list(ctx context.Context) error {
+	return r.set.pages(ctx, r.client,
+		func(place string, item []byte) error { return r.rows.Add(ctx, place, item, nil) },
+		func(place string) error { return r.rows.Flush(ctx, place) })
+}
+
+// export reads the whole dataset as CSV.
+func (r *reader) export(ctx context.Context) error {
+	u := r.set.at("v1", "datasets", r.id, "data")
+	u.RawQuery = "includeHeader=true&fileName=export.csv"
+	res, err := r.client.Do(ctx, &httpapi.Request{Method: "GET", URL: u, Header: http.Header{"Accept": {"text/csv"}}})
+	if err != nil {
+		return err
+	}
+	defer res.Close()
+	r.equal = map[[16]byte]int{}
+	first := true
+	var names []string
+	var texts [][]byte
+	value := func(dst []byte, column, text string) []byte {
+		at := len(dst)
+		dst = cell(dst, r.types[column], []byte(text), true)
+		names, texts = append(names, column), append(texts, bytes.Clone(dst[at:]))
+		return dst
+	}
+	err = httpapi.CSV(res.Reader(), ',', value, func(record []byte) error {
+		if first && !slices.ContainsFunc(names, func(n string) bool { return r.types[n] != "" }) {
+			return fault.New(fault.BadInput, "the export has no header with the dataset's columns")
+		}
+		first = false
+		more := r.hashed(names, texts)
+		names, texts = names[:0], texts[:0]
+		return r.rows.Add(ctx, res.Place, record, more)
+	})
+	if err != nil {
+		return fmt.Errorf("%s: %w", res.Place, err)
+	}
+	return r.rows.Flush(ctx, res.Place)
+}
+
+// slices reads from the bookmark, less the look-back, to the end of the
+// window in slices of time: as long as answers allow, halved when one is too
+// large or takes too long. A bookmark follows each.
+func (r *reader) slices(ctx context.Context) error {
+	at, end := r.set.start, r.set.end
+	if back := r.from.At.Add(-httpapi.Seconds(r.set.Lookback)); !r.from.At.IsZero() && back.After(at) {
+		at = back
+	}
+	for width := end.Sub(at); at.Before(end); {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		to := end
+		if width < end.Sub(at) {
+			to = at.Add(width)
+		}
+		n, err := r.slice(ctx, at, to)
+		if errors.Is(err, errTooMuch) {
+			width = max((to.Sub(at) / 2).Truncate(time.Second), shortest)
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("%s from %s to %s: %w", r.key, literal(at), literal(to), err)
+		}
+		if err := r.position(); err != nil {
+			return err
+		}
+		if at = to; n < r.set.SliceRows/4 && width < end.Sub(at) {
+			width *= 2
+		}
+	}
+	return nil
+}
+
+// position says how far the stream is read: to the greatest time seen. Rows
+// of this very time are read again, so it is not exact (invariant 4).
+func (r *reader) position() error {
+	mark := r.high
+	if mark.Less(r.from) {
+		mark = r.from
+	}
+	if mark.IsZero() {
+		return nil
+	}
+	return r.rows.Position(mark, false)
+}
+
+// errTooMuch says that a slice must be halved.
+var errTooMuch = errors.New("the slice is too large")
+
+// shortest is a slice that is not halved any more.
+const shortest = time.Second
+
+// slice reads the rows of [at, to). None is sent of a slice that must be halved.
+func (r *reader) slice(ctx context.Context, at, to time.Time) (int, error) {
+	limit, last := r.set.SliceRows, to.Sub(at) <= shortest
+	if last {
+		limit = mostRows // it cannot be halved
+	}
+	sql := fmt.Sprintf("SELECT * FROM table WHERE %s >= '%s' AND %s < '%s' ORDER BY %s LIMIT %d",
+		quoted(r.key), literal(at), quoted(r.key), literal(to), quoted(r.key), limit)
+	body, err := json.Marshal(map[string]string{"sql": sql})
+	if err != nil {
+		return 0, err
+	}
+	req := &httpapi.Request{Method: "POST", URL: r.set.at("v1", "datasets", "query", "execute", r.id), Body: body,
+		Header: http.Header{"Accept": {"application/json"}, "Content-Type": {"application/json"}}}
+	if !last {
+		req.Once = tookTooLong
+	}
+	res, err := r.client.Do(ctx, req)
+	if err != nil {
+		if !last && ctx.Err() == nil && tookTooLong(err) {
+			return 0, errTooMuch
+		}
+		return 0, err
+	}
+	defer res.Close()
+	n := 0
+	said, err := answer(res.Reader(), func([]column, []json.RawMessage) error { n++; return nil })
+	switch {
+	case err != nil:
+		return 0, fmt.Errorf("%s: %w", res.Place, err)
+	case n >= limit || said > n:
+		if last {
+			return 0, fault.New(fault.Failed, "more than %d rows have the same time: Domo gives no more at once, so none is taken", n)
+		}
+		return 0, errTooMuch
+	}
+	r.equal = map[[16]byte]int{}
+	var record []byte
+	var names []string
+	var values [][]byte
+	if _, err := answer(res.Reader(), func(columns []column, fields []json.RawMessage) error {
+		record, names, values = append(record[:0], '{'), names[:0], values[:0]
+		for i, raw := range fields {
+			if i > 0 {
+				record = append(record, ',')
+			}
+			record = append(append(record, columns[i].json...), ':')
+			from := len(record)
+			record = r.value(record, columns[i], raw)
+			names, values = append(names, columns[i].name), append(values, bytes.Clone(record[from:]))
+		}
+		take, err := r.inside(names, values, at, to)
+		if err != nil || !take {
+			return err
+		}
+		return r.rows.Add(ctx, res.Place, append(record, '}'), r.hashed(names, values))
+	}); err != nil {
+		return 0, fmt.Errorf("%s: %w", res.Place, err)
+	}
+	return n, r.rows.Flush(ctx, res.Place)
+}
+
+// tookTooLong says whether a query was given up for the time it takes.
+func tookTooLong(err error) bool {
+	var status *httpapi.StatusError
+	if errors.As(err, &status) && status.Status != http.StatusTooManyRequests {
+		text := strings.ToLower(status.Body)
+		if strings.Contains(text, "timeout") || strings.Contains(text, "timed out") || strings.Contains(text, "time-out") {
+			return true
+		}
+	}
+	return httpapi.TimedOut(err)
+}
+
+// inside notes the row's time and says whether it lies in [at, to), whatever
+// the server takes its comparisons for.
+func (r *reader) inside(names []string, values [][]byte, at, to time.Time) (bool, error) {
+	i := slices.Index(names, r.key)
+	if i < 0 {
+		return false, fault.New(fault.BadInput, "the answer lacks the column %q", r.key).WithHint("the dataset changed: run discovery again")
+	}
+	m := httpapi.ParseMark(values[i], "")
+	if m.At.IsZero() {
+		return false, fault.New(fault.BadInput, "a row has %s as its %s, which is no time", kindOf(values[i]), r.key)
+	}
+	if m.At.Before(at) || !m.At.Before(to) {
+		return false, nil
+	}
+	if r.high.Less(m) {
+		r.high = m
+	}
+	return true, nil
+}
+
+func kindOf(value []byte) string {
+	if string(value) == "null" {
+		return "nothing"
+	}
+	return "a text or a number"
+}
+
+func (r *reader) value(dst []byte, c column, raw json.RawMessage) []byte {
+	domo := r.types[c.name]
+	if domo == "" {
+		domo = c.kind
+	}
+	switch {
+	case string(raw) == "null":
+		return append(dst, "null"...)
+	case raw[0] == '"':
+		return cell(dst, domo, []byte(httpapi.Text(raw)), true)
+	case raw[0] == '{', raw[0] == '[':
+		return append(dst, raw...)
+	}
+	return cell(dst, domo, raw, false)
+}
+
+// hashed is the member with the row's hash: of all columns that have a value,
+// whatever their order; a row that is the same as another of its slice gets a
+// number, so that neither is lost.
+func (r *reader) hashed(names []string, values [][]byte) []byte {
+	if !r.keyed {
+		return nil
+	}
+	order := make([]int, len(names))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int { return strings.Compare(names[a], names[b]) })
+	sum := sha256.New()
+	for _, i := range order {
+		if string(values[i]) != "null" {
+			part(sum, []byte(names[i]))
+			part(sum, values[i])
+		}
+	}
+	id := [16]byte(sum.Sum(nil))
+	text := hex.EncodeToString(id[:])
+	if r.equal[id]++; r.equal[id] > 1 {
+		text += fmt.Sprintf("-%d", r.equal[id])
+	}
+	return []byte(`"` + rowHash + `":"` + text + `"`)
+}
+
+// part hashes a text with its length, so that texts cannot run together.
+func part(sum hash.Hash, text []byte) {
+	fmt.Fprintf(sum, "%d:", len(text)) // a hash never fails
+	sum.Write(text)
+}
+
+// column is one of an answer.
+type column struct {
+	name, kind string
+	json       []byte // the name as JSON
+}
+
+// answer reads the answer to a query and calls visit with each row. said is
+// how many rows the answer itself says it has, 0 when it does not.
+func answer(in io.Reader, visit func([]column, []json.RawMessage) error) (said int, err error) {
+	d := json.NewDecoder(in)
+	wrong := func(err error) error { return fault.Wrap(fault.BadInput, err, "the answer is no JSON object") }
+	if t, err := d.Token(); err != nil || t != json.Delim('{') {
+		return 0, wrong(err)
+	}
+	var columns []column
+	rows := false
+	for d.More() {
+		key, err := d.Token()
+		if err != nil {
+			return 0, wrong(err)
+		}
+		switch key {
+		case "columns":
+			var names []string
+			if err := d.Decode(&names); err != nil {
+				return 0, wrong(err)
+			}
+			for _, n := range names {
+				columns = append(columns, column{name: n, json: row.AppendJSONString(nil, []byte(n))})
+			}
+		case "metadata":
+			var types []struct{ Type string }
+			if err := d.Decode(&types); err != nil {
+				return 0, wrong(err)
+			}
+			for i := range min(len(types), len(columns)) {
+				columns[i].kind = types[i].Type
+			}
+		case "numRows":
+			if err := d.Decode(&said); err != nil {
+				return 0, wrong(err)
+			}
+		case "rows":
+			rows = true
+			if t, err := d.Token(); err != nil || t != json.Delim('[') {
+				return 0, fault.New(fault.BadInput, "there is no array at $.rows").WithHint("the shape of the answer changed")
+			}
+			for d.More() {
+				var fields []json.RawMessage
+				if err := d.Decode(&fields); err != nil {
+					return 0, wrong(err)
+				}
+				if len(fields) != len(columns) {
+					return 0, fault.New(fault.BadInput, "a row at $.rows has %d values for %d columns", len(fields), len(columns)).WithHint("the shape of the answer changed")
+				}
+				if err := visit(columns, fields); err != nil {
+					return 0, err
+				}
+			}
+			if _, err := d.Token(); err != nil {
+				return 0, wrong(err)
+			}
+		default:
+			var skipped json.RawMessage
+			if err := d.Decode(&skipped); err != nil {
+				return 0, wrong(err)
+			}
+		}
+	}
+	if _, err := d.Token(); err != nil {
+		return 0, wrong(err)
+	}
+	if !rows {
+		return 0, fault.New(fault.BadInput, "there is nothing at $.rows").WithHint("the shape of the answer changed")
+	}
+	return said, nil
+}
+
+// quoted is a column's name in Domo's SQL.
+func quoted(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }
+
+// literal is a time as datasets write it.
+func literal(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.999999999") }
