@@ -38,7 +38,7 @@ func TestCleanRun(t *testing.T) {
 // is the cause.
 func TestTapDiesAtEachByte(t *testing.T) {
 	var b strings.Builder
-	for i := 0; b.Len() < 4<<10; i++ {
+	for i := 0; b.Len() < 1<<10; i++ {
 		fmt.Fprintf(&b, `{"type":"RECORD","stream":"s%d","record":{"id":%d,"é":"\"%s"}}`+"\n", i%3, i, strings.Repeat("x", i))
 	}
 	text := b.String()
