@@ -136,18 +136,7 @@ func (r *reader) slice(ctx context.Context, at, to time.Time) (int, error) {
 	if last {
 		limit = mostRows // it cannot be halved
 	}
-	sql := fmt.Sprintf("SELECT * FROM table WHERE %s >= '%s' AND %s < '%s' ORDER BY %s LIMIT %d",
-		quoted(r.key), literal(at), quoted(r.key), literal(to), quoted(r.key), limit)
-	body, err := json.Marshal(map[string]string{"sql": sql})
-	if err != nil {
-		return 0, err
-	}
-	req := &httpapi.Request{Method: "POST", URL: r.set.at("v1", "datasets", "query", "execute", r.id), Body: body,
-		Header: http.Header{"Accept": {"application/json"}, "Content-Type": {"application/json"}}}
-	if !last {
-		req.Once = tookTooLong
-	}
-	res, err := r.client.Do(ctx, req)
+	res, seen, err := r.query(ctx, at, to, limit, 0, last)
 	if err != nil {
 		if !last && ctx.Err() == nil && tookTooLong(err) {
 			return 0, errTooMuch
@@ -155,17 +144,19 @@ func (r *reader) slice(ctx context.Context, at, to time.Time) (int, error) {
 		return 0, err
 	}
 	defer res.Close()
-	n := 0
-	said, err := answer(res.Reader(), func([]column, []json.RawMessage) error { n++; return nil })
-	switch {
-	case err != nil:
-		return 0, fmt.Errorf("%s: %w", res.Place, err)
-	case n >= limit || said > n:
-		if last {
-			return 0, fault.New(fault.Failed, "more than %d rows have the same time: Domo gives no more at once, so none is taken", n)
+	whole := seen.rows < limit && seen.said <= seen.rows
+	if whole && seen.rows >= doubtful {
+		if whole, err = r.confirmed(ctx, seen, to); err != nil {
+			return 0, err
 		}
+	}
+	if !whole && last {
+		return 0, fault.New(fault.Failed, "more than %d rows have the same time: Domo gives no more at once, so none is taken", seen.rows)
+	}
+	if !whole {
 		return 0, errTooMuch
 	}
+	n := seen.rows
 	r.equal = map[[16]byte]int{}
 	var record []byte
 	var names []string
@@ -192,6 +183,77 @@ func (r *reader) slice(ctx context.Context, at, to time.Time) (int, error) {
 	return n, r.rows.Flush(ctx, res.Place)
 }
 
+// doubtful is how many rows an answer may have without being doubted. The cap
+// is documented, not known, and an answer does not say that it was cut.
+const doubtful = 1000
+
+// tally is what a first look at an answer says.
+type tally struct {
+	rows, said int
+	last       []byte // the time of the last row
+	equal      int    // rows at the end that have it
+}
+
+// query asks for rows of [at, to) and counts them. Unless it is the last
+// resort, a query that takes too long is not repeated.
+func (r *reader) query(ctx context.Context, at, to time.Time, limit, offset int, last bool) (*httpapi.Response, tally, error) {
+	var seen tally
+	sql := fmt.Sprintf("SELECT * FROM table WHERE %s >= '%s' AND %s < '%s' ORDER BY %s LIMIT %d",
+		quoted(r.key), literal(at), quoted(r.key), literal(to), quoted(r.key), limit)
+	if offset > 0 {
+		sql += fmt.Sprintf(" OFFSET %d", offset)
+	}
+	body, err := json.Marshal(map[string]string{"sql": sql})
+	if err != nil {
+		return nil, seen, err
+	}
+	req := &httpapi.Request{Method: "POST", URL: r.set.at("v1", "datasets", "query", "execute", r.id), Body: body,
+		Header: http.Header{"Accept": {"application/json"}, "Content-Type": {"application/json"}}}
+	if !last {
+		req.Once = tookTooLong
+	}
+	res, err := r.client.Do(ctx, req)
+	if err != nil {
+		return nil, seen, err
+	}
+	seen.said, err = answer(res.Reader(), func(columns []column, fields []json.RawMessage) error {
+		i := slices.IndexFunc(columns, func(c column) bool { return c.name == r.key })
+		if i < 0 {
+			return errNoTime(r.key)
+		}
+		if seen.rows++; !bytes.Equal(seen.last, fields[i]) {
+			seen.last, seen.equal = append(seen.last[:0], fields[i]...), 0
+		}
+		seen.equal++
+		return nil
+	})
+	if err != nil {
+		res.Close()
+		return nil, seen, fmt.Errorf("%s: %w", res.Place, err)
+	}
+	return res, seen, nil
+}
+
+// confirmed says whether nothing follows the last row of an answer: asked
+// from that row's time on for what comes after those that were given, the
+// server has none.
+func (r *reader) confirmed(ctx context.Context, seen tally, to time.Time) (bool, error) {
+	m := httpapi.ParseMark(r.value(nil, column{name: r.key, kind: "DATETIME"}, seen.last), "")
+	if m.At.IsZero() || !m.At.Before(to) {
+		return true, nil // inside will say what is wrong with it
+	}
+	res, rest, err := r.query(ctx, m.At, to, 1, seen.equal, true)
+	if err != nil {
+		return false, err
+	}
+	res.Close()
+	return rest.rows == 0, nil
+}
+
+func errNoTime(key string) error {
+	return fault.New(fault.BadInput, "the answer lacks the column %q", key).WithHint("the dataset changed: run discovery again")
+}
+
 // tookTooLong says whether a query was given up for the time it takes.
 func tookTooLong(err error) bool {
 	var status *httpapi.StatusError
@@ -209,7 +271,7 @@ func tookTooLong(err error) bool {
 func (r *reader) inside(names []string, values [][]byte, at, to time.Time) (bool, error) {
 	i := slices.Index(names, r.key)
 	if i < 0 {
-		return false, fault.New(fault.BadInput, "the answer lacks the column %q", r.key).WithHint("the dataset changed: run discovery again")
+		return false, errNoTime(r.key)
 	}
 	m := httpapi.ParseMark(values[i], "")
 	if m.At.IsZero() {

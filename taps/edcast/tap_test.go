@@ -195,6 +195,22 @@ func TestCapsAndTimeOutsHalveTheSlice(t *testing.T) {
 			t.Errorf("%s: %d rows, %v", name, len(got.records[explorer]), got.err)
 		}
 	}
+	// A cap that nobody knows of cuts answers off in silence; what it cut is
+	// noticed, at the end of a slice and within one second.
+	many := []string{}
+	for n := range 3000 {
+		many = append(many, fmt.Sprintf("2021-12-%02dT%02d:%02d:00", 1+n/200, n%200/10, n%10/2))
+	}
+	capped := newDomo(t, glue(many...))
+	capped.cap = 1100
+	if got := run(t, config(capped, map[string]any{"datasets": []any{"g-1"}}), ""); got.err != nil || len(got.records[explorer]) != 3000 {
+		t.Errorf("an unknown cap: %d rows, %v", len(got.records[explorer]), got.err)
+	}
+	capped = newDomo(t, glue(slices.Repeat([]string{"2021-12-05T00:00:00"}, 1200)...))
+	capped.cap = 1100
+	if got := run(t, config(capped, nil), ""); got.err == nil || !strings.Contains(got.err.Error(), "more than 1100 rows have the same time") || len(got.records[explorer]) != 0 {
+		t.Errorf("%d rows, %v", len(got.records[explorer]), got.err)
+	}
 	// More rows in one second than can be had at once are no success.
 	d := newDomo(t, glue(slices.Repeat([]string{"2021-12-05T00:00:00"}, 30)...))
 	d.slow = 20
