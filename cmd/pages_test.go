@@ -4,6 +4,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"elt/internal/spec"
@@ -12,6 +13,9 @@ import (
 )
 
 var update = flag.Bool("update", false, "rewrite docs/connectors")
+
+// byHand ends what -update writes of a page; it leaves alone what follows.
+const byHand = "\n<!-- By hand from here on. -->\n"
 
 // docs/connectors has a page for each built-in connector and no other, and
 // each says what its Spec says: go test ./cmd -run Pages -update
@@ -34,12 +38,16 @@ func TestConnectorPages(t *testing.T) {
 			t.Fatal(err)
 		}
 		path := filepath.Join(dir, page)
+		have, err := os.ReadFile(path)
+		made, notes, noted := strings.Cut(string(have), byHand)
 		if *update {
-			if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-				t.Fatal(err)
+			page := text
+			if noted {
+				page += byHand + notes
 			}
+			made, err = text, os.WriteFile(path, []byte(page), 0o644)
 		}
-		if have, err := os.ReadFile(path); err != nil || string(have) != text {
+		if err != nil || made != text {
 			t.Errorf("%s is not what the Spec says (%v): go test ./cmd -run Pages -update", path, err)
 		}
 	}
