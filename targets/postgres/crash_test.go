@@ -144,7 +144,7 @@ func TestClaimWaitsForADeadRunsTransaction(t *testing.T) {
 	d.write(d.stream(l, orders), batch(orders, []any{2, "b"}))
 
 	next := d.sink(nil)
-	claimed := make(chan targets.Fence)
+	claimed := make(chan targets.Fence, 1)
 	go func() {
 		next.Claim(context.Background(), "test", func(f targets.Fence) (targets.Fence, error) {
 			found := f
@@ -156,7 +156,11 @@ func TestClaimWaitsForADeadRunsTransaction(t *testing.T) {
 	}()
 	waiting := "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and query like '%for update%' and datname = current_database()"
 	for d.rows(waiting) != "1" { // the claim is blocked on the fence row
-		time.Sleep(10 * time.Millisecond)
+		select {
+		case <-claimed:
+			t.Fatal("the claim did not wait for the open transaction")
+		case <-time.After(10 * time.Millisecond):
+		}
 	}
 	d.commit(l, at(`{"v":9}`)) // the zombie's commit is still in time …
 	found := <-claimed
