@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"math"
 	"os"
 	"time"
 )
@@ -17,6 +16,7 @@ const inMemory = 4 << 20
 type body struct {
 	mem  []byte
 	file *os.File // nil: all of it is in mem
+	size int64    // of file
 }
 
 // readBody reads src to its end and restarts alarm at each piece.
@@ -43,15 +43,13 @@ func readBody(src io.Reader, alarm *time.Timer, silence time.Duration) (b body, 
 	if _, err := head.WriteTo(f); err != nil {
 		return body{}, fmt.Errorf("keep a large answer: %w", err)
 	}
-	if _, err := io.Copy(f, src); err != nil {
-		return body{}, err
-	}
-	return body{file: f}, nil
+	n, err := io.Copy(f, src)
+	return body{file: f, size: inMemory + n}, err
 }
 
 func (b body) reader() io.Reader {
 	if b.file != nil {
-		return io.NewSectionReader(b.file, 0, math.MaxInt64)
+		return io.NewSectionReader(b.file, 0, b.size)
 	}
 	return bytes.NewReader(b.mem)
 }
@@ -60,7 +58,9 @@ func (b body) bytes() ([]byte, error) {
 	if b.file == nil {
 		return b.mem, nil
 	}
-	return io.ReadAll(b.reader())
+	all := make([]byte, b.size)
+	_, err := io.ReadFull(b.reader(), all)
+	return all, err
 }
 
 func (b body) close() {

@@ -98,8 +98,9 @@ func (p *pages) one(ctx context.Context, req *httpapi.Request, at *cursor, visit
 
 // sound refuses an answer that is no JSON, or that says what went wrong.
 func (p *pages) sound(doc []byte) error {
-	var any json.RawMessage
-	if err := json.Unmarshal(doc, &any); err != nil {
+	if !json.Valid(doc) {
+		var none struct{}
+		err := json.Unmarshal(doc, &none) // says where
 		return fault.Wrap(fault.BadInput, err, "the answer is no JSON").WithHint("set response to csv or ndjson if that is what comes, or check the path")
 	}
 	if p.src.failing == nil {
