@@ -73,7 +73,7 @@ func execute(ctx context.Context, a *app, args []string) int {
 			}
 		}
 	})
-	root.SetArgs(args)
+	root.SetArgs(today(root, args))
 	ran, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return int(fault.OK)

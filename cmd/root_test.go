@@ -76,3 +76,23 @@ func TestErrorsAreToldOnceAndMasked(t *testing.T) {
 		t.Errorf("not masked: %s", &errs)
 	}
 }
+
+func TestOrdersOfOlderMeltanos(t *testing.T) {
+	for typed, want := range map[string]string{
+		"config tap-x":              "config print tap-x",
+		"config --format env tap-x": "config print --format env tap-x",
+		"--environment prod config tap-x set --store db a": "--environment prod config set tap-x --store db a",
+		"config --plugin-type=loader x unset a":            "config unset --plugin-type=loader x a",
+		"config set set a b":                               "config set set a b",
+		"config list tap-x":                                "config list tap-x",
+		"config":                                           "config",
+		"schedule s --job j --interval @daily":             "schedule add s --job j --interval @daily",
+		"schedule lst":                                     "schedule lst",
+		"invoke config tap-x":                              "invoke config tap-x",
+		"run tap-x target-y":                               "run tap-x target-y",
+	} {
+		if got := strings.Join(today(tree(), strings.Fields(typed)), " "); got != want {
+			t.Errorf("%q is %q, not %q", typed, got, want)
+		}
+	}
+}

@@ -41,8 +41,7 @@ $MELTANO_ENVIRONMENT; default_environment is ignored.`,
   elt config set tap-gitlab projects "group/project"
   elt --environment=prod config set target-postgres schema analytics
   elt config test tap-gitlab`,
-		Args: cobra.ArbitraryArgs,
-		RunE: func(cmd *cobra.Command, args []string) error { return oldOrder(cmd, args) },
+		Args: cobra.ArbitraryArgs, // for the message about a wrong subcommand
 	}
 	cmd.PersistentFlags().BoolVar(&g.safe, "safe", true, "mask the values of sensitive settings")
 	cmd.PersistentFlags().BoolVar(&g.unsafe, "unsafe", false, "show the values of sensitive settings")
@@ -53,27 +52,6 @@ $MELTANO_ENVIRONMENT; default_environment is ignored.`,
 		sub.ValidArgsFunction = app.CompletePlugins()
 	}
 	return cmd
-}
-
-// oldOrder runs what Meltano 3 calls "config PLUGIN set …" and "config PLUGIN".
-func oldOrder(cmd *cobra.Command, args []string) error {
-	if len(args) == 0 {
-		return cmd.Help()
-	}
-	verb, rest := "print", args[:1]
-	if len(args) > 1 {
-		verb, rest = args[1], append([]string{args[0]}, args[2:]...)
-	}
-	for _, sub := range cmd.Commands() {
-		if sub.Name() == verb {
-			if err := sub.ValidateArgs(rest); err != nil {
-				return err
-			}
-			sub.SetContext(cmd.Context())
-			return sub.RunE(sub, rest)
-		}
-	}
-	return fault.New(fault.Usage, "config has no subcommand %q", args[0])
 }
 
 // target is what a subcommand works on: a plugin, or the project (plugin nil).

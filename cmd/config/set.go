@@ -102,7 +102,7 @@ func readValue(app *cli.App, path string) (string, error) {
 	}
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return "", fault.Wrap(fault.Failed, err, "cannot read the value")
+		return "", fault.Wrap(fault.Usage, err, "cannot read the value")
 	}
 	return strings.TrimSpace(string(text)), nil
 }

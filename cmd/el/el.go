@@ -78,7 +78,7 @@ run finds.`,
 	f.BoolVarP(&o.Run.Force, "force", "f", false, "run also while another run of the same state id is going on")
 	f.StringVar(&o.Strategy, "state-strategy", "auto", "auto, merge or overwrite")
 	f.BoolVar(&o.MergeState, "merge-state", false, "the same as --state-strategy=merge")
-	f.StringVar(&o.Run.RunID, "run-id", "", "`UUID` of this run")
+	cli.UUIDVar(f, &o.Run.RunID, "run-id", "`UUID` of this run")
 	f.BoolVar(&o.Run.NoFuse, "no-fuse", false, "run a built-in tap and target in two processes")
 	f.BoolVar(&o.Run.TrustState, "trust-state", false, "go on although the destination has lost its position")
 	f.MarkHidden("merge-state")
@@ -96,7 +96,7 @@ func NewLegacyCmd(app *cli.App) *cobra.Command {
 	inner := cmd.RunE
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if *transform != "skip" {
-			return fault.New(fault.Usage, "--transform=%s: transforms are not run here", *transform).
+			return fault.New(fault.Failed, "--transform=%s: transforms are not run here", *transform).
 				WithHint("run them as a block of their own: elt run %s %s dbt:run", "TAP", "TARGET")
 		}
 		return inner(cmd, args)
@@ -176,8 +176,10 @@ func dump(ctx context.Context, app *cli.App, r *runner.Runner, set *project.Set,
 			return err
 		}
 	case "state":
-		if raw, err = r.StartState(ctx, set); err != nil {
-			return err
+		if !r.FullRefresh {
+			if raw, err = r.StartState(ctx, set); err != nil {
+				return err
+			}
 		}
 		if raw == nil {
 			return fault.New(fault.Failed, "there is no state under the state id %s", set.StateID)

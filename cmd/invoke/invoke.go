@@ -148,11 +148,13 @@ func printVariables(ctx context.Context, app *cli.App, p *project.Project, plugi
 	}
 	environ := settings.Environ()
 	for _, name := range names {
+		line := name + "=None" // as Meltano says that it is not set
 		for _, kv := range environ {
 			if strings.HasPrefix(kv, name+"=") {
-				fmt.Fprintln(app.IO.Out, kv)
+				line = kv
 			}
 		}
+		fmt.Fprintln(app.IO.Out, line)
 	}
 	return nil
 }

@@ -53,6 +53,9 @@ mappings, a target. All blocks are checked before the first is started.`,
 			if err := o.settle(); err != nil {
 				return err
 			}
+			if o.Timeout < 1 && cmd.Flags().Changed("timeout") {
+				return fault.New(fault.Usage, "--timeout is %d", o.Timeout).WithHint("a number of seconds, at least 1")
+			}
 			if runF != nil {
 				return runF(cmd.Context(), o)
 			}
@@ -68,7 +71,7 @@ mappings, a target. All blocks are checked before the first is started.`,
 	f.StringVar(&o.StateIDSuffix, "state-id-suffix", "", "append `TEXT` to the state id")
 	f.StringVar(&o.Strategy, "state-strategy", "auto", "merge the new bookmark into the stored one, or overwrite it: auto, merge or overwrite")
 	f.BoolVar(&o.MergeState, "merge-state", false, "the same as --state-strategy=merge")
-	f.StringVar(&o.Run.RunID, "run-id", "", "`UUID` of this run")
+	cli.UUIDVar(f, &o.Run.RunID, "run-id", "`UUID` of this run")
 	f.IntVar(&o.Timeout, "timeout", 0, "stop the run after this many `SECONDS`")
 	f.BoolVar(&o.Run.NoFuse, "no-fuse", false, "run a built-in tap and target in two processes")
 	f.BoolVar(&o.Run.TrustState, "trust-state", false, "go on although the destination has lost its position")

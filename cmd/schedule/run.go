@@ -9,20 +9,16 @@ import (
 )
 
 func newCmdRun(app *cli.App, hooks Hooks) *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "run NAME [OPTIONS…]",
 		Short: "Run a schedule now",
 		Long: `Run what a schedule runs, with its variables: its job by "elt run", or its pair
 by "elt el" under the schedule's name as state id. Options after the name are
 passed on; the exit code is the run's.`,
-		Example:            "  elt schedule run nightly\n  elt schedule run nightly --full-refresh",
-		Args:               cobra.MinimumNArgs(1),
-		DisableFlagParsing: true,
-		ValidArgsFunction:  app.CompleteSchedules(),
+		Example:           "  elt schedule run nightly\n  elt schedule run nightly --full-refresh",
+		Args:              cobra.MinimumNArgs(1),
+		ValidArgsFunction: app.CompleteSchedules(),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if args[0] == "--help" || args[0] == "-h" {
-				return cmd.Help()
-			}
 			p, err := app.ProjectExplicit(cmd.Context())
 			if err != nil {
 				return err
@@ -48,6 +44,8 @@ passed on; the exit code is the run's.`,
 			return nil
 		},
 	}
+	cmd.Flags().SetInterspersed(false) // what follows the name is the run's
+	return cmd
 }
 
 // runArgs are the arguments of the elt that runs the schedule.

@@ -1,7 +1,11 @@
 package cli
 
 import (
+	"errors"
+
+	"github.com/google/uuid"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"elt/internal/fault"
 )
@@ -52,4 +56,20 @@ func truth(text string) string {
 		return "false"
 	}
 	return text
+}
+
+// UUIDVar defines a flag that takes a UUID and nothing else.
+func UUIDVar(f *pflag.FlagSet, to *string, name, usage string) { f.Var((*uuidValue)(to), name, usage) }
+
+type uuidValue string
+
+func (v *uuidValue) String() string { return string(*v) }
+func (v *uuidValue) Type() string   { return "UUID" }
+func (v *uuidValue) Set(text string) error {
+	id, err := uuid.Parse(text)
+	if err != nil {
+		return errors.New("it is no UUID")
+	}
+	*v = uuidValue(id.String())
+	return nil
 }

@@ -57,6 +57,11 @@ func (a *assembler) define(p *Plugin) error {
 		}
 		return a.definition(p, p.Name)
 	}
+	if variant := p.node.get("variant").text(); variant != "" { // another variant is another definition
+		if lock, err := a.p.readLock(a.kind, from, variant); lock != nil || err != nil {
+			return a.definition(p, from)
+		}
+	}
 	for _, n := range a.entries {
 		if n.get("name").text() != from {
 			continue

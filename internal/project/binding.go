@@ -2,6 +2,7 @@ package project
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -136,7 +137,8 @@ func (b *binding) definitions(plugin *Plugin, l *layers) []*Definition {
 	return slices.Concat(defs, custom(defs, l.mapping))
 }
 
-// mapping adds the configuration of a mapping.
+// mapping adds the configuration of a mapping. It reaches the mapper as it is
+// written, with its nulls and dots: to stream maps they are instructions.
 func (b *binding) mapping(l *layers, plugin *Plugin, out *Settings) error {
 	if b.o.Mapping == "" {
 		return nil
@@ -144,6 +146,12 @@ func (b *binding) mapping(l *layers, plugin *Plugin, out *Settings) error {
 	for _, m := range plugin.node.get("mappings").list() {
 		if m.get("name").text() == b.o.Mapping {
 			l.mapping = append(flattenNode(m.get("config"), ""), flatValue{name: "_mapping_name", value: b.o.Mapping, at: m.at()})
+			x := expander{env: l.references, strict: l.strict, outside: l.outside, secrets: l.secrets}
+			expanded, err := x.value(m.get("config").plain())
+			if err != nil {
+				return fmt.Errorf("mapping %s of %s: %w", b.o.Mapping, plugin.Name, err)
+			}
+			out.mapping, _ = expanded.(*Map) // no config at all is none
 			return nil
 		}
 	}

@@ -21,7 +21,7 @@ func (p *Project) readFiles(c *checker) error {
 	}
 	p.main, p.file = main, main
 	c.check(main, projectShape())
-	paths, err := p.included(main.get("include_paths"))
+	paths, err := p.included(main.get("include_paths"), c)
 	if err != nil {
 		return err
 	}
@@ -50,8 +50,9 @@ func (p *Project) readFile(path string) (*node, error) {
 }
 
 // included are the files that the patterns match, in the order of the
-// patterns, sorted within each.
-func (p *Project) included(patterns *node) ([]string, error) {
+// patterns, sorted within each. In
+// a Meltano project a file that is not there is worth a warning only.
+func (p *Project) included(patterns *node, c *checker) ([]string, error) {
 	var out []string
 	for _, item := range patterns.list() {
 		pattern := filepath.ToSlash(item.text())
@@ -78,7 +79,11 @@ func (p *Project) included(patterns *node) ([]string, error) {
 			}
 		}
 		if len(found) == 0 && !strings.ContainsAny(pattern, "*?[{") {
-			return nil, item.errorf("include path %q does not exist", item.text())
+			missing := item.errorf("include path %q does not exist", item.text())
+			if c.own {
+				return nil, missing
+			}
+			c.warnings = append(c.warnings, missing)
 		}
 	}
 	return out, nil

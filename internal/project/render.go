@@ -125,5 +125,5 @@ func plainText(s string, flow bool) bool {
 	if strings.Contains(s, ": ") || strings.Contains(s, " #") || strings.HasSuffix(s, ":") || strings.Contains(s, "\t") {
 		return false
 	}
-	return !flow || !strings.ContainsAny(s, ",[]{}:")
+	return !flow || !strings.ContainsAny(s, ",[]{}")
 }

@@ -30,6 +30,7 @@ type Settings struct {
 	Plugin *Plugin // nil for the project's own
 	Values []Value // in the order of the definitions, extras last
 
+	mapping *Map              // configuration of the mapping, whole
 	environ map[string]string // of the plugin's process
 	passed  map[string]string // what plugins downstream see of it
 	now     time.Time
@@ -77,7 +78,7 @@ func (s *Settings) ConfigMap(mask string) *Map {
 	out := NewMap()
 	singer := s.Plugin == nil || s.Plugin.Kind.singer()
 	for _, v := range s.Values {
-		if v.Definition.Extra() {
+		if v.Definition.Extra() || v.Source == FromMapping && !v.Definition.Sensitive {
 			continue
 		}
 		value := v.Definition.finish(v.Value, s.now)
@@ -91,7 +92,23 @@ func (s *Settings) ConfigMap(mask string) *Map {
 			nestMissing(out, v.Name, value)
 		}
 	}
+	overlay(out, s.mapping)
 	return out
+}
+
+// overlay adds what a mapping says to what higher layers have set.
+func overlay(m, mapping *Map) {
+	for k, v := range mapping.All() {
+		have, there := m.Get(k)
+		inner, isMap := have.(*Map)
+		add, adds := v.(*Map)
+		switch {
+		case isMap && adds:
+			overlay(inner, add)
+		case !there || v == nil:
+			m.Set(k, v)
+		}
+	}
 }
 
 // isZero is Python's idea of a false value.

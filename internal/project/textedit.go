@@ -81,7 +81,7 @@ func (t *textedit) replace(path []step, parent spot, e *entry, key string, value
 		}
 		written := flowYAML(value)
 		if !parent.node.flow {
-			written = scalarYAML(value, false)
+			return t.spliceKept(from, to, scalarYAML(value, false)), nil
 		}
 		return t.splice(from, to, written), nil
 	}

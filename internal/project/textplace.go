@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // step is a key of an object or, where index is set, an item of a list.
@@ -150,6 +151,19 @@ func (t *textedit) putLinesAt(at, column int, lines []string) string {
 
 func (t *textedit) splice(from, to int, written string) string {
 	return t.src.text[:from] + written + t.src.text[to:]
+}
+
+// spliceKept replaces the text of a value; a comment after it stays in its
+// column as far as the new value leaves room.
+func (t *textedit) spliceKept(from, to int, written string) string {
+	rest := t.src.text[to:]
+	comment := strings.TrimLeft(rest, " ")
+	gap := len(rest) - len(comment)
+	if gap > 0 && strings.HasPrefix(comment, "#") {
+		grown := utf8.RuneCountInString(written) - utf8.RuneCountInString(t.src.text[from:to])
+		rest = strings.Repeat(" ", max(1, gap-grown)) + comment
+	}
+	return t.src.text[:from] + written + rest
 }
 
 // cutFlow takes text out of a bracket, with one comma beside it.
