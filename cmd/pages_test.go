@@ -61,3 +61,34 @@ func TestConnectorPages(t *testing.T) {
 		}
 	}
 }
+
+// Links between the pages of the documentation lead somewhere.
+func TestLinksLeadSomewhere(t *testing.T) {
+	pages, err := filepath.Glob("../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, pattern := range []string{"../docs/*/*.md", "../*.md"} {
+		more, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pages = append(pages, more...)
+	}
+	for _, page := range pages {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, part := range strings.Split(string(text), "](")[1:] {
+			link, _, closed := strings.Cut(part, ")")
+			link, _, _ = strings.Cut(link, "#")
+			if !closed || link == "" || strings.Contains(link, "://") || strings.ContainsAny(link, " \n") {
+				continue
+			}
+			if _, err := os.Stat(filepath.Join(filepath.Dir(page), link)); err != nil {
+				t.Errorf("%s: the link to %s leads nowhere", page, link)
+			}
+		}
+	}
+}
