@@ -86,6 +86,9 @@ func load(o Options) (*Project, []*fault.Error, error) {
 	if err := p.readFiles(c); err != nil {
 		return nil, nil, err
 	}
+	if err := p.requires(); err != nil {
+		return nil, nil, err
+	}
 	for _, k := range Kinds() {
 		p.plugins[k] = p.assemble(k, p.file.get("plugins").get(string(k)).list())
 	}
