@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -18,6 +19,7 @@ import (
 
 	"elt/internal/cli"
 	"elt/internal/fault"
+	"elt/internal/logging"
 	"elt/internal/proc"
 	"elt/internal/secret"
 )
@@ -69,6 +71,11 @@ func execute(ctx context.Context, a *app, args []string) int {
 		if inner := c.RunE; inner != nil {
 			c.RunE = func(c *cobra.Command, args []string) error {
 				started = true
+				// A flag that was given is right or refused; a setting that is wrong must not stop a run.
+				o := logging.Options{Level: a.Global.LogLevel, Format: a.Global.LogFormat}
+				if _, err := logging.NewSink(io.Discard, o); err != nil {
+					return err
+				}
 				return inner(c, args)
 			}
 		}
@@ -136,8 +143,15 @@ func newRoot(a *cli.App) *cobra.Command {
 
 // onlySubcommands is a command that only groups others.
 func onlySubcommands(c *cobra.Command, args []string) error {
-	if len(args) == 0 {
+	if len(args) == 0 && !c.HasParent() {
 		return c.Help()
+	}
+	if len(args) == 0 { // as Meltano: the help, and that something was missing
+		c.SetOut(c.ErrOrStderr())
+		if err := c.Help(); err != nil {
+			return err
+		}
+		return cli.ExitCode(fault.Usage)
 	}
 	var names []string
 	for _, sub := range c.Commands() {
