@@ -10,27 +10,38 @@ import (
 	"strings"
 	"testing"
 
+	"elt/internal/fake/domo"
 	"elt/taps"
 	"elt/taps/taptest"
 )
 
-const explorer = "Glue_ Groups [G][3] Group Performance Data Explorer"
+const explorer = domo.ExplorerName
 
 // glue is the dataset that GitLab read, with some of its odd columns.
-func glue(times ...string) *set {
-	s := &set{id: "g-1", name: "300121_" + explorer, columns: [][2]string{{"ECL ID", "STRING"}, {"Time", "DATETIME"}, {"Group Name", "STRING"}, {"Group ID", "LONG"},
+func glue(times ...string) *domo.Dataset {
+	s := &domo.Dataset{ID: "g-1", Name: "300121_" + explorer, Columns: [][2]string{{"ECL ID", "STRING"}, {"Time", "DATETIME"}, {"Group Name", "STRING"}, {"Group ID", "LONG"},
 		{"User ID", "DOUBLE"}, {"Follower User Full Name?", "STRING"}, {"Duration (hh:mm)", "STRING"}, {"Hire Date", "DATE"}}}
 	for n, at := range times {
-		s.rows = append(s.rows, []string{fmt.Sprintf("ecl-%d", n), at, "All", []string{"", "7"}[n%2], "460679.0", "", "00:00", ""})
+		s.Rows = append(s.Rows, []string{fmt.Sprintf("ecl-%d", n), at, "All", []string{"", "7"}[n%2], "460679.0", "", "00:00", ""})
 	}
 	return s
 }
 
-var users = &set{id: "u-1", name: "300121_Glue_ Users", columns: [][2]string{{"User ID", "LONG"}, {"Title", "STRING"}, {"Score", "DECIMAL"}},
-	rows: [][]string{{"1", "Head of\n\"Data\"", "12.50"}, {"2", "", ""}}}
+var users = &domo.Dataset{ID: "u-1", Name: "300121_Glue_ Users", Columns: [][2]string{{"User ID", "LONG"}, {"Title", "STRING"}, {"Score", "DECIMAL"}},
+	Rows: [][]string{{"1", "Head of\n\"Data\"", "12.50"}, {"2", "", ""}}}
 
-func config(d *domo, more map[string]any) map[string]any {
-	c := map[string]any{"username": "client", "password": d.secret, "url_base": d.URL, "start_date": "2021-12-01T00:00:00Z", "end_date": "2022-02-01T00:00:00Z", "retry_pause": 0.001, "parallelism": 1}
+func newDomo(t *testing.T, sets ...*domo.Dataset) *domo.Server {
+	d := domo.Start(domo.Behaviour{}, sets...)
+	t.Cleanup(d.Close)
+	return d
+}
+
+func behave(d *domo.Server, behaviour domo.Behaviour) {
+	d.Change(func(b *domo.Behaviour, _ *[]*domo.Dataset) { *b = behaviour })
+}
+
+func config(d *domo.Server, more map[string]any) map[string]any {
+	c := map[string]any{"username": domo.Client, "password": domo.Secret, "url_base": d.URL, "start_date": "2021-12-01T00:00:00Z", "end_date": "2022-02-01T00:00:00Z", "retry_pause": 0.001, "parallelism": 1}
 	for k, v := range more {
 		c[k] = v
 	}
@@ -136,8 +147,8 @@ func TestWindowsAreHalfOpen(t *testing.T) {
 	if got.err != nil {
 		t.Fatal(got.err)
 	}
-	if n := len(got.records[explorer]); n != 58 || strings.Contains(ecl(got.records[explorer]), "60") || len(d.queries) < 15 {
-		t.Errorf("%d rows by %d queries: %s", n, len(d.queries), ecl(got.records[explorer]))
+	if n := len(got.records[explorer]); n != 58 || strings.Contains(ecl(got.records[explorer]), "60") || len(d.Queries()) < 15 {
+		t.Errorf("%d rows by %d queries: %s", n, len(d.Queries()), ecl(got.records[explorer]))
 	}
 	seen := map[string]bool{}
 	for _, r := range got.records[explorer] {
@@ -152,8 +163,8 @@ func TestWindowsAreHalfOpen(t *testing.T) {
 // in each run.
 func TestTheRowsHashIsAKey(t *testing.T) {
 	s := glue("2021-12-14T00:11:39", "2021-12-14T00:11:39", "2021-12-14T00:11:39")
-	s.rows[1], s.rows[2] = slices.Clone(s.rows[0]), slices.Clone(s.rows[0])
-	s.rows[2][6] = "00:01"
+	s.Rows[1], s.Rows[2] = slices.Clone(s.Rows[0]), slices.Clone(s.Rows[0])
+	s.Rows[2][6] = "00:01"
 	d := newDomo(t, s)
 	hashes := func() (out []string) {
 		for _, r := range run(t, config(d, nil), "").records[explorer] {
@@ -183,13 +194,13 @@ func TestCapsAndTimeOutsHalveTheSlice(t *testing.T) {
 	for n := range 200 {
 		times = append(times, fmt.Sprintf("2021-12-%02dT%02d:%02d:00", 1+n/10, n%10, n%60))
 	}
-	for name, set := range map[string]func(*domo, map[string]any){
-		"rows":     func(_ *domo, c map[string]any) { c["slice_rows"] = 50 },
-		"time-out": func(d *domo, c map[string]any) { d.slow, c["request_timeout"] = 50, 0.05 },
+	for name, set := range map[string]func(*domo.Behaviour, map[string]any){
+		"rows":     func(_ *domo.Behaviour, c map[string]any) { c["slice_rows"] = 50 },
+		"time-out": func(b *domo.Behaviour, c map[string]any) { b.Slow, c["request_timeout"] = 50, 0.05 },
 	} {
 		d := newDomo(t, glue(times...))
 		c := config(d, map[string]any{"datasets": []any{"g-1"}})
-		set(d, c)
+		d.Change(func(b *domo.Behaviour, _ *[]*domo.Dataset) { set(b, c) })
 		got := run(t, c, "")
 		if got.err != nil || len(got.records[explorer]) != 200 {
 			t.Errorf("%s: %d rows, %v", name, len(got.records[explorer]), got.err)
@@ -202,18 +213,18 @@ func TestCapsAndTimeOutsHalveTheSlice(t *testing.T) {
 		many = append(many, fmt.Sprintf("2021-12-%02dT%02d:%02d:00", 1+n/200, n%200/10, n%10/2))
 	}
 	capped := newDomo(t, glue(many...))
-	capped.cap = 1100
+	behave(capped, domo.Behaviour{Cap: 1100})
 	if got := run(t, config(capped, map[string]any{"datasets": []any{"g-1"}}), ""); got.err != nil || len(got.records[explorer]) != 3000 {
 		t.Errorf("an unknown cap: %d rows, %v", len(got.records[explorer]), got.err)
 	}
 	capped = newDomo(t, glue(slices.Repeat([]string{"2021-12-05T00:00:00"}, 1200)...))
-	capped.cap = 1100
+	behave(capped, domo.Behaviour{Cap: 1100})
 	if got := run(t, config(capped, nil), ""); got.err == nil || !strings.Contains(got.err.Error(), "more than 1100 rows have the same time") || len(got.records[explorer]) != 0 {
 		t.Errorf("%d rows, %v", len(got.records[explorer]), got.err)
 	}
 	// More rows in one second than can be had at once are no success.
 	d := newDomo(t, glue(slices.Repeat([]string{"2021-12-05T00:00:00"}, 30)...))
-	d.slow = 20
+	behave(d, domo.Behaviour{Slow: 20})
 	got := run(t, config(d, map[string]any{"request_timeout": 0.02, "retries": 1}), "")
 	if got.err == nil || !strings.Contains(got.err.Error(), "silent for longer than request_timeout") {
 		t.Errorf("%v", got.err)
@@ -222,13 +233,13 @@ func TestCapsAndTimeOutsHalveTheSlice(t *testing.T) {
 
 func TestPassingFaults(t *testing.T) {
 	d := newDomo(t, glue("2021-12-14T00:11:39", "2021-12-15T00:00:00"), users)
-	d.perToken, d.faults = 2, []string{"429", "503", "query", "cut"}
+	behave(d, domo.Behaviour{PerToken: 2, Faults: []string{"429", "503", "query", "cut"}})
 	got := run(t, config(d, nil), "")
 	if got.err != nil || ecl(got.records[explorer]) != "0 1" || len(got.records["Glue_ Users"]) != 2 {
 		t.Fatal(got.err, got.records)
 	}
-	if d.tokens < 4 {
-		t.Errorf("%d logins", d.tokens)
+	if d.Tokens() < 4 {
+		t.Errorf("%d logins", d.Tokens())
 	}
 	if strings.Contains(got.log, "canary") {
 		t.Errorf("a secret is in the log:\n%s", got.log)
@@ -242,12 +253,12 @@ func TestAFailureInTheMiddleIsResumed(t *testing.T) {
 	}
 	d := newDomo(t, glue(times...))
 	c := config(d, map[string]any{"datasets": []any{explorer}, "slice_rows": 10, "retries": 0})
-	d.faults = []string{"", "", "", "", "", "503"}
+	behave(d, domo.Behaviour{Faults: []string{"", "", "", "", "", "503"}})
 	first := run(t, c, "")
 	if first.err == nil || first.state == "" || len(first.records[explorer]) == 0 {
 		t.Fatal(first.err, first.state, len(first.records[explorer]))
 	}
-	d.faults = nil
+	behave(d, domo.Behaviour{})
 	second := run(t, c, first.state)
 	if second.err != nil {
 		t.Fatal(second.err)
@@ -258,18 +269,20 @@ func TestAFailureInTheMiddleIsResumed(t *testing.T) {
 		t.Errorf("%d of 20 rows, %d of them in the second run", n, len(second.records[explorer]))
 	}
 	// The dataset grew: the next run asks for what is new, by one query.
-	d.queries = nil
-	d.sets[0].rows = append(d.sets[0].rows, []string{"ecl-99", "2021-12-25T00:00:00", "All", "", "", "", "", ""})
+	d.Forget()
+	d.Change(func(_ *domo.Behaviour, sets *[]*domo.Dataset) {
+		(*sets)[0].Rows = append((*sets)[0].Rows, []string{"ecl-99", "2021-12-25T00:00:00", "All", "", "", "", "", ""})
+	})
 	third := run(t, c, second.state)
-	if third.err != nil || ecl(third.records[explorer]) != "19 99" || len(d.queries) != 1 || !strings.Contains(d.queries[0], "`Time` >= '2021-12-20T12:00:00'") {
-		t.Errorf("%v %q %q", third.err, ecl(third.records[explorer]), d.queries)
+	if third.err != nil || ecl(third.records[explorer]) != "19 99" || len(d.Queries()) != 1 || !strings.Contains(d.Queries()[0], "`Time` >= '2021-12-20T12:00:00'") {
+		t.Errorf("%v %q %q", third.err, ecl(third.records[explorer]), d.Queries())
 	}
 }
 
 func TestDiscovery(t *testing.T) {
-	sets := []*set{glue()}
+	sets := []*domo.Dataset{glue()}
 	for n := range 120 {
-		sets = append(sets, &set{id: fmt.Sprintf("d-%d", n), name: fmt.Sprintf("300121_Set %d", n/2*2), columns: [][2]string{{"A", "STRING"}}})
+		sets = append(sets, &domo.Dataset{ID: fmt.Sprintf("d-%d", n), Name: fmt.Sprintf("300121_Set %d", n/2*2), Columns: [][2]string{{"A", "STRING"}}})
 	}
 	d := newDomo(t, sets...)
 	raw := run(t, config(d, nil), "")
@@ -309,7 +322,7 @@ func TestMistakesAreExplained(t *testing.T) {
 	if err := os.WriteFile(catalog, out.Bytes(), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	d.sets = d.sets[1:]
+	d.Change(func(_ *domo.Behaviour, sets *[]*domo.Dataset) { *sets = (*sets)[1:] })
 	got := run(t, config(d, nil), "", "--catalog", catalog)
 	if got.err == nil || !strings.Contains(got.err.Error(), "stream \""+explorer) || len(got.records["Glue_ Users"]) != 2 {
 		t.Errorf("%v %v", got.err, got.records)
