@@ -32,6 +32,7 @@ func sources() []source {
 			source{"csv, infer " + infer, func(t *testing.T) reading { return fileSource(t, "tap-csv", infer, csvFiles()) }},
 			source{"jsonl, infer " + infer, func(t *testing.T) reading { return fileSource(t, "tap-jsonl", infer, jsonlFiles()) }})
 	}
+	out = append(out, httpSources()...)
 	for _, dialect := range []string{"meltanolabs", "transferwise"} {
 		for _, method := range []string{"FULL_TABLE", "INCREMENTAL"} {
 			out = append(out, source{"postgres, " + dialect + ", " + method, func(t *testing.T) reading { return postgresSource(t, dialect, method) }})
