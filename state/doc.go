@@ -1,6 +1,6 @@
 // Package state is the contract of the state store: bookmarks with their
-// history, runs with their logs, leases, pins and settings kept in the
-// database. Two stores fulfil it, state/sqlite and state/postgres; the suite
+// history, runs with their logs, leases, backfills, pins and settings kept in
+// the database. Two stores fulfil it, state/sqlite and state/postgres; the suite
 // state/statetest runs on both. Nothing here knows SQL.
 package state
 
@@ -24,6 +24,7 @@ type Store interface {
 	Leases
 	Runs
 	Settings
+	Backfills
 	// URI names the store without secrets.
 	URI() string
 	Close() error

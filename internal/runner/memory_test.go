@@ -15,6 +15,8 @@ import (
 
 // memory is a state store in memory; away makes every call fail.
 type memory struct {
+	unused
+
 	mu        sync.Mutex
 	away      error
 	bookmarks map[string]state.Bookmark
@@ -24,6 +26,9 @@ type memory struct {
 	acks      []string
 	edits     []string
 }
+
+// unused is what no run asks of a store.
+type unused interface{ state.Backfills }
 
 type held struct {
 	epoch   int64

@@ -178,6 +178,9 @@ func explain(cfg *pgx.ConnConfig, err error) error {
 	var connect *pgconn.ConnectError
 	var network net.Error
 	lost := errors.As(err, &connect) || errors.As(err, &network) || pgconn.SafeToRetry(err)
+	if errors.As(err, &pg) && pg.Code == "42P01" { // a table of the newest schema, in a store of the one before
+		return fault.Wrap(fault.StoreSchema, err, "the state store at %s:%d has an older schema", cfg.Host, cfg.Port).WithHint("run: elt store migrate")
+	}
 	if errors.As(err, &pg) {
 		lost = strings.HasPrefix(pg.Code, "57P") || strings.HasPrefix(pg.Code, "08") || pg.Code == "53300"
 	}

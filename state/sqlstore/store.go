@@ -79,7 +79,7 @@ func (s *Store) write(ctx context.Context, f func(tx conn, now time.Time) error)
 }
 
 func (s *Store) explain(err error) error {
-	if err == nil || errors.Is(err, state.ErrFenced) || errors.Is(err, state.ErrNotFound) {
+	if err == nil || errors.Is(err, state.ErrFenced) || errors.Is(err, state.ErrNotFound) || errors.Is(err, state.ErrEnded) {
 		return err
 	}
 	var held *state.HeldError

@@ -43,6 +43,9 @@ func Run(t *testing.T, s Subject) {
 		"a lost run":             lostRun,
 		"pruning runs":           pruneRuns,
 		"settings":               settings,
+		"backfills":              backfills,
+		"a cancelled backfill":   cancelledBackfill,
+		"a fenced backfill":      fencedBackfill,
 	} {
 		t.Run(name, func(t *testing.T) {
 			place := t.Name()
