@@ -26,7 +26,7 @@ func Serve(ctx context.Context, tap Tap, args []string, io IO, environ []string)
 	o := &options{}
 	p, err := program.Program{Spec: s, Usage: usage(s), Flags: o.flags(s.Name)}.Start(args, io, environ)
 	if p == nil {
-		return err
+		return o.checking.Refused(err, io.Out)
 	}
 	defer p.Close()
 	ctx = p.Log.WithContext(ctx)
@@ -36,6 +36,9 @@ func Serve(ctx context.Context, tap Tap, args []string, io IO, environ []string)
 	catalog, bookmarks, err := o.inputs()
 	if err != nil {
 		return err
+	}
+	if o.checking.On {
+		return examine(ctx, tap, p, catalog, o.checking.Patience, io.Out)
 	}
 	if catalog != nil && len(catalog.Selected()) == 0 {
 		p.Log.Warn().Msg("no stream of the catalog is selected")

@@ -12,6 +12,7 @@ type options struct {
 	state, catalog string
 	test           string // "": none; "records", "schema"
 	discover       bool
+	checking       program.Checking
 }
 
 // flags are those of both Singer families.
@@ -22,6 +23,7 @@ func (o *options) flags(name string) []program.Flag {
 		program.Text(func(v string) { o.catalog = v }, "--catalog", "-p", "--properties"),
 		program.Switch(&o.discover, "-d", "--discover"),
 		program.Switch(&ignored, "--dev"),
+		o.checking.Flag(name),
 		program.Optional(func(v string) error {
 			switch v {
 			case "", "all", "records":
@@ -47,6 +49,8 @@ Usage: %[1]s [--config FILE]... [--catalog FILE] [--state FILE]
       --catalog FILE     what to read (also -p, --properties)
   -d, --discover         print the catalog of all there is
       --test[=schema]    read one record of each stream (or only schemas)
+      --check[=PATIENCE] try the connection and print JSON lines of results;
+                         with a catalog, read the first rows of its streams
       --about            what it is and can; --format json or markdown
       --version
       --help

@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 
+	"elt/internal/check"
 	"elt/internal/row"
+	"elt/internal/spec"
 )
 
 // Method is how rows of a stream meet those that are there.
@@ -67,4 +69,17 @@ func VersionMillis(version int64) int64 {
 		return version * 1000
 	}
 	return version
+}
+
+// Checker is a Target that can tell what stands between it and its
+// destination. Without it `elt test` opens and aborts a Sink.
+type Checker interface {
+	// Check makes its checks in the order in which a connection comes about,
+	// each by report.Do under a plain name: "settings", "connect" (name
+	// server, network and TLS), "login", "permission" … It returns at the
+	// first failure that makes the rest pointless. It makes one attempt and
+	// leaves nothing behind: what it must write to try a privilege it undoes,
+	// in a transaction that is rolled back where there is one. A failure's
+	// kind comes from fault.KindOf its error.
+	Check(ctx context.Context, cfg spec.Config, report *check.Report)
 }

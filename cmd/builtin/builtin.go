@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"elt/internal/check"
 	"elt/internal/cli"
 	"elt/internal/fault"
 	"elt/internal/load"
@@ -29,10 +30,7 @@ func NewTapCmd(app *cli.App) *cobra.Command {
 			return err
 		}
 		err = taps.Serve(cmd.Context(), app.Taps.Lookup(name), rest, taps.IO{In: app.IO.In, Out: app.IO.Out, Err: app.IO.Err}, app.Environ)
-		if errors.Is(err, singer.ErrReaderGone) {
-			return cli.ExitCode(fault.Failed)
-		}
-		return err
+		return told(err)
 	}
 	return cmd
 }
@@ -46,9 +44,17 @@ func NewTargetCmd(app *cli.App) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return load.Serve(cmd.Context(), app.Targets.Lookup(name), rest, load.IO{In: app.IO.In, Out: app.IO.Out, Err: app.IO.Err}, app.Environ)
+		return told(load.Serve(cmd.Context(), app.Targets.Lookup(name), rest, load.IO{In: app.IO.In, Out: app.IO.Out, Err: app.IO.Err}, app.Environ))
 	}
 	return cmd
+}
+
+// told is an exit without words where there is nothing left to say.
+func told(err error) error {
+	if errors.Is(err, singer.ErrReaderGone) || errors.Is(err, check.ErrFailed) {
+		return cli.ExitCode(fault.Failed)
+	}
+	return err
 }
 
 // saveMemory collects garbage twice as often as usual. Rows travel in buffers

@@ -56,6 +56,7 @@ type Error struct {
 	At   Position // may be zero
 	Line string   // the source line at At, shown with a caret; may be empty
 	Err  error    // the cause; its text is not repeated in Msg
+	Kind Kind     // what stands in the way, where the cause does not tell; may be ""
 }
 
 // New makes an error of the given code.
@@ -71,6 +72,12 @@ func Wrap(code Code, err error, format string, args ...any) *Error {
 // WithHint returns e with a hint.
 func (e *Error) WithHint(format string, args ...any) *Error {
 	e.Hint = fmt.Sprintf(format, args...)
+	return e
+}
+
+// WithKind returns e with what stands in the way, for KindOf.
+func (e *Error) WithKind(kind Kind) *Error {
+	e.Kind = kind
 	return e
 }
 

@@ -26,13 +26,17 @@ type IO = program.IO
 func Serve(ctx context.Context, target targets.Target, args []string, io IO, environ []string) error {
 	s := target.Spec()
 	var input string
+	var checking program.Checking
 	p, err := program.Program{Spec: s, Usage: usage(s), Flags: []program.Flag{
-		program.Text(func(v string) { input = v }, "--input"),
+		program.Text(func(v string) { input = v }, "--input"), checking.Flag(s.Name),
 	}}.Start(args, io, environ)
 	if p == nil {
-		return err
+		return checking.Refused(err, io.Out)
 	}
 	defer p.Close()
+	if checking.On {
+		return stopped(ctx, examine(p.Log.WithContext(ctx), target, p, checking.Patience, io.Out))
+	}
 	if input != "" {
 		f, err := os.Open(input)
 		if err != nil {
@@ -125,6 +129,7 @@ Usage: %[1]s [--config FILE]... [--input FILE]
   -c, --config FILE      settings as JSON; may be repeated, later files win;
                          the word ENV reads %[3]s and the like
       --input FILE       read messages from a file instead of standard input
+      --check[=PATIENCE] try the connection and print JSON lines of results
       --about            what it is and can; --format json or markdown
       --version
       --help

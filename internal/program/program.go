@@ -80,6 +80,7 @@ func (p Program) Start(args []string, io IO, environ []string) (*Started, error)
 // Talk is what a process says on standard error, secrets masked (invariant 10).
 type Talk struct {
 	Log zerolog.Logger
+	r   *secret.Redactor
 	w   *secret.Writer
 }
 
@@ -90,8 +91,11 @@ func NewTalk(w io.Writer, secrets ...[]string) *Talk {
 		redactor.Add(s...)
 	}
 	masked := redactor.Writer(w)
-	return &Talk{logging.Plugin(masked), masked}
+	return &Talk{logging.Plugin(masked), redactor, masked}
 }
+
+// Hide is text with the secrets masked.
+func (t *Talk) Hide(text string) string { return t.r.String(text) }
 
 // Close writes what is held back.
 func (t *Talk) Close() { t.w.Flush() }
