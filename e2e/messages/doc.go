@@ -29,5 +29,5 @@
 //	types s                       columns and types in PostgreSQL, those of _sdc_ left out
 //	= id bigint
 //
-// A stream's name in a message writes ␠ for a space.
+// The files of $DIR are made in newPlayer. A stream's name in a message writes ␠ for a space.
 package messages

@@ -87,7 +87,7 @@ func newPlayer(t *testing.T, s *script, db database) *player {
 	for name, text := range map[string]string{
 		"one.jsonl": `{"id":1,"v":"one"}`, "two.jsonl": `{"id":2,"v":"two"}` + "\n" + `{"id":3,"v":"two"}` + "\n",
 		"three.jsonl.gz": zipped(`{"id":4,"v":"three"}` + "\n"), "in.singer": "{\"type\":\"SCHEMA\",\"stream\":\"a\",\"schema\":{\"properties\":{\"id\":{\"type\":\"integer\"}}},\"key_properties\":[\"id\"]}\n{\"type\":\"RECORD\",\"stream\":\"a\",\"record\":{\"id\":1}}\n{\"type\":\"STATE\",\"value\":{\"x\":1}}\n",
-		"more.json": `{"add_record_metadata":false}`,
+		"more.json": `{"add_record_metadata":false}`, "windowed.json": `{"state_id":"window","windowed":true}`,
 	} {
 		if err := os.WriteFile(filepath.Join(p.dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)

@@ -26,7 +26,7 @@ import (
 func TestMain(m *testing.M) {
 	if len(os.Args) > 2 && os.Args[1] == "play" {
 		play(os.Args[2:])
-		return
+		syscall.Exit(0) // not os.Exit, in which the race detector sleeps for a second
 	}
 	goleak.VerifyTestMain(m)
 }
@@ -168,9 +168,16 @@ func (h *heard) events() Events {
 	}
 }
 
+// runStages runs a chain, which must end by itself.
 func runStages(t *testing.T, h *heard, stages ...Stage) Outcome {
 	t.Helper()
-	return Run(t.Context(), Chain{Host: proc.Direct{}, Stages: stages, Events: h.events(), Grace: 300 * time.Millisecond})
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	o := Run(ctx, Chain{Host: proc.Direct{}, Stages: stages, Events: h.events(), Grace: 300 * time.Millisecond})
+	if ctx.Err() != nil {
+		t.Fatalf("the chain had not ended after 10 s and was stopped: %+v", o.Failure)
+	}
+	return o
 }
 
 func wantFailure(t *testing.T, o Outcome, kind Kind, stage string) {

@@ -90,6 +90,7 @@ func TestWhoIsToBlame(t *testing.T) {
 		{"one stage fails", []Stage{player("fuse", "exit 3")}, Exit, "fuse", 3},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			o := runStages(t, &heard{}, c.stages...)
 			if c.kind == -1 { // which of the two it is depends on who is faster
 				if f := o.Failure; f == nil || f.Kind != Early && f.Kind != Unread || f.Stage != c.stage {

@@ -16,14 +16,15 @@ import (
 	"go.uber.org/goleak"
 )
 
-// The test binary is also every process that the tests start.
+// The test binary is also every process that the tests start. Those end by
+// syscall.Exit, because in os.Exit the race detector sleeps for a second.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 {
 		switch os.Args[1] {
 		case "guard":
-			os.Exit(GuardMain(os.Args[2:]))
+			syscall.Exit(GuardMain(os.Args[2:]))
 		case "helper":
-			os.Exit(helper(os.Args[2], os.Args[3:]))
+			syscall.Exit(helper(os.Args[2], os.Args[3:]))
 		}
 	}
 	goleak.VerifyTestMain(m)

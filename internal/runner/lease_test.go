@@ -3,6 +3,7 @@ package runner
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -83,45 +84,73 @@ func TestAHolderThatHasJustDiedIsWaitedFor(t *testing.T) {
 	})
 }
 
-// A holder elsewhere is taken over once we saw the store up, and the holder
-// silent, for a whole lease (invariant 6); one that renews is not.
-func TestHoldersElsewhere(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := newMemory()
-		_, err := m.Acquire(t.Context(), "x", holder("silent", "there", "/nowhere"), 30*time.Second, "")
-		must(t, err)
-		time.Sleep(10 * time.Minute) // while the store was away, say
-		before := time.Now()
-		l, err := acquire(t.Context(), m, "x", holder("mine", "here", ""), 30*time.Second, false, quiet)
-		must(t, err)
-		if waited := time.Since(before); waited < 30*time.Second || waited > 60*time.Second {
-			t.Errorf("waited %v", waited)
-		}
-		if l.RunID != "mine" {
-			t.Errorf("%+v", l)
-		}
+// elsewhere holds a lease of 30 s and has been silent, as its store sees it,
+// for so long when it is looked at.
+type elsewhere struct {
+	*memory
+	since  time.Time
+	silent func(watched time.Duration) time.Duration
+}
 
-		alive, err := m.Acquire(t.Context(), "y", holder("alive", "there", "/nowhere"), 30*time.Second, "")
-		must(t, err)
-		stop := make(chan struct{})
-		go func() {
-			for {
-				select {
-				case <-stop:
-					return
-				case <-time.After(10 * time.Second):
-					m.Renew(context.Background(), alive)
+func (e *elsewhere) Acquire(ctx context.Context, id string, h state.Holder, ttl time.Duration, takeFrom string) (state.Lease, error) {
+	l, err := e.memory.Acquire(ctx, id, h, ttl, takeFrom)
+	if held := (*state.HeldError)(nil); errors.As(err, &held) {
+		held.Silent = e.silent(time.Since(e.since))
+	}
+	return l, err
+}
+
+// A holder on another host is taken over when its lease has ended and we saw
+// the store up, and the holder silent, for a whole lease; it is left alone,
+// and named, as soon as it renews, or after two leases (invariant 6).
+func TestHowLongAHolderElsewhereIsWaitedFor(t *testing.T) {
+	const lease = 30 * time.Second
+	beats := func(every time.Duration) func(time.Duration) time.Duration {
+		return func(watched time.Duration) time.Duration { return watched % every }
+	}
+	for _, c := range []struct {
+		name   string
+		silent func(watched time.Duration) time.Duration
+		waited time.Duration
+		taken  bool
+	}{
+		{"it fell silent as we came", func(w time.Duration) time.Duration { return w }, lease, true},
+		{"it fell silent half a lease ago", func(w time.Duration) time.Duration { return w + lease/2 }, lease, true},
+		{"its lease ended long ago, while the store was away perhaps", func(w time.Duration) time.Duration { return w + time.Hour }, lease, true},
+		{"the store's clock was set back", func(w time.Duration) time.Duration { return max(0, w-lease/2) }, lease * 3 / 2, true},
+		{"it beats", beats(10 * time.Second), 10 * time.Second, false},
+		{"it beats just before its lease ends", beats(29 * time.Second), 29 * time.Second, false},
+		{"it comes back after most of a lease", func(w time.Duration) time.Duration { return (w + time.Hour) % (time.Hour + 25*time.Second) }, 25 * time.Second, false},
+		{"it beats whenever it is looked at", func(time.Duration) time.Duration { return time.Millisecond }, 2 * lease, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := &elsewhere{newMemory(), time.Now(), c.silent}
+				_, err := store.Acquire(t.Context(), "x", holder("other", "there", "/nowhere"), lease, "")
+				must(t, err)
+				ctx, cancel := context.WithTimeout(t.Context(), 10*lease)
+				defer cancel()
+				var log bytes.Buffer
+				l, err := acquire(ctx, store, "x", holder("mine", "here", ""), lease, false, zerolog.New(&log))
+				if waited := time.Since(store.since); waited != c.waited {
+					t.Errorf("waited %v, want %v", waited, c.waited)
 				}
-			}
-		}()
-		before = time.Now()
-		_, err = acquire(t.Context(), m, "y", holder("mine", "here", ""), 30*time.Second, false, quiet)
-		if fault.CodeOf(err) != fault.AlreadyRunning || time.Since(before) > 30*time.Second {
-			t.Errorf("%v after %v", err, time.Since(before))
-		}
-		close(stop)
-		synctest.Wait()
-	})
+				contains(t, "the log", log.String(), "waiting to see whether run other on host-of-other (pid 7), running since 2001-09-09T01:46:40Z is alive")
+				if c.taken {
+					if err != nil || l.RunID != "mine" || l.Epoch != 2 {
+						t.Errorf("%+v, %v", l, err)
+					}
+					contains(t, "the log", log.String(), "taking over from run other on host-of-other")
+					return
+				}
+				const want = "state id x is held by run other on host-of-other (pid 7), running since 2001-09-09T01:46:40Z\n" +
+					"hint: wait until it has ended (elt logs list); --force runs beside it, --state-id-suffix under another state id"
+				if fault.Render(err) != want || fault.CodeOf(err) != fault.AlreadyRunning {
+					t.Errorf("%v, %q", fault.CodeOf(err), fault.Render(err))
+				}
+			})
+		})
+	}
 }
 
 func TestKeeperRenewsAndLearnsOfItsLoss(t *testing.T) {
