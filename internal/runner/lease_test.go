@@ -145,8 +145,8 @@ func TestHowLongAHolderElsewhereIsWaitedFor(t *testing.T) {
 				}
 				const want = "state id x is held by run other on host-of-other (pid 7), running since 2001-09-09T01:46:40Z\n" +
 					"hint: wait until it has ended (elt logs list); --force runs beside it, --state-id-suffix under another state id"
-				if fault.Render(err) != want || fault.CodeOf(err) != fault.AlreadyRunning {
-					t.Errorf("%v, %q", fault.CodeOf(err), fault.Render(err))
+				if fault.CodeOf(err) != fault.AlreadyRunning || fault.Render(err) != want {
+					t.Errorf("%+v, %v", l, err)
 				}
 			})
 		})
