@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"elt/internal/fault"
+	"elt/internal/project"
 	"elt/internal/singer"
 	"elt/state"
 )
@@ -239,6 +240,22 @@ func TestSecrets(t *testing.T) {
 	}
 	if cause := b.store.runs[rep.RunID].Cause; strings.Contains(cause, "s3cret") {
 		t.Error(cause)
+	}
+}
+
+// Whatever a cause or a note is made of, the store gets it without secrets.
+func TestRecordsHaveNoSecret(t *testing.T) {
+	b := newBench(t, `{}`, `{}`)
+	b.Redactor.Add("s3cret-pass")
+	plan, err := b.Project.Plan([]string{"tap-chaos", "target-chaos"}, project.PlanOptions{})
+	must(t, err)
+	s := &set{Runner: b.Runner, plan: plan.Blocks[0].Set, report: &BlockReport{
+		Cause: "no login with s3cret-pass", Notes: []string{"s3cret-pass is wrong"},
+		Plugins: []PluginReport{{Name: "tap-chaos", Reason: "s3cret-pass"}},
+	}}
+	kept := s.record()
+	if text := kept.Cause + string(kept.Detail); strings.Contains(text, "s3cret") || strings.Count(text, "***") != 3 {
+		t.Error(text)
 	}
 }
 
