@@ -1,6 +1,7 @@
 package plugins
 
 import (
+	"encoding/json"
 	"path"
 	"regexp"
 	"slices"
@@ -174,6 +175,21 @@ func (r *Resolver) byName(p *project.Plugin) (match, bool) {
 		}
 	}
 	return match{}, false
+}
+
+// Secrets are the texts that a native choice's connector knows no log may show
+// beside the settings that are secret by themselves (invariant 10). config is
+// its configuration, dir where it runs.
+func (r *Resolver) Secrets(c Choice, kind project.Kind, config json.RawMessage, dir string) []string {
+	s, ok := r.spec(kind, c.Connector)
+	if !ok || !c.Native {
+		return nil
+	}
+	cfg, _, err := s.Resolve(config)
+	if err != nil {
+		return nil // the connector will say so
+	}
+	return s.Secrets(cfg, dir)
 }
 
 func (r *Resolver) spec(kind project.Kind, name string) (spec.Spec, bool) {

@@ -16,6 +16,7 @@ import (
 	"elt/internal/cli"
 	"elt/internal/fault"
 	"elt/internal/load"
+	"elt/internal/program"
 	"elt/internal/singer"
 	"elt/taps"
 )
@@ -29,8 +30,7 @@ func NewTapCmd(app *cli.App) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		err = taps.Serve(cmd.Context(), app.Taps.Lookup(name), rest, taps.IO{In: app.IO.In, Out: app.IO.Out, Err: app.IO.Err}, app.Environ)
-		return told(err)
+		return told(taps.Serve(cmd.Context(), app.Taps.Lookup(name), rest, streams(app), app.Environ))
 	}
 	return cmd
 }
@@ -44,7 +44,7 @@ func NewTargetCmd(app *cli.App) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return told(load.Serve(cmd.Context(), app.Targets.Lookup(name), rest, load.IO{In: app.IO.In, Out: app.IO.Out, Err: app.IO.Err}, app.Environ))
+		return told(load.Serve(cmd.Context(), app.Targets.Lookup(name), rest, streams(app), app.Environ))
 	}
 	return cmd
 }
@@ -55,6 +55,12 @@ func told(err error) error {
 		return cli.ExitCode(fault.Failed)
 	}
 	return err
+}
+
+// streams are the process's own; what a connector knows to be secret is masked
+// in its last error too.
+func streams(app *cli.App) program.IO {
+	return program.IO{In: app.IO.In, Out: app.IO.Out, Err: app.IO.Err, Hide: app.Redactor.Add}
 }
 
 // saveMemory collects garbage twice as often as usual. Rows travel in buffers
@@ -101,7 +107,7 @@ func NewFuseCmd(app *cli.App) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return load.Fuse(cmd.Context(), f, load.IO{In: app.IO.In, Out: app.IO.Out, Err: app.IO.Err}, app.Environ)
+			return load.Fuse(cmd.Context(), f, streams(app), app.Environ)
 		},
 	}
 	cmd.Flags().StringVar(&tapConfig, "tap-config", "", "configuration `FILE` of the tap")

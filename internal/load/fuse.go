@@ -29,7 +29,7 @@ type Fused struct {
 // covers is committed and nothing is published; the error is then Terminated.
 func Fuse(ctx context.Context, f Fused, io IO, environ []string) (err error) {
 	tap, target := f.Tap.Spec(), f.Target.Spec()
-	talk := program.NewTalk(io.Err, tap.Secrets(f.TapConfig), target.Secrets(f.TargetConfig))
+	talk := program.NewTalk(io, tap.Secrets(f.TapConfig, ""), target.Secrets(f.TargetConfig, ""))
 	defer talk.Close()
 	ctx = talk.Log.WithContext(ctx)
 

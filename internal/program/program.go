@@ -21,6 +21,9 @@ import (
 type IO struct {
 	In       io.Reader
 	Out, Err io.Writer
+	// Hide, where set, is told every secret of the settings, for whoever
+	// prints the connector's error (invariant 10).
+	Hide func(secrets ...string)
 }
 
 // Program is a connector before its start.
@@ -70,7 +73,7 @@ func (p Program) Start(args []string, io IO, environ []string) (*Started, error)
 	if err != nil {
 		return nil, err
 	}
-	s := &Started{cfg, NewTalk(io.Err, p.Spec.Secrets(cfg))}
+	s := &Started{cfg, NewTalk(io, p.Spec.Secrets(cfg, ""))}
 	if len(unknown) > 0 {
 		s.Log.Warn().Msgf("%s does not know these settings and ignores them: %s", p.Spec.Name, strings.Join(unknown, ", "))
 	}
@@ -84,13 +87,16 @@ type Talk struct {
 	w   *secret.Writer
 }
 
-// NewTalk masks secrets in everything that is logged to w. Close it.
-func NewTalk(w io.Writer, secrets ...[]string) *Talk {
+// NewTalk masks secrets in everything that is logged to io.Err. Close it.
+func NewTalk(io IO, secrets ...[]string) *Talk {
 	redactor := &secret.Redactor{}
 	for _, s := range secrets {
 		redactor.Add(s...)
+		if io.Hide != nil {
+			io.Hide(s...)
+		}
 	}
-	masked := redactor.Writer(w)
+	masked := redactor.Writer(io.Err)
 	return &Talk{logging.Plugin(masked), redactor, masked}
 }
 

@@ -164,6 +164,7 @@ func (r *Runner) invocation(ctx context.Context, p *project.Plugin, command stri
 	if err != nil && !(executable != "" && fault.CodeOf(err) == fault.PluginMissing) {
 		return nil, none, err
 	}
+	r.Redactor.Add(r.Plugins.Secrets(stage.Choice, p.Kind, stage.Config, stage.dir)...)
 	program, err := r.Plugins.Named(stage.Choice, executable)
 	if err != nil {
 		return nil, none, err

@@ -90,6 +90,7 @@ func (s *set) resolve(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		s.Redactor.Add(s.Plugins.Secrets(stage.Choice, stage.Plugin.Kind, stage.Config, stage.dir)...)
 		s.stages = append(s.stages, stage)
 		s.report.Plugins = append(s.report.Plugins, NewPluginReport(stage.Choice))
 		s.log.Debug().Str("plugin", name).Bool("native", stage.Choice.Native).Msg("runs because " + stage.Choice.Reason)

@@ -44,6 +44,10 @@ type Spec struct {
 	// take, by pip package name ("meltanolabs-tap-postgres",
 	// "pipelinewise-tap-postgres", …) with the naming dialect it then speaks.
 	Replaces []Replacement
+	// Hidden, where set, finds more texts that no log may show than settings
+	// marked Secret: those inside other settings, and in files that settings
+	// name, relative to dir. What it cannot read it leaves to the connector.
+	Hidden func(c Config, dir string) []string
 }
 
 // Replacement is a foreign plugin that a connector stands in for.
@@ -77,14 +81,37 @@ func (c Config) With(name string, value any) Config {
 	return Config{values}
 }
 
-// Secrets are the values of all secret settings, for the redactor.
-func (s Spec) Secrets(c Config) []string {
+// Secrets are the texts that no log may show, for the redactor: the values of
+// all secret settings, and what Hidden finds for a connector that runs in dir
+// ("": here).
+func (s Spec) Secrets(c Config, dir string) []string {
 	var out []string
 	for _, set := range s.Settings {
 		if v, ok := lookup(c.values, set.Name); set.Secret && ok {
-			if text, ok := v.(string); ok && text != "" {
-				out = append(out, text)
-			}
+			out = append(out, Texts(v)...)
+		}
+	}
+	if s.Hidden != nil {
+		out = append(out, s.Hidden(c, dir)...)
+	}
+	return out
+}
+
+// Texts are all texts, not empty, inside a JSON-like value.
+func Texts(v any) []string {
+	var out []string
+	switch v := v.(type) {
+	case string:
+		if v != "" {
+			out = append(out, v)
+		}
+	case []any:
+		for _, item := range v {
+			out = append(out, Texts(item)...)
+		}
+	case map[string]any:
+		for _, item := range v {
+			out = append(out, Texts(item)...)
 		}
 	}
 	return out

@@ -43,7 +43,7 @@ func msdkSettings() []spec.Setting {
 	}
 	return []spec.Setting{
 		of("auth_method", spec.String, "no_auth, basic, api_key, bearer_token or oauth; better auth.type", "bearer_token"),
-		{Name: "api_keys", Type: spec.Object, Help: "Headers with API keys (as tap-rest-api-msdk); better auth.key, which is known as a secret.", Example: `{"X-API-Key": "$SHOP_KEY"}`},
+		{Name: "api_keys", Type: spec.Object, Secret: true, Help: "Headers with API keys (as tap-rest-api-msdk); better auth.key.", Example: `{"X-API-Key": "$SHOP_KEY"}`},
 		of("scope", spec.String, "Scopes with spaces between; better auth.scopes", "read write"),
 		of("pagination_request_style", spec.String, "How pages are asked for; better pagination of a stream", "page_number_paginator"),
 		of("pagination_response_style", spec.String, "How answers name the next page; better pagination of a stream", "default"),

@@ -57,6 +57,7 @@ func (tap) Spec() spec.Spec {
 		Summary:      "Reads any HTTP API that a definition describes: JSON, NDJSON or CSV.",
 		Settings:     slices.Concat(own, authSettings(), httpapi.Settings(), msdkSettings(), taps.Settings()),
 		Capabilities: []string{"catalog", "discover", "state", "about"},
+		Hidden:       hidden,
 	}
 }
 
