@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// ErrEnded: the backfill was cancelled or has ended; nothing was written.
-var ErrEnded = errors.New("the backfill has ended")
+// ErrEnded: the backfill or the execution was cancelled or has ended; nothing was written.
+var ErrEnded = errors.New("it has ended")
 
 // Chunk status values; a chunk that ended has one of a run: Succeeded, Failed,
 // Cancelled (broken off). Running may also mean that its runner was killed.

@@ -1,5 +1,5 @@
 // Package state is the contract of the state store: bookmarks with their
-// history, runs with their logs, leases, backfills, pins and settings kept in
+// history, runs with their logs, leases, backfills, the queue of executions, pins and settings kept in
 // the database. Two stores fulfil it, state/sqlite and state/postgres; the suite
 // state/statetest runs on both. Nothing here knows SQL.
 package state
@@ -25,6 +25,7 @@ type Store interface {
 	Runs
 	Settings
 	Backfills
+	Queue
 	// URI names the store without secrets.
 	URI() string
 	Close() error

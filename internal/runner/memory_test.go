@@ -28,7 +28,10 @@ type memory struct {
 }
 
 // unused is what no run asks of a store.
-type unused interface{ state.Backfills }
+type unused interface {
+	state.Backfills
+	state.Queue
+}
 
 type held struct {
 	epoch   int64

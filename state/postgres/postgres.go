@@ -67,7 +67,7 @@ func Open(ctx context.Context, o Options) (*sqlstore.Store, error) {
 		return nil, explain(cfg, err)
 	}
 	d := sqlstore.Dialect{
-		Parameter: "$", ForUpdate: " for update", Now: now,
+		Parameter: "$", ForUpdate: " for update", SkipLocked: " for update skip locked", Now: now,
 		Explain: func(err error) error { return explain(cfg, err) },
 	}
 	return sqlstore.New(db, place(o.URI), d, o.Keep), nil

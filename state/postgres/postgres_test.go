@@ -44,9 +44,15 @@ func TestSuite(t *testing.T) {
 			return stores[place]
 		},
 		Advance: func(t *testing.T, place string, d time.Duration) {
-			_, err := stores[place].DB().Exec(`update elt_leases set renewed_at = renewed_at - make_interval(secs => $1)`, d.Seconds())
-			if err != nil {
-				t.Fatal(err)
+			for _, back := range []string{
+				`update elt_leases set renewed_at = renewed_at - make_interval(secs => $1)`,
+				`update elt_executions set created_at = created_at - make_interval(secs => $1), heartbeat_at = heartbeat_at - make_interval(secs => $1),
+  ended_at = ended_at - make_interval(secs => $1), not_before = not_before - make_interval(secs => $1)`,
+				`update elt_slots set at = at - make_interval(secs => $1)`,
+			} {
+				if _, err := stores[place].DB().Exec(back, d.Seconds()); err != nil {
+					t.Fatal(err)
+				}
 			}
 		},
 	})
@@ -99,21 +105,21 @@ func fourth(_ string, _, _ int64, err error) error { return err }
 func TestOlderSchema(t *testing.T) {
 	uri := pgtest.URL(t)
 	s := mustOpen(t, uri)
-	if _, err := s.DB().Exec(`drop table elt_backfill_chunks; drop table elt_backfills; delete from elt_schema where version_id = 2`); err != nil {
+	if _, err := s.DB().Exec(`drop table elt_executions, elt_held, elt_slots, elt_paused; delete from elt_schema where version_id = 3`); err != nil {
 		t.Fatal(err)
 	}
 	s = mustOpen(t, uri)
 	if err := second(s.Runs(t.Context(), "", 0)); err != nil {
 		t.Fatal(err)
 	}
-	err := second(s.Backfills(t.Context(), 0))
+	err := second(s.Executions(t.Context(), state.Which{}))
 	if fault.CodeOf(err) != fault.StoreSchema || !strings.Contains(fault.Render(err), "elt store migrate") {
 		t.Fatal(fault.Render(err))
 	}
-	if _, from, to, err := Migrate(t.Context(), Options{URI: uri}); from != 1 || to < 2 || err != nil {
+	if _, from, to, err := Migrate(t.Context(), Options{URI: uri}); from != 2 || to < 3 || err != nil {
 		t.Fatalf("%d, %d, %v", from, to, err)
 	}
-	if err := second(s.Backfills(t.Context(), 0)); err != nil {
+	if err := second(s.Executions(t.Context(), state.Which{})); err != nil {
 		t.Fatal(err)
 	}
 }

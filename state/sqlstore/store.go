@@ -23,6 +23,8 @@ type Dialect struct {
 	// ForUpdate locks the selected row until the transaction ends, where the
 	// transaction alone does not.
 	ForUpdate string
+	// SkipLocked does, and leaves out rows that another transaction has locked.
+	SkipLocked string
 	// Parameter is what stands before a parameter's number: "$" or "?".
 	Parameter string
 	// Now is the database's time (invariant 6).

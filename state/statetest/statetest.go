@@ -46,6 +46,13 @@ func Run(t *testing.T, s Subject) {
 		"backfills":              backfills,
 		"a cancelled backfill":   cancelledBackfill,
 		"a fenced backfill":      fencedBackfill,
+		"executions":             executions,
+		"the queue's order":      queueOrder,
+		"a lost execution":       lostExecution,
+		"a cancelled execution":  cancelledExecution,
+		"slots":                  slots,
+		"a slot fires once":      oneSlot,
+		"pruning executions":     pruneExecutions,
 	} {
 		t.Run(name, func(t *testing.T) {
 			place := t.Name()

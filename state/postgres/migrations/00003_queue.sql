@@ -1,0 +1,68 @@
+-- +goose Up
+
+-- Requests to run blocks, and what became of them.
+create table elt_executions (
+  execution_id text primary key,
+  project      text not null,
+  environment  text not null default '',
+  name         text not null,
+  blocks       text not null,
+  options      text,
+  trigger_by   text not null default '',
+  schedule     text not null default '',
+  slot         timestamptz,
+  asked_as     text,
+  lock_name    text not null default '',
+  queue        text not null default '',
+  priority     bigint not null default 0,
+  not_before   timestamptz not null,
+  attempt      bigint not null default 1,
+  retry_of     text not null default '',
+  digest       text not null default '',
+  callback     text not null default '',
+  status       text not null,
+  cancel       boolean not null default false,
+  worker       text not null default '',
+  created_at   timestamptz not null,
+  started_at   timestamptz,
+  heartbeat_at timestamptz,
+  ended_at     timestamptz,
+  exit_code    bigint not null default 0,
+  cause        text not null default '',
+  tail         text
+);
+create unique index elt_executions_asked on elt_executions (project, environment, asked_as) where asked_as is not null;
+create index elt_executions_due on elt_executions (project, environment, not_before) where status = 'queued';
+create index elt_executions_newest on elt_executions (created_at);
+create index elt_executions_of on elt_executions (project, environment, name, created_at);
+
+-- The locks that running executions hold; the primary key lets one have it.
+create table elt_held (
+  project      text not null,
+  environment  text not null,
+  lock_name    text not null,
+  execution_id text not null,
+  primary key (project, environment, lock_name)
+);
+
+-- The primary key is what lets a slot fire once.
+create table elt_slots (
+  project      text not null,
+  environment  text not null,
+  schedule     text not null,
+  slot         timestamptz not null,
+  outcome      text not null,
+  execution_id text not null default '',
+  why          text not null default '',
+  at           timestamptz not null,
+  primary key (project, environment, schedule, slot)
+);
+
+create table elt_paused (
+  project     text not null,
+  environment text not null,
+  schedule    text not null,
+  who         text not null,
+  since       timestamptz not null,
+  primary key (project, environment, schedule)
+);

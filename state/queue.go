@@ -1,0 +1,135 @@
+package state
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+)
+
+// Execution is a request to run blocks, and what became of it. What the
+// blocks did is in Runs: the first has the execution's id, each of the others
+// an id of its own.
+type Execution struct {
+	ID          string          `json:"id"`
+	Project     string          `json:"project"` // project id
+	Environment string          `json:"environment,omitempty"`
+	Name        string          `json:"name"` // the schedule, the job, or the blocks
+	Blocks      []string        `json:"blocks"`
+	Options     json.RawMessage `json:"options,omitempty"` // of the run: window, full refresh, select, env
+	Trigger     string          `json:"trigger"`           // "schedule", "api", "retry", "chain"
+	// Schedule and Slot: what time it stands for (its retries keep it).
+	Schedule string     `json:"schedule,omitempty"`
+	Slot     *time.Time `json:"slot,omitempty"`
+	// Key is the asker's own name of the request; there is one execution per key.
+	Key string `json:"key,omitempty"`
+	// Lock is what no two executions hold at the same time; "": nothing.
+	Lock string `json:"lock,omitempty"`
+	// Queue says which workers may take it; of one queue, higher priorities go first.
+	Queue    string `json:"queue,omitempty"`
+	Priority int    `json:"priority,omitempty"`
+	// NotBefore is when it is due.
+	NotBefore time.Time `json:"not_before"`
+	// Attempt counts from 1; RetryOf is the execution that this one repeats.
+	Attempt int    `json:"attempt"`
+	RetryOf string `json:"retry_of,omitempty"`
+	// Digest is that of the project it was asked for with.
+	Digest   string `json:"digest,omitempty"`
+	Callback string `json:"callback,omitempty"` // called with the outcome
+
+	Status string `json:"status"` // Queued, Running, Succeeded, Failed, Cancelled, Lost
+	// Cancel: a user wants it to end; whoever runs it ends it.
+	Cancel    bool       `json:"cancel,omitempty"`
+	Worker    string     `json:"worker,omitempty"`
+	Created   time.Time  `json:"created_at"`
+	Started   *time.Time `json:"started_at,omitempty"`
+	Heartbeat *time.Time `json:"heartbeat_at,omitempty"`
+	Ended     *time.Time `json:"ended_at,omitempty"`
+	ExitCode  int        `json:"exit_code"`
+	Cause     string     `json:"cause,omitempty"`
+	Tail      []string   `json:"tail,omitempty"` // the last lines of its log, when it failed
+}
+
+// Over says whether it has ended.
+func (e Execution) Over() bool { return e.Status != Queued && e.Status != Running }
+
+// Slot is one time at which a schedule was to fire, and what was done about it.
+type Slot struct {
+	Project     string    `json:"project"`
+	Environment string    `json:"environment,omitempty"`
+	Schedule    string    `json:"schedule"`
+	Slot        time.Time `json:"slot"`
+	Outcome     string    `json:"outcome"`
+	Execution   string    `json:"execution,omitempty"`
+	Why         string    `json:"why,omitempty"`
+	At          time.Time `json:"at"`
+}
+
+// Outcomes of a slot.
+const (
+	SlotFired   = "fired"   // its execution was enqueued
+	SlotMissed  = "missed"  // nobody was there in time, and catchup does not make up for it
+	SlotSkipped = "skipped" // the one before was still going on
+)
+
+// Which says which executions are listed; zero fields say nothing.
+type Which struct {
+	Project, Environment, Name, Schedule, Status string
+	Before                                       string // only older than this execution
+	Limit                                        int    // 0: all
+}
+
+// Queue is the executions and the slots of schedules. Time is the database's.
+type Queue interface {
+	// Enqueue adds an execution, queued; where one of its key is there already
+	// it gives that one, and false.
+	Enqueue(ctx context.Context, e Execution) (Execution, bool, error)
+	// Fire records what was done about a slot, in one transaction with the
+	// execution it enqueues (nil: none) and with the wish to cancel what runs
+	// under cancelLock (""; nothing). Of several that fire a slot one wins; the
+	// others get false and change nothing.
+	Fire(ctx context.Context, s Slot, e *Execution, cancelLock string) (bool, error)
+	// Slots lists the newest first; schedule "" is all.
+	Slots(ctx context.Context, project, environment, schedule string, limit int) ([]Slot, error)
+	// LastSlots is each schedule's newest slot, whatever its outcome.
+	LastSlots(ctx context.Context, project, environment string) (map[string]time.Time, error)
+
+	// Take gives a worker the next execution that is due in one of its queues
+	// and whose lock is free, now running; ErrNotFound when there is none.
+	Take(ctx context.Context, worker, project, environment string, queues []string) (Execution, error)
+	// Begin is Take for one that was told by name; ErrEnded when it is over,
+	// ErrFenced when another worker has it or its lock is not free.
+	Begin(ctx context.Context, id, worker string) (Execution, error)
+	// Keep says that the worker is alive; it gives the execution as it is now,
+	// ErrFenced when it is not this worker's any more.
+	Keep(ctx context.Context, id, worker string) (Execution, error)
+	// End says how it ended (Status, ExitCode, Cause, Tail of e); next, if
+	// given, is enqueued in the same transaction. ErrFenced as in Keep.
+	End(ctx context.Context, e Execution, next ...Execution) error
+	// HandBack puts an execution back into the queue, as if it never began.
+	HandBack(ctx context.Context, id, worker string) error
+	// Lose ends, as Lost, the executions whose workers were silent for longer
+	// than a time, and gives them.
+	Lose(ctx context.Context, project, environment string, silent time.Duration) ([]Execution, error)
+	// CancelExecution ends a queued execution, and asks the worker of a running one to;
+	// ErrEnded when it is over, ErrNotFound.
+	CancelExecution(ctx context.Context, id, cause string) (Execution, error)
+
+	Execution(ctx context.Context, id string) (Execution, error)
+	// Executions lists the newest first.
+	Executions(ctx context.Context, w Which) ([]Execution, error)
+	// PruneExecutions deletes ended ones beyond keep per name or older than
+	// age, and slots older than age, but each schedule's newest.
+	PruneExecutions(ctx context.Context, keep int, age time.Duration) error
+
+	// PauseSchedule and ResumeSchedule are a user's decision, kept here so
+	// that every scheduler sees it; Paused gives who paused since when.
+	PauseSchedule(ctx context.Context, project, environment, schedule, who string) error
+	ResumeSchedule(ctx context.Context, project, environment, schedule string) error
+	Paused(ctx context.Context, project, environment string) (map[string]Pause, error)
+}
+
+// Pause says who stopped a schedule.
+type Pause struct {
+	Who   string    `json:"who"`
+	Since time.Time `json:"since"`
+}
