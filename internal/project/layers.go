@@ -67,6 +67,7 @@ type Value struct {
 	Unexpanded any    // as written, where expansion changed it; else nil
 	Source     Source
 	Variable   string         // the variable that set it
+	Unset      []string       // variables that it names in vain: they became empty
 	At         fault.Position // where it is written, for values from files
 	Definition *Definition
 }
@@ -213,8 +214,11 @@ func (l *layers) one(d *Definition, defs []*Definition) (Value, error) {
 
 func (l *layers) expand(v *Value, f found) error {
 	x := expander{env: l.references, strict: l.strict, outside: l.outside, secrets: l.secrets}
-	if l.missing != nil {
-		x.missing = func(name string) { l.missing(v.Definition, name) }
+	x.missing = func(name string) {
+		v.Unset = append(v.Unset, name)
+		if l.missing != nil {
+			l.missing(v.Definition, name)
+		}
 	}
 	expanded, err := x.value(f.value)
 	if err != nil {
@@ -286,4 +290,20 @@ func (l *layers) wrongValue(v Value, cause error) error {
 		return e.WithHint("set it in the environment or in .env; strict mode (ff.strict_env_var_mode) refuses unset variables")
 	}
 	return e
+}
+
+// Unset are the values written in the project that name variables in vain.
+// Outside of strict mode these are empty, as in Meltano. Defaults of
+// definitions may name what is set only behind another tap.
+func (s *Settings) Unset() []*fault.Error {
+	var out []*fault.Error
+	for _, v := range s.Values {
+		if len(v.Unset) == 0 || v.At.Line == 0 || v.Source == FromDefault {
+			continue
+		}
+		out = append(out, fault.New(fault.Failed, "setting %s of %s: variable $%s is not set and counts as empty", v.Name, s.Plugin.Name, v.Unset[0]).
+			WithPosition(v.At, "").
+			WithHint("set it in the environment or in .env; ff.strict_env_var_mode: true makes it an error; a dollar sign that is meant is written \\$"))
+	}
+	return out
 }

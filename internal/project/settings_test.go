@@ -130,6 +130,26 @@ hint: set it in the environment or in .env; strict mode (ff.strict_env_var_mode)
 	}
 }
 
+// As in Meltano: a value that is nothing but an unset variable is left out,
+// others have a gap, and both are said.
+func TestUnsetVariableOutsideOfStrictMode(t *testing.T) {
+	p := inProject(t, "plugins:\n  extractors:\n  - name: tap-x\n    namespace: tap_x\n    settings: [{name: opt, value: $NOT_THERE}]\n    config:\n"+
+		"      url: https://$HOST_OF_X/\n      user: ${USER_OF_X}\n      cost: \\$X\n", Options{})
+	s := settings(t, p, "tap-x", SettingsOptions{})
+	if got, want := config(t, s), `{"url":"https:///","cost":"$X"}`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	var said []string
+	for _, err := range s.Unset() {
+		said = append(said, fault.Render(err))
+	}
+	want := []string{"meltano.yml:7:7: setting url of tap-x: variable $HOST_OF_X is not set and counts as empty\nhint: set it in the environment or in .env; ff.strict_env_var_mode: true makes it an error; a dollar sign that is meant is written \\$",
+		"meltano.yml:8:7: setting user of tap-x: variable $USER_OF_X is not set and counts as empty\nhint: set it in the environment or in .env; ff.strict_env_var_mode: true makes it an error; a dollar sign that is meant is written \\$"}
+	if !slices.Equal(said, want) {
+		t.Errorf("said %q", said)
+	}
+}
+
 // TestObjects: what Meltano 4.2.2 makes of an object and of its leaves.
 func TestObjects(t *testing.T) {
 	const file = `

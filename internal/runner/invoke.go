@@ -153,6 +153,7 @@ func (r *Runner) invocation(ctx context.Context, p *project.Plugin, command stri
 		return nil, none, err
 	}
 	r.Redactor.Add(settings.Secrets()...)
+	sayUnset(logging.Join(r.Console), settings)
 	var first []string
 	var executable string
 	if command != "" {

@@ -66,6 +66,13 @@ func (r *Runner) runSet(ctx context.Context, runID string, plan *project.Set) (*
 	return s.report, err
 }
 
+// sayUnset warns of variables that the project names and nobody set.
+func sayUnset(log zerolog.Logger, s *project.Settings) {
+	for _, e := range s.Unset() {
+		log.Warn().Msg(e.Error() + " (" + e.Hint + ")")
+	}
+}
+
 // resolve settles the settings of all stages and what runs in their place.
 func (s *set) resolve(ctx context.Context) error {
 	settings, err := s.Project.Chain(ctx, s.plan, s.Flags)
@@ -78,6 +85,7 @@ func (s *set) resolve(ctx context.Context) error {
 	}
 	for i, one := range settings {
 		s.Redactor.Add(one.Secrets()...) // before anything is logged or started (invariant 10)
+		sayUnset(s.log, one)
 		name := one.Plugin.Name
 		if i > 0 && i < len(settings)-1 {
 			name = s.plan.Mappings[i-1].Name
