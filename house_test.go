@@ -26,7 +26,7 @@ var rows = []struct {
 
 // Leaves may import, of the module, only these.
 var leaves = map[string][]string{
-	"taps/*":    {"taps", "taps/*", "internal/row", "internal/fault", "internal/check", "internal/spec", "internal/singer", "internal/pgdial", "internal/pgtest", "internal/cron", "internal/fake/*"},
+	"taps/*":    {"taps", "taps/*", "internal/row", "internal/fault", "internal/check", "internal/spec", "internal/singer", "internal/secret", "internal/proc", "internal/pgdial", "internal/pgtest", "internal/cron", "internal/fake/*"},
 	"targets/*": {"targets", "targets/*", "internal/row", "internal/fault", "internal/check", "internal/spec", "internal/singer", "internal/load", "internal/sqltarget", "internal/filesink", "internal/pgdial", "internal/pgtest", "internal/cron", "internal/fake/*"},
 }
 

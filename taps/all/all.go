@@ -5,6 +5,7 @@ import (
 	"elt/taps"
 	"elt/taps/csv"
 	"elt/taps/edcast"
+	"elt/taps/jdbc"
 	"elt/taps/jsonl"
 	"elt/taps/postgres"
 	"elt/taps/rest"
@@ -15,6 +16,7 @@ func All() *taps.Registry {
 	return taps.NewRegistry(
 		csv.New(),
 		edcast.New(),
+		jdbc.New(),
 		jsonl.New(),
 		postgres.New(),
 		rest.New(),
