@@ -42,7 +42,7 @@ func KindOf(err error) Kind {
 	if err == nil {
 		return ""
 	}
-	for _, classify := range []func(error) Kind{said, network, sqlState, file, late, byCode} {
+	for _, classify := range []func(error) Kind{said, network, sqlState, file, late, byCode, broken} {
 		if kind := find(err, classify); kind != "" {
 			return kind
 		}
@@ -101,10 +101,7 @@ func network(err error) Kind {
 			return KindTLS
 		}
 	}
-	switch {
-	case err == io.ErrUnexpectedEOF:
-		return KindConnect
-	case strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"): // net/http has no value for it
+	if strings.Contains(err.Error(), "server gave HTTP response to HTTPS client") { // net/http has no value for it
 		return KindTLS
 	}
 	return ""
@@ -128,7 +125,7 @@ func sqlState(err error) Kind {
 	switch code := e.SQLState(); {
 	case strings.HasPrefix(code, "28"):
 		return KindAuth
-	case code == "42501":
+	case code == "42501", code == "25006": // 25006: a replica, or a read-only session
 		return KindPermission
 	case strings.HasPrefix(code, "3D"), strings.HasPrefix(code, "3F"), code == "42P01", code == "42S02", code == "42703":
 		return KindPath
@@ -168,6 +165,14 @@ func byCode(err error) Kind {
 		return KindConnect
 	case PluginMissing:
 		return KindPath
+	}
+	return ""
+}
+
+// broken comes last: a text that ends too soon may also be of the wrong shape.
+func broken(err error) Kind {
+	if err == io.ErrUnexpectedEOF || err == io.EOF {
+		return KindConnect
 	}
 	return ""
 }

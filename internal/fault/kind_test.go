@@ -38,6 +38,7 @@ func TestKindOf(t *testing.T) {
 		{errors.New("x"), KindOther},
 		{New(BadConfig, "x"), KindSettings},
 		{New(BadInput, "x"), KindShape},
+		{Wrap(BadInput, io.ErrUnexpectedEOF, "x"), KindShape},
 		{Wrap(BadConfig, status(401), "refused"), KindAuth},
 		{Wrap(BadConfig, status(403), "refused").WithKind(KindTLS), KindTLS},
 		{fmt.Errorf("a: %w", errors.Join(errors.New("b"), state("42501"))), KindPermission},

@@ -100,13 +100,18 @@ func transient(err error) bool {
 	case errors.As(err, &pg):
 		return strings.HasPrefix(pg.Code, "57P") || pg.Code == "53300" || strings.HasPrefix(pg.Code, "08")
 	}
-	return !strings.Contains(err.Error(), "refused TLS") // pgconn has no error value for it
+	return !refusesTLS(err)
 }
 
+// refusesTLS: pgconn has no error value for it.
+func refusesTLS(err error) bool { return strings.Contains(err.Error(), "refused TLS") }
+
 func explain(cfg *pgx.ConnConfig, err error) error {
-	e := fault.Wrap(fault.Failed, errors.New(cause(err)), "cannot connect to PostgreSQL at %s, database %q as %q", address(cfg), cfg.Database, cfg.User)
+	e := fault.Wrap(fault.Failed, errors.New(cause(err)), "cannot connect to PostgreSQL at %s, database %q as %q", address(cfg), cfg.Database, cfg.User).WithKind(kind(err))
 	var pg *pgconn.PgError
 	switch {
+	case e.Kind == fault.KindDNS, e.Kind == fault.KindTLS && !refusesTLS(err):
+		return e.WithHint("%s", fault.Advice(err))
 	case !errors.As(err, &pg):
 		return e.WithHint("is the server running at that host and port, does a firewall or the ssl settings stand in between? Try: psql -h %s -p %d -U %s %s",
 			cfg.Host, cfg.Port, cfg.User, cfg.Database)

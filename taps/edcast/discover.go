@@ -95,7 +95,7 @@ func (s *settings) discover(ctx context.Context, client *httpapi.Client) (*singe
 	}
 	for _, name := range s.Names {
 		if !slices.ContainsFunc(list, func(d dataset) bool { return d.ID == name || d.Name == name || d.stream() == name }) {
-			return nil, fault.New(fault.BadConfig, "tap-edcast: there is no dataset %q, or the client may not see it", name).WithHint("datasets takes ids and names as the API lists them")
+			return nil, fault.New(fault.BadConfig, "tap-edcast: there is no dataset %q, or the client may not see it", name).WithKind(fault.KindPath).WithHint("datasets takes ids and names as the API lists them")
 		}
 	}
 	catalog := &singer.Catalog{Streams: []*singer.CatalogStream{listEntry()}}

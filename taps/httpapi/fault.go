@@ -2,8 +2,6 @@ package httpapi
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -33,8 +31,11 @@ func (e *StatusError) Error() string {
 	return text
 }
 
+// FaultKind implements fault.KindOf.
+func (e *StatusError) FaultKind() fault.Kind { return fault.KindOfStatus(e.Status) }
+
 // errSilent ends a request whose server says nothing for too long.
-var errSilent = errors.New("the server was silent for longer than request_timeout")
+var errSilent = fault.New(fault.Failed, "the server was silent for longer than request_timeout").WithKind(fault.KindTimeout)
 
 // TimedOut says whether err is a server's that took too long.
 func TimedOut(err error) bool {
@@ -69,13 +70,11 @@ func transient(err error) bool {
 func explain(err error) error {
 	var dns *net.DNSError
 	var status *StatusError
-	var cert *tls.CertificateVerificationError
-	var unknown x509.UnknownAuthorityError
 	switch {
 	case errors.As(err, &dns):
 		return fault.Wrap(fault.Failed, err, "the host %q has no address", dns.Name).WithHint("check the URL and the name server")
-	case errors.As(err, &cert), errors.As(err, &unknown):
-		return fault.Wrap(fault.Failed, err, "the server's TLS certificate is not trusted").WithHint("check the URL, or add the certificate's authority to the system's")
+	case fault.KindOf(err) == fault.KindTLS:
+		return fault.Wrap(fault.Failed, err, "no trusted TLS connection comes about").WithHint("%s", fault.Advice(err))
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return fault.Wrap(fault.Failed, err, "nobody listens there").WithHint("check host and port of the URL")
 	case errors.As(err, &status):

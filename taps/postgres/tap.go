@@ -169,8 +169,7 @@ func plansFor(ctx context.Context, conn *pgx.Conn, s settings, catalog *singer.C
 	for _, cs := range catalog.Selected() {
 		rel := db.find(cs)
 		if rel == nil {
-			failed = append(failed, fault.New(fault.Failed, "stream %q: there is no such table or view in database %q, or the role %q may not read it", cs.ID(), db.name, conn.Config().User).
-				WithHint("run discovery again, or deselect the stream"))
+			failed = append(failed, absent(ctx, conn, db, cs))
 			continue
 		}
 		if err := add(rel, selectionOf(cs, rel, s)); err != nil {
@@ -178,4 +177,20 @@ func plansFor(ctx context.Context, conn *pgx.Conn, s settings, catalog *singer.C
 		}
 	}
 	return plans, failed, nil
+}
+
+// absent says why a selected stream was not found.
+func absent(ctx context.Context, conn *pgx.Conn, db *database, cs *singer.CatalogStream) error {
+	schema, table := tableOf(cs)
+	var there bool
+	err := conn.QueryRow(ctx, "select exists (select from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace where n.nspname = $1 and c.relname = $2)",
+		schema, table).Scan(&there)
+	if err != nil {
+		return orCancelled(ctx, fmt.Errorf("stream %q: look for its table: %w", cs.ID(), err))
+	}
+	e := fault.New(fault.Failed, "stream %q: there is no such table or view in database %q", cs.ID(), db.name).WithKind(fault.KindPath)
+	if there {
+		e = fault.New(fault.Failed, "stream %q: the role %q may not read %s.%s", cs.ID(), conn.Config().User, schema, table).WithKind(fault.KindPermission)
+	}
+	return e.WithHint("run discovery again, or deselect the stream")
 }

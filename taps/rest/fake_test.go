@@ -44,6 +44,7 @@ type result struct {
 	schemas []string
 	states  []string
 	log     string
+	out     string
 	err     error
 }
 
@@ -79,7 +80,7 @@ func run(t *testing.T, config map[string]any, state string, more ...string) resu
 	}
 	var out, errs bytes.Buffer
 	res := result{err: taps.Serve(t.Context(), New(), args, taps.IO{Out: &out, Err: &errs}, nil)}
-	res.log = errs.String()
+	res.log, res.out = errs.String(), out.String()
 	for line := range strings.Lines(out.String()) {
 		var m struct {
 			Type, Stream          string
