@@ -52,7 +52,7 @@ func (s Set) Paths() ([]string, error) {
 	}
 	if len(found) == 0 {
 		if strings.ContainsAny(s.Path, "*?[{") {
-			return nil, fault.New(fault.BadConfig, "%s: no file matches %q of entity %q", s.Tap, s.Path, s.Entity).WithHint(relative)
+			return nil, fault.New(fault.BadConfig, "%s: no file matches %q of entity %q", s.Tap, s.Path, s.Entity).WithKind(fault.KindPath).WithHint(relative)
 		}
 		return nil, fault.Wrap(fault.BadConfig, err, "%s: the file of entity %q cannot be read", s.Tap, s.Entity).WithHint(relative)
 	}
@@ -73,7 +73,7 @@ func (s Set) inFolder() ([]string, error) {
 		}
 	}
 	if len(found) == 0 {
-		return nil, fault.New(fault.BadConfig, "%s: the folder %s of entity %q holds no %s file", s.Tap, s.Path, s.Entity, strings.Join(s.Suffixes, " or "))
+		return nil, fault.New(fault.BadConfig, "%s: the folder %s of entity %q holds no %s file", s.Tap, s.Path, s.Entity, strings.Join(s.Suffixes, " or ")).WithKind(fault.KindPath)
 	}
 	return found, nil
 }

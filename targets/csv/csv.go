@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/text/encoding/htmlindex"
 
+	"elt/internal/check"
 	"elt/internal/fault"
 	"elt/internal/filesink"
 	"elt/internal/load"
@@ -79,21 +80,37 @@ type settings struct {
 
 // Open implements targets.Target.
 func (t Target) Open(_ context.Context, cfg spec.Config) (targets.Sink, error) {
-	var set settings
-	if err := cfg.Decode(&set); err != nil {
+	o, err := t.options(cfg)
+	if err != nil {
 		return nil, err
 	}
+	return filesink.Open(o)
+}
+
+// Check implements targets.Checker.
+func (t Target) Check(ctx context.Context, cfg spec.Config, report *check.Report) {
+	o, err := t.options(cfg)
+	if report.Add("settings", "", err); err == nil {
+		filesink.Check(ctx, o.Dir, report)
+	}
+}
+
+func (t Target) options(cfg spec.Config) (o filesink.Options, err error) {
+	var set settings
+	if err := cfg.Decode(&set); err != nil {
+		return o, err
+	}
 	if set.SortBy != "" {
-		return nil, fault.New(fault.BadConfig, "target-csv: setting \"record_sort_property_name\" is not supported").
+		return o, fault.New(fault.BadConfig, "target-csv: setting \"record_sort_property_name\" is not supported").
 			WithHint("sorting needs a whole stream in memory; sort at the source or the finished file, or set native: never for this plugin")
 	}
 	f, err := set.format()
 	if err != nil {
-		return nil, err
+		return o, err
 	}
 	zone, err := time.LoadLocation(set.Zone)
 	if err != nil {
-		return nil, fault.Wrap(fault.BadConfig, err, "target-csv: setting \"timestamp_timezone\"")
+		return o, fault.Wrap(fault.BadConfig, err, "target-csv: setting \"timestamp_timezone\"")
 	}
 	home, _ := t.home() // without one ~ is a name like any other
 	dir, prefix := filesink.Expand(set.Path, home), ""
@@ -104,7 +121,7 @@ func (t Target) Open(_ context.Context, cfg spec.Config) (targets.Sink, error) {
 		}
 	}
 	now := t.now().In(zone)
-	return filesink.Open(filesink.Options{
+	return filesink.Options{
 		Dir:    dir,
 		Format: f,
 		File: func(stream string) string {
@@ -117,7 +134,7 @@ func (t Target) Open(_ context.Context, cfg spec.Config) (targets.Sink, error) {
 		Replace:        set.Overwrite == "replace_file",
 		Empty:          true,
 		OnSchemaChange: set.OnChange,
-	})
+	}, nil
 }
 
 func (set settings) format() (format, error) {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"time"
 
+	"elt/internal/check"
 	"elt/internal/filesink"
 	"elt/internal/load"
 	"elt/internal/row"
@@ -52,6 +53,22 @@ func (Target) Spec() spec.Spec {
 
 // Open implements targets.Target.
 func (t Target) Open(_ context.Context, cfg spec.Config) (targets.Sink, error) {
+	o, err := t.options(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return filesink.Open(o)
+}
+
+// Check implements targets.Checker.
+func (t Target) Check(ctx context.Context, cfg spec.Config, report *check.Report) {
+	o, err := t.options(cfg)
+	if report.Add("settings", "", err); err == nil {
+		filesink.Check(ctx, o.Dir, report)
+	}
+}
+
+func (t Target) options(cfg spec.Config) (filesink.Options, error) {
 	var set struct {
 		Path      string               `json:"destination_path"`
 		Timestamp bool                 `json:"do_timestamp_file"`
@@ -61,14 +78,14 @@ func (t Target) Open(_ context.Context, cfg spec.Config) (targets.Sink, error) {
 		OnChange  string               `json:"on_schema_change"`
 	}
 	if err := cfg.Decode(&set); err != nil {
-		return nil, err
+		return filesink.Options{}, err
 	}
 	home, _ := t.home() // without one ~ is a name like any other
 	suffix := ".jsonl" + set.Compress.Suffix()
 	if set.Timestamp {
 		suffix = t.now().Format("-20060102T150405") + suffix
 	}
-	return filesink.Open(filesink.Options{
+	return filesink.Options{
 		Dir:      filesink.Expand(set.Path, home),
 		Format:   format{},
 		Compress: set.Compress,
@@ -81,7 +98,7 @@ func (t Target) Open(_ context.Context, cfg spec.Config) (targets.Sink, error) {
 		Shared:         set.Name != "",
 		Replace:        set.Method == "overwrite",
 		OnSchemaChange: set.OnChange,
-	})
+	}, nil
 }
 
 // format is JSON lines.

@@ -22,6 +22,11 @@ type session struct {
 
 // open opens or creates the file and makes sure that it can be written.
 func open(ctx context.Context, path string, busySeconds int) (*session, error) {
+	s, err := attach(ctx, path, busySeconds)
+	return s, explain(path, err)
+}
+
+func attach(ctx context.Context, path string, busySeconds int) (*session, error) {
 	full, err := filepath.Abs(path)
 	if err != nil {
 		return nil, err
@@ -29,7 +34,7 @@ func open(ctx context.Context, path string, busySeconds int) (*session, error) {
 	name := url.URL{Scheme: "file", OmitHost: true, Path: filepath.ToSlash(full)}
 	c, err := (&sqlite3.SQLiteDriver{}).Open(name.String())
 	if err != nil {
-		return nil, explain(path, err)
+		return nil, err
 	}
 	s := &session{path, c.(*sqlite3.SQLiteConn)}
 	for _, pragma := range []string{
@@ -44,7 +49,7 @@ func open(ctx context.Context, path string, busySeconds int) (*session, error) {
 	} {
 		if err := s.exec(ctx, pragma); err != nil {
 			s.conn.Close()
-			return nil, explain(path, err)
+			return nil, err
 		}
 	}
 	return s, nil

@@ -44,13 +44,18 @@ type settings struct {
 	BusyTimeout int    `json:"busy_timeout"`
 }
 
-func (target) Open(ctx context.Context, cfg spec.Config) (targets.Sink, error) {
-	var set settings
-	if err := cfg.Decode(&set); err != nil {
-		return nil, err
-	}
+func decode(cfg spec.Config) (set settings, err error) {
+	err = cfg.Decode(&set)
 	if filepath.Ext(set.Database) == "" {
 		set.Database += ".db"
+	}
+	return set, err
+}
+
+func (target) Open(ctx context.Context, cfg spec.Config) (targets.Sink, error) {
+	set, err := decode(cfg)
+	if err != nil {
+		return nil, err
 	}
 	db, err := open(ctx, set.Database, set.BusyTimeout)
 	if err != nil {
@@ -76,25 +81,27 @@ func explain(path string, err error) error {
 	} else if errors.As(err, &refused) {
 		code = refused.code
 	}
-	msg := ""
-	hint := ""
+	msg, hint, kind := "", "", fault.Kind("")
 	switch code {
 	case sqlite3.ErrFull:
-		msg, hint = "no space is left for %s; nothing of the last transaction was written", "free some space and run again"
+		msg, hint, kind = "no space is left for %s; nothing of the last transaction was written", "free some space and run again", fault.KindLimit
 	case sqlite3.ErrReadonly:
-		msg, hint = "%s cannot be written", "check the permissions of the file and of its folder, and that the file system is not mounted read-only"
+		msg, hint, kind = "%s cannot be written", "check the permissions of the file and of its folder, and that the file system is not mounted read-only", fault.KindPermission
 	case sqlite3.ErrCantOpen:
-		msg, hint = "%s cannot be opened", "its folder must exist and be writable"
+		msg, hint, kind = "%s cannot be opened", "its folder must exist and be writable", fault.KindPath
+		if fault.KindOf(lite.SystemErrno) == fault.KindPermission {
+			kind = fault.KindPermission
+		}
 	case sqlite3.ErrNotADB:
-		msg, hint = "%s is no SQLite database", "give another path, or move the file away"
+		msg, hint, kind = "%s is no SQLite database", "give another path, or move the file away", fault.KindShape
 	case sqlite3.ErrCorrupt:
-		msg, hint = "%s is damaged", "restore it from a backup, or move it away and load again with --full-refresh"
+		msg, hint, kind = "%s is damaged", "restore it from a backup, or move it away and load again with --full-refresh", fault.KindShape
 	case sqlite3.ErrIoErr:
-		msg, hint = "%s could not be read or written", "the disk or the network drive it lies on may be full or failing"
+		msg, hint, kind = "%s could not be read or written", "the disk or the network drive it lies on may be full or failing", fault.KindServer
 	case sqlite3.ErrBusy, sqlite3.ErrLocked:
-		msg, hint = "%s is in use by another program that writes to it", "wait until it is finished, or raise busy_timeout"
+		msg, hint, kind = "%s is in use by another program that writes to it", "wait until it is finished, or raise busy_timeout", fault.KindTimeout
 	default:
 		return err
 	}
-	return fault.Wrap(fault.Failed, err, "target-sqlite: %s", fmt.Sprintf(msg, path)).WithHint("%s", hint)
+	return fault.Wrap(fault.Failed, err, "target-sqlite: %s", fmt.Sprintf(msg, path)).WithHint("%s", hint).WithKind(kind)
 }
