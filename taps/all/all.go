@@ -9,6 +9,7 @@ import (
 	"elt/taps/jsonl"
 	"elt/taps/postgres"
 	"elt/taps/rest"
+	"elt/taps/xactly"
 )
 
 // All is a registry of every built-in tap.
@@ -20,5 +21,6 @@ func All() *taps.Registry {
 		jsonl.New(),
 		postgres.New(),
 		rest.New(),
+		xactly.New(),
 	)
 }

@@ -70,7 +70,9 @@ func transient(err error) bool {
 func explain(err error) error {
 	var dns *net.DNSError
 	var status *StatusError
+	var explained *fault.Error
 	switch {
+	case errors.As(err, &explained): // a login has its own words
 	case errors.As(err, &dns):
 		return fault.Wrap(fault.Failed, err, "the host %q has no address", dns.Name).WithHint("check the URL and the name server")
 	case fault.KindOf(err) == fault.KindTLS:

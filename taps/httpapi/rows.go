@@ -164,7 +164,12 @@ func (r *Rows) Position(mark Mark, exact bool) error {
 	if err != nil {
 		return err
 	}
-	return r.to.Position(taps.Position{Stream: r.d.Stream, Value: value, Exact: exact, Rows: r.Count})
+	return r.Place(value, exact)
+}
+
+// Place is Position for a tap with bookmarks of its own shape.
+func (r *Rows) Place(bookmark json.RawMessage, exact bool) error {
+	return r.to.Position(taps.Position{Stream: r.d.Stream, Value: bookmark, Exact: exact, Rows: r.Count})
 }
 
 // End says that the stream is complete.
