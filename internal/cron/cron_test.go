@@ -129,3 +129,30 @@ func BenchmarkNext(b *testing.B) {
 		e.Next(at, zone)
 	}
 }
+
+func TestTimes(t *testing.T) {
+	at := func(text string) time.Time {
+		v, err := time.Parse(time.RFC3339, text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	quarter := Every(15*time.Minute, at("2026-01-01T00:05:00Z"))
+	daily := From(at("2026-03-01T00:00:00Z"), In(mustParse(t, "0 0 * * *"), time.UTC))
+	for _, c := range []struct {
+		times       Times
+		after, want string
+	}{
+		{quarter, "2025-12-01T00:00:00Z", "2026-01-01T00:05:00Z"},
+		{quarter, "2026-01-01T00:05:00Z", "2026-01-01T00:20:00Z"},
+		{quarter, "2026-01-01T00:19:59Z", "2026-01-01T00:20:00Z"},
+		{quarter, "2026-06-01T12:00:00Z", "2026-06-01T12:05:00Z"},
+		{daily, "2020-01-01T00:00:00Z", "2026-03-01T00:00:00Z"},
+		{daily, "2026-03-01T00:00:00Z", "2026-03-02T00:00:00Z"},
+	} {
+		if got, ok := c.times.Next(at(c.after)); !ok || !got.Equal(at(c.want)) {
+			t.Errorf("after %s: %s, want %s", c.after, got, c.want)
+		}
+	}
+}

@@ -171,11 +171,13 @@ var jobShape = &shape{what: "a job", kind: object, need: []string{"name"}, keys:
 	"on_failure": enum("stop", "continue"),
 }}
 
-var scheduleShape = &shape{what: "a schedule", kind: object, need: []string{"name", "interval"}, keys: map[string]*shape{
+var scheduleShape = &shape{what: "a schedule", kind: object, need: []string{"name"}, keys: map[string]*shape{
 	"name": textShape, "interval": textShape, "job": textShape, "extractor": textShape, "loader": textShape,
 	"transform": enum("skip", "run", "only"), "env": varsShape, "start_date": anyShape, "annotations": anyShape,
 	"timezone": textShape, "catchup": enum("none", "latest", "all"), "overlap": enum("skip", "queue", "cancel"),
-	"jitter": textShape, "timeout": textShape, "retries": numberShape, "retry_delay": textShape,
+	"every": textShape, "paused": truthShape, "catchup_max": numberShape, "jitter": textShape, "timeout": textShape,
+	"retries": numberShape, "retry_delay": textShape, "retry_backoff": anyShape, "retry_until": textShape,
+	"on_success": textsShape, "on_failure": textsShape,
 }}
 
 // projectShape is the whole file. The project's own settings may be nested

@@ -57,10 +57,16 @@ type Schedule struct {
 	Loader    string
 	Transform string // "skip" unless written
 	Env       map[string]string
-	Timezone  string
-	Catchup   string // "none", "latest", "all"; "" is the daemon's default
-	Overlap   string // "skip", "queue", "cancel"; "" is the daemon's default
+	Timing    Timing
 	At        fault.Position
+}
+
+// Blocks are what it runs, as for `elt run`.
+func (s Schedule) Blocks() []string {
+	if s.Job != "" {
+		return []string{s.Job}
+	}
+	return []string{s.Extractor, s.Loader}
 }
 
 // StateID is the state id of a pair's schedule: its name.
@@ -146,8 +152,7 @@ func (p *Project) readSchedules(c *checker) {
 		s := Schedule{
 			Name: n.get("name").text(), Interval: n.get("interval").text(), Job: n.get("job").text(),
 			Extractor: n.get("extractor").text(), Loader: n.get("loader").text(), Transform: n.get("transform").text(),
-			Env: n.get("env").textMap(), Timezone: n.get("timezone").text(), Catchup: n.get("catchup").text(),
-			Overlap: n.get("overlap").text(), At: n.at(),
+			Env: n.get("env").textMap(), At: n.at(),
 		}
 		if s.Name == "" || seen[s.Name] {
 			continue
@@ -156,7 +161,10 @@ func (p *Project) readSchedules(c *checker) {
 		if s.Transform == "" {
 			s.Transform = "skip"
 		}
-		cron, err := Cron(s.Interval)
+		cron, err := "", error(nil)
+		if s.Interval != "" || n.get("every") == nil {
+			cron, err = Cron(s.Interval)
+		}
 		if err != nil {
 			// Meltano notices a bad interval only in "schedule add"; such a
 			// schedule can still be listed and run by hand.
@@ -165,6 +173,16 @@ func (p *Project) readSchedules(c *checker) {
 			cron, s.Bad = s.Interval, e
 		}
 		s.Cron = cron
+		if s.Timing, err = readTiming(n, cron); err != nil && s.Bad == nil {
+			c.warnings = append(c.warnings, asMistake(err))
+			s.Bad = err
+		}
+		if s.Bad != nil {
+			s.Timing.Times = nil
+		}
+		if s.Interval == "" && n.get("every") != nil {
+			s.Interval = "every " + n.get("every").text()
+		}
 		p.plans = append(p.plans, s)
 	}
 }

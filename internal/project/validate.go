@@ -250,6 +250,9 @@ func (v *validator) schedule(s Schedule) {
 	wrong := func(format string, args ...any) *fault.Error {
 		return fault.New(fault.Failed, "schedule %s: "+format, append([]any{s.Name}, args...)...).WithPosition(s.At, v.p.lineAt(s.At))
 	}
+	if s.Interval == "" {
+		v.add(wrong("has neither an interval nor every").WithHint("interval: \"0 6 * * *\", or every: 15m"), false)
+	}
 	switch {
 	case s.Job != "" && (s.Extractor != "" || s.Loader != ""):
 		v.add(wrong("has a job, and an extractor or loader too"), false)
