@@ -94,11 +94,7 @@ func TestTapPostgresFromPyPIIntoOurTargets(t *testing.T) {
 			dir := project(t, "tap-postgres "+filepath.Join(bin, "tap-postgres"), login(t, from.url)+"\n      filter_schemas: [shop]\n    select: [shop-orders.*]", "target-"+d.name(), config)
 			for range 2 { // the second run doubles nothing
 				mustRun(t, dir, "run", "tap-postgres", "target-"+d.name())
-				table := d.table("shop-orders")
-				if d.name() == "postgres" {
-					table = d.table("orders") // as the SDK's SQL targets name it
-				}
-				got := d.query(t, "select id, customer, total, placed, note from "+table+" order by id")
+				got := d.query(t, "select id, customer, total, placed, note from "+d.table("orders")+" order by id")
 				compare(t, got, want)
 			}
 		})

@@ -4,9 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
-	"elt/internal/fault"
 	"elt/internal/row"
 	"elt/internal/sqltarget"
 	"elt/targets"
@@ -50,7 +48,7 @@ func (l *lane) Stream(ctx context.Context, schema *row.Schema) (targets.Loader, 
 }
 
 func (ld *loader) open(ctx context.Context, schema *row.Schema) error {
-	found, name, err := ld.find(ctx, schema.Stream)
+	found, name, err := tableOf(ctx, ld.lane.session, schema.Stream)
 	if err != nil {
 		return err
 	}
@@ -60,31 +58,6 @@ func (ld *loader) open(ctx context.Context, schema *row.Schema) error {
 		return ld.shape(ctx, schema, ld.sink.set.OnSchemaChange)
 	}
 	return ld.openAside(ctx, schema)
-}
-
-// find settles which table is the stream's. SQLite takes Users for users, so
-// the one that is spelled differently has the name, and the other a suffix.
-func (ld *loader) find(ctx context.Context, stream string) (*table, string, error) {
-	name := naming().Ident(stream)
-	if strings.HasPrefix(strings.ToLower(name), "sqlite_") { // SQLite's own
-		name = "_" + name
-	}
-	for {
-		found, other, err := describe(ctx, ld.lane.session, name)
-		if err != nil {
-			return nil, "", err
-		}
-		folded := strings.ToLower(name)
-		if owner, taken := ld.sink.owner[folded]; other == "" && (!taken || owner == stream) {
-			ld.sink.owner[folded] = stream
-			return found, name, nil
-		}
-		suffixed := naming().Suffixed(stream)
-		if suffixed == name {
-			return nil, "", fault.New(fault.BadInput, "table %s belongs to another stream", sqltarget.Quote(name))
-		}
-		name = suffixed
-	}
 }
 
 // Schema evolves the table; rows written before are in it already.

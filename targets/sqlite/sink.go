@@ -26,8 +26,7 @@ type sink struct {
 	seq     int64
 	moved   bool // the bookmark is another than the one the file had
 
-	owner  map[string]string // table -> the stream that has it
-	asides map[string]bool   // unpublished tables that this run filled
+	asides map[string]bool // unpublished tables that this run filled
 }
 
 func state() sqltarget.State { return sqltarget.State{Table: sqltarget.Quote(sqltarget.StateTable)} }

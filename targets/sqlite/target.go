@@ -61,14 +61,11 @@ func (target) Open(ctx context.Context, cfg spec.Config) (targets.Sink, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &sink{set: set, db: db, started: micros(), owner: map[string]string{}, asides: map[string]bool{}}, nil
+	return &sink{set: set, db: db, started: micros(), asides: map[string]bool{}}, nil
 }
 
 // Method says how a stream's rows meet those that are there.
 func (s *sink) Method(schema *row.Schema) targets.Method { return s.set.Options.Method(schema.Key) }
-
-// naming: SQLite takes any name of any length, but does not tell A from a.
-func naming() sqltarget.Naming { return sqltarget.Naming{Blind: true} }
 
 // explain turns SQLite's answers that have to do with the file into the
 // user's terms.
