@@ -41,6 +41,10 @@ type ClaimRequest struct {
 	FullRefresh bool `json:"full_refresh,omitempty"`
 	// Windowed runs never activate a version, swap or hard-delete (invariant 9).
 	Windowed bool `json:"windowed,omitempty"`
+	// Whole: a windowed run starts from its window's beginning, whatever an
+	// earlier attempt has loaded. AllowAppend lets it append rows without a key.
+	Whole       bool `json:"whole,omitempty"`
+	AllowAppend bool `json:"allow_append,omitempty"`
 }
 
 // TypeClaim is ClaimReply.Type.

@@ -35,6 +35,7 @@ type Input struct {
 	pinned   int64     // number of the first rows that only the end may commit, 0: none
 	appended bool      // uncommitted rows of an Append stream
 	due      bool      // commit with the next STATE
+	ended    bool      // the input was complete
 }
 
 // intake is a stream of an Input, with the rows held back.
@@ -135,6 +136,10 @@ func (in *Input) write(b *row.Batch) error {
 	st := in.streams[b.Schema.Stream]
 	if st == nil {
 		return fault.New(fault.BadInput, "RECORD of stream %q before its SCHEMA", b.Schema.Stream)
+	}
+	if in.s.completed.all {
+		b.Release()
+		return nil
 	}
 	for b != nil {
 		var rest *row.Batch
@@ -300,7 +305,14 @@ func (in *Input) commit(only *intake) error {
 		return err
 	}
 	state := in.mark.newest(limit)
-	if err := in.lane.Commit(in.ctx, targets.Commit{Whole: state}); err != nil {
+	whole := state
+	if in.s.marks && (in.ended || in.s.completed.all) {
+		var err error
+		if whole, err = marked(state); err != nil {
+			return err
+		}
+	}
+	if err := in.lane.Commit(in.ctx, targets.Commit{Whole: whole}); err != nil {
 		return fmt.Errorf("commit: %w", err)
 	}
 	in.mark.forget(limit)
@@ -353,7 +365,7 @@ func (in *Input) finish() error {
 		}
 		st.meter.ended(nil)
 	}
-	in.pinned = 0
+	in.pinned, in.ended = 0, true
 	if len(in.order) > 0 || in.seq > 0 {
 		if err := in.commit(nil); err != nil {
 			return err

@@ -21,6 +21,8 @@ type Options struct {
 	MaxBadRecords int64  `json:"max_bad_records"`
 	// Windowed runs never activate, swap or hard-delete (invariant 9).
 	Windowed bool `json:"-"`
+	// AllowAppend lets a windowed run append rows.
+	AllowAppend bool `json:"-"`
 }
 
 // Settings are the settings that every target lists in its Spec; the two

@@ -73,7 +73,7 @@ func (o *Output) begin(ctx context.Context, schema *row.Schema) (*outputStream, 
 		<-o.slots
 		return nil, err
 	}
-	out := &outputStream{stream: st, o: o, ctx: ctx, work: work, clean: o.clean}
+	out := &outputStream{stream: st, o: o, ctx: ctx, work: work, clean: o.clean, complete: o.s.completed.has(st.name)}
 	out.relay = newRelay(st.meter.waits, time.Second, out.tick)
 	o.mu.Lock()
 	o.open[out] = struct{}{}

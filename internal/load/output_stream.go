@@ -30,6 +30,7 @@ type outputStream struct {
 	beyond      bool // rows were written after pos
 	vague       bool // rows are appended that no exact position will cover: the end commits them
 	ended       bool
+	complete    bool // an earlier attempt at this window has loaded all of it
 	clean       cleaner
 }
 
@@ -67,6 +68,10 @@ func (st *outputStream) End() error {
 func (st *outputStream) Close() error { return st.close() }
 
 func (st *outputStream) take(b *row.Batch) error {
+	if st.complete {
+		b.Release()
+		return nil
+	}
 	b, err := st.clean.clean(b)
 	if err != nil {
 		return st.failed("load", err)
@@ -143,6 +148,13 @@ func (st *outputStream) commit() error {
 	withPosition := st.fresh && st.pos.Value != nil && (st.method != targets.Overwrite || st.ended)
 	if withPosition {
 		c.Streams = map[string]json.RawMessage{st.name: st.pos.Value}
+	}
+	if st.o.s.marks && (st.ended || st.complete) {
+		mark, err := marked(st.pos.Value)
+		if err != nil {
+			return st.failed("commit", err)
+		}
+		c.Streams = map[string]json.RawMessage{st.name: mark}
 	}
 	if err := st.lane.Commit(st.work, c); err != nil {
 		return st.failed("commit", err)

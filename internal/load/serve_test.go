@@ -73,7 +73,7 @@ func TestServeEndings(t *testing.T) {
 
 func TestServeClaims(t *testing.T) {
 	request := filepath.Join(t.TempDir(), "claim.json")
-	raw, _ := json.Marshal(ClaimRequest{StateID: "dev:x", Epoch: 3, Windowed: true})
+	raw, _ := json.Marshal(ClaimRequest{StateID: "dev:x", Epoch: 3, Windowed: true, Whole: true})
 	os.WriteFile(request, raw, 0o600)
 	f := newFakeSink()
 	out, _, err := serving(t, f, `{}`, []string{EnvClaim + "=" + request}, schemaA, rowA, `{"type":"ACTIVATE_VERSION","stream":"a","version":7}`, stateA)

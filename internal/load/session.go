@@ -26,6 +26,9 @@ type Session struct {
 	meters *meters
 	warn   func(format string, args ...any)
 	start  singer.Bookmarks
+
+	completed completed // of a windowed run
+	marks     bool      // the last commit of a stream says so to the destination
 }
 
 // NewSession takes over sink. STATE lines go to stdout, talk to warn, and
@@ -47,6 +50,7 @@ func openSession(ctx context.Context, target targets.Target, cfg spec.Config, en
 	}
 	opt.Windowed = env.claim != nil && env.claim.Windowed
 	if opt.Windowed {
+		opt.AllowAppend = env.claim.AllowAppend
 		cfg = cfg.With("hard_delete", false)
 	}
 	sink, err := target.Open(ctx, cfg)
@@ -64,7 +68,10 @@ func (s *Session) Claim(ctx context.Context, req ClaimRequest) (Decision, error)
 	var fence targets.Fence
 	var refused error
 	kept, decide := false, Decide
-	if s.overwrites() {
+	switch {
+	case req.Windowed:
+		decide = s.windowed
+	case s.overwrites():
 		decide = decideOver
 	}
 	err := s.sink.Claim(ctx, req.StateID, func(found targets.Fence) (targets.Fence, error) {

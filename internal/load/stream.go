@@ -46,6 +46,9 @@ func (st *stream) plan(s *Session, schema *row.Schema) error {
 		return fault.New(fault.BadConfig, "stream %s: a windowed run cannot overwrite what is outside of its window", st.name).
 			WithHint("set the target to upsert or append for this run") // invariant 9
 	}
+	if st.method == targets.Append {
+		return s.opt.mayAppend(st.name)
+	}
 	return nil
 }
 

@@ -99,7 +99,7 @@ func self(runID, machine, lock string) state.Holder {
 type keeper struct {
 	store state.Store
 	log   zerolog.Logger
-	beat  func() []state.StreamStats
+	beat  func() []state.StreamStats // nil: the holder is no run
 
 	mu     sync.Mutex
 	lease  state.Lease
@@ -124,7 +124,7 @@ func (k *keeper) run(ctx context.Context) {
 	for pause(ctx, first.TTL/3) == nil {
 		try, cancel := context.WithTimeout(ctx, first.TTL/3)
 		err := k.store.Renew(try, k.current())
-		if err == nil {
+		if err == nil && k.beat != nil {
 			err = k.store.Beat(try, first.RunID, k.beat())
 		}
 		cancel()

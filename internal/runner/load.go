@@ -28,6 +28,7 @@ func (s *set) claim(ctx context.Context, edit int64, catalogPath string) (*claim
 	request, err := json.Marshal(load.ClaimRequest{
 		StateID: s.plan.StateID, RunID: s.runID, Epoch: s.keeper.current().Epoch, Edit: edit,
 		Bookmarks: s.start, HadDestination: had, TrustState: s.TrustState, FullRefresh: s.FullRefresh,
+		Windowed: s.Window != nil, Whole: s.whole(), AllowAppend: s.Window != nil && s.Window.AllowAppend,
 	})
 	if err != nil {
 		return nil, err

@@ -29,6 +29,8 @@ type Options struct {
 	NoFuse         bool // two processes also where one would do
 	Strategy       Strategy
 	Timeout        time.Duration // of all blocks together; 0 is none
+	// Window makes the run one chunk of a backfill; nil: a regular one.
+	Window *Window
 	// Flags override settings, by plugin and setting name ("_select_filter").
 	Flags map[string]map[string]any
 	// LeaseTTL and Grace are 30 s and 22 s when zero.

@@ -16,7 +16,7 @@ func pinScope(stateID string) string { return "pin:" + stateID }
 // verdicts are the pins of the state id by plugin, and whether it has a
 // bookmark that no pin explains: one that a foreign plugin left.
 func (s *set) verdicts(ctx context.Context) (map[string]plugins.Pin, bool, error) {
-	return verdicts(ctx, s.Store, s.plan.StateID)
+	return verdicts(ctx, s.Store, s.regular())
 }
 
 func verdicts(ctx context.Context, store state.Store, stateID string) (map[string]plugins.Pin, bool, error) {
@@ -44,7 +44,7 @@ func (s *set) pin(ctx context.Context) error {
 		if stage.Choice.Pinned || stage.Choice.Connector == "" {
 			continue
 		}
-		err := s.Store.PutSetting(ctx, pinScope(s.plan.StateID), stage.Plugin.Name, stage.Choice.Pin(s.Version).Text())
+		err := s.Store.PutSetting(ctx, pinScope(s.regular()), stage.Plugin.Name, stage.Choice.Pin(s.Version).Text())
 		if err != nil {
 			return fault.Wrap(fault.StoreAway, err, "cannot keep which connector runs")
 		}
@@ -68,7 +68,7 @@ func (s *set) unpin(ctx context.Context) {
 	defer cancel()
 	for _, stage := range s.stages {
 		if !stage.Choice.Pinned {
-			s.Store.DeleteSetting(after, pinScope(s.plan.StateID), stage.Plugin.Name)
+			s.Store.DeleteSetting(after, pinScope(s.regular()), stage.Plugin.Name)
 		}
 	}
 }

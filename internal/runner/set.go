@@ -200,11 +200,18 @@ func configName(i, n int) string {
 
 // writeCatalog finds the catalog and writes it; "" when the tap takes none.
 func (s *set) writeCatalog(ctx context.Context) (string, error) {
+	if s.Window != nil && s.Window.Catalog != nil {
+		return s.catalogFile(s.Window.Catalog)
+	}
 	catalog, err := catalogs{root: s.Project.Root, cache: s.Runner.cacheFolder(), host: s.guard, log: s.log,
 		refresh: s.RefreshCatalog || s.FullRefresh}.of(ctx, s.tap())
 	if catalog == nil || err != nil {
 		return "", err
 	}
+	return s.catalogFile(catalog)
+}
+
+func (s *set) catalogFile(catalog *singer.Catalog) (string, error) {
 	raw, err := catalog.Print()
 	if err != nil {
 		return "", err
@@ -257,12 +264,13 @@ func (s *set) bookmark(ctx context.Context) (edit int64, err error) {
 	}
 	err = nil
 	var given json.RawMessage
-	if !s.FullRefresh {
+	if !s.FullRefresh && s.Window == nil {
 		if given, err = givenState(s.Project.Root, s.tap().Settings); err != nil {
 			return 0, err
 		}
 	}
 	switch {
+	case s.whole():
 	case s.FullRefresh:
 		// What the store holds of other streams stays; the destination learns
 		// of the decision by the edit.

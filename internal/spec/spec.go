@@ -48,7 +48,19 @@ type Spec struct {
 	// marked Secret: those inside other settings, and in files that settings
 	// name, relative to dir. What it cannot read it leaves to the connector.
 	Hidden func(c Config, dir string) []string
+	// Window names the settings by which a tap reads no more than a window of
+	// time; nil: it cannot.
+	Window *Window
 }
+
+// Window are two settings that take RFC 3339 timestamps: rows whose
+// replication key is t are read where Start <= t < End. It holds for streams
+// that are INCREMENTAL by a time; a catalog may say of a stream whether it
+// does by the metadata MetaWindowed.
+type Window struct{ Start, End string }
+
+// MetaWindowed is stream metadata: true or false.
+const MetaWindowed = "windowed"
 
 // Replacement is a foreign plugin that a connector stands in for.
 type Replacement struct {

@@ -70,6 +70,7 @@ func (tap) Spec() spec.Spec {
 		Summary:      "Reads EdCast's reporting datasets through Domo's API.",
 		Settings:     slices.Concat(own, shared, taps.Settings()),
 		Capabilities: []string{"catalog", "discover", "state", "about"},
+		Window:       &spec.Window{Start: "start_date", End: "end_date"},
 	}
 }
 

@@ -23,6 +23,7 @@ type plan struct {
 	where   []string
 	limit   int64 // 0 for none
 	dialect string
+	window  window
 
 	version   int64 // table version of the rows, 0 for none
 	activate  bool  // rows of other versions die at the stream's end
@@ -78,6 +79,7 @@ func newPlan(db *database, rel *relation, sel selection, s settings, bookmarks s
 		}
 		return p, nil
 	case singer.Incremental:
+		p.window = window{s.Start, s.End}
 		if s.Limit > 0 && (p.limit == 0 || s.Limit < p.limit) {
 			p.limit = s.Limit
 		}
@@ -96,6 +98,9 @@ func (p *plan) incremental(key string, mark bookmark) error {
 	}
 	if p.key = p.rel.column(key); p.key == nil {
 		return missingColumn(p.rel, "replication key", key)
+	}
+	if err := p.window.fits(p.db, p.key); err != nil {
+		return err
 	}
 	p.schema.ReplicationKey = key
 	p.keyAt = p.schema.Index(key)

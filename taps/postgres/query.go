@@ -27,6 +27,7 @@ func (p *plan) copyFrom(limit int64) string {
 	case !p.key.notNull:
 		where = append(where, p.qualified()+" IS NOT NULL")
 	}
+	where = append(where, p.window.where(p)...)
 	return p.copy(where, p.qualified(), limit)
 }
 

@@ -31,6 +31,8 @@ type settings struct {
 	Secondary     bool                     `json:"use_secondary"`
 	SecondaryHost string                   `json:"secondary_host"`
 	SecondaryPort int                      `json:"secondary_port"`
+	Start         string                   `json:"start_date"`
+	End           string                   `json:"end_date"`
 }
 
 type streamOptions struct {
@@ -47,6 +49,9 @@ func decode(cfg spec.Config) (settings, error) {
 			return s, fault.New(fault.BadConfig, "tap-postgres: use_secondary needs secondary_host and secondary_port")
 		}
 		s.Host, s.Port = s.SecondaryHost, s.SecondaryPort
+	}
+	if err := s.checkWindow(); err != nil {
+		return s, err
 	}
 	return s, nil
 }
@@ -71,6 +76,8 @@ func (tap) Spec() spec.Spec {
 		{Name: "stream_options", Type: spec.Object, Help: "Per stream: custom_where_clauses, a list of SQL conditions that all rows must meet.", Example: `{"public-orders": {"custom_where_clauses": ["status <> 'draft'"]}}`},
 		{Name: "max_record_count", Type: spec.Integer, Help: "Read at most so many rows of each stream.", Example: "1000"},
 		{Name: "limit", Type: spec.Integer, Help: "Read at most so many rows of each INCREMENTAL stream per run.", Example: "100000"},
+		{Name: "start_date", Type: spec.Date, Help: "Of INCREMENTAL streams, read no row whose replication key, a date or timestamp, is older; rows without a key are not read then.", Example: "2024-01-01T00:00:00Z"},
+		{Name: "end_date", Type: spec.Date, Help: "Of INCREMENTAL streams, read no row whose replication key is this or newer: the window is half open.", Example: "2024-02-01T00:00:00Z"},
 		{Name: "dates_as_string", Type: spec.Boolean, Default: false, Help: "Hand on dates and timestamps as the text that PostgreSQL prints.", Example: "true"},
 		{Name: "json_as_object", Type: spec.Boolean, Default: false, Help: "Accepted for compatibility: json and jsonb always travel as JSON.", Example: "true"},
 		{Name: "emit_activate_version_messages", Type: spec.Boolean, Default: false, Help: "Give FULL_TABLE streams a table version, so that rows which are gone get deleted; always on in the transferwise dialect.", Example: "true"},
@@ -89,6 +96,7 @@ func (tap) Spec() spec.Spec {
 		Summary:      "Reads tables and views of a PostgreSQL database by binary COPY.",
 		Settings:     slices.Concat(pgdial.Spec(), own, taps.Settings()),
 		Capabilities: []string{"catalog", "discover", "state", "about"},
+		Window:       &spec.Window{Start: "start_date", End: "end_date"},
 		Replaces: []spec.Replacement{
 			{Package: "meltanolabs-tap-postgres", Variant: "meltanolabs", Dialect: meltanoLabs},
 			{Package: "pipelinewise-tap-postgres", Variant: "transferwise", Dialect: transferwise},

@@ -140,7 +140,7 @@ func (w *worker) read(ctx context.Context, p *plan, pieces chan<- piece) (end ta
 	if p.method == singer.FullTable {
 		err = copyTo(-1, p.copyAll())
 	} else {
-		if !p.resumed && !p.key.notNull {
+		if !p.resumed && !p.key.notNull && !p.window.set() {
 			err = copyTo(-1, p.copyNulls())
 		}
 		if err == nil && (p.limit == 0 || s.rows < p.limit) {

@@ -58,6 +58,7 @@ func (tap) Spec() spec.Spec {
 		Settings:     slices.Concat(own, authSettings(), httpapi.Settings(), msdkSettings(), taps.Settings()),
 		Capabilities: []string{"catalog", "discover", "state", "about"},
 		Hidden:       hidden,
+		Window:       &spec.Window{Start: "start_date", End: "end_date"},
 	}
 }
 
