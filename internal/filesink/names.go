@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-	"time"
 	"unicode/utf8"
 )
 
@@ -54,40 +53,4 @@ func Expand(path, home string) string {
 		return "."
 	}
 	return path
-}
-
-// Strftime formats a time as Python's strftime does; a directive that is
-// unknown stays as it is.
-func Strftime(format string, t time.Time) string {
-	var b strings.Builder
-	for i := 0; i < len(format); i++ {
-		if format[i] != '%' || i+1 == len(format) {
-			b.WriteByte(format[i])
-			continue
-		}
-		i++
-		if layout, ok := directives[format[i]]; ok {
-			b.WriteString(t.Format(layout))
-			continue
-		}
-		switch format[i] {
-		case 'f':
-			fmt.Fprintf(&b, "%06d", t.Nanosecond()/1000)
-		case 's':
-			fmt.Fprint(&b, t.Unix())
-		case 'j':
-			fmt.Fprintf(&b, "%03d", t.YearDay())
-		case '%':
-			b.WriteByte('%')
-		default:
-			b.WriteString(format[i-1 : i+1])
-		}
-	}
-	return b.String()
-}
-
-var directives = map[byte]string{
-	'Y': "2006", 'y': "06", 'm': "01", 'd': "02", 'H': "15", 'I': "03", 'M': "04", 'S': "05", 'p': "PM",
-	'a': "Mon", 'A': "Monday", 'b': "Jan", 'B': "January", 'z': "-0700", 'Z': "MST",
-	'F': "2006-01-02", 'T': "15:04:05", 'D': "01/02/06", 'R': "15:04",
 }

@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"elt/internal/row"
 	"elt/targets"
@@ -391,12 +390,5 @@ func TestNames(t *testing.T) {
 	a, b := Name(long), Name(long+"x")
 	if a == b || len(a) > 200 || !strings.HasPrefix(a, "ää") {
 		t.Errorf("long names: %q, %q", a, b)
-	}
-}
-
-func TestStrftime(t *testing.T) {
-	at := time.Date(2024, 2, 3, 16, 5, 6, 7000, time.UTC)
-	if got := Strftime("%Y-%m-%d.T%H%M%S|%f %j %% %q", at); got != "2024-02-03.T160506|000007 034 % %q" {
-		t.Error(got)
 	}
 }

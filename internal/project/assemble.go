@@ -152,6 +152,12 @@ func (a *assembler) fill(p *Plugin) {
 			}
 		}
 	}
+	p.Backfill = parent.Backfill
+	for _, from := range []*node{def, n} {
+		if key := from.get("backfill"); !key.isNull() {
+			p.Backfill = readBackfill(key)
+		}
+	}
 	a.commands(p, &parent, def)
 	a.settings(p, &parent, def)
 }

@@ -124,13 +124,22 @@ func pluginKeys() map[string]*shape {
 		"plugin_type": textShape, "variants": anyShape, "is_default_variant": truthShape, "usage": anyShape,
 		"keywords": anyShape, "maintenance_status": textShape, "quality": textShape, "domain_url": textShape,
 		"definition": anyShape, "next_steps": anyShape, "prereq": anyShape, "settings_preamble": anyShape,
-		"metrics": anyShape,
+		"metrics": anyShape, "backfill": backfillShape,
 	}
 }
 
+// backfillShape names the settings of a tap that take a window of time.
+var backfillShape = &shape{what: "a backfill", kind: object, need: []string{"start", "end"}, keys: map[string]*shape{
+	"start": textShape, "end": textShape, "format": textShape, "end_inclusive": truthShape,
+}}
+
 func pluginShape(kind Kind) *shape {
+	own := pluginKeys()
+	if kind != Extractors {
+		delete(own, "backfill")
+	}
 	return &shape{what: article(kind), kind: object, need: []string{"name"}, extra: true,
-		keys: with(with(pluginKeys(), extraKeys(kind)), policyKeys())}
+		keys: with(with(own, extraKeys(kind)), policyKeys())}
 }
 
 // article names one plugin of a kind: "an extractor".

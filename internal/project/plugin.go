@@ -27,6 +27,7 @@ type Plugin struct {
 	Native       string             // "auto", "never", "always"; "" when the plugin does not say
 	Groups       [][]string         // settings_group_validation
 	At           fault.Position
+	Backfill     *Backfill // how it is given a window of time; nil when the project does not say
 
 	node    *node         // its entry in the file
 	base    *base         // its definition: a lock file, the entry itself, or a built-in connector

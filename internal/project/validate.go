@@ -132,6 +132,9 @@ func (v *validator) plugin(ctx context.Context, plugin *Plugin) {
 		v.addAt(err, plugin.At)
 		return
 	}
+	if err := v.p.CheckBackfill(plugin); err != nil {
+		v.addAt(err, plugin.At)
+	}
 	v.literals(plugin, s)
 	v.selection(plugin, s)
 }

@@ -167,6 +167,9 @@ func (s *settings) discover(ctx context.Context, client *httpapi.Client, src *so
 	stream := &singer.CatalogStream{TapStreamID: src.Name, Stream: src.Name, Schema: schema, KeyProperties: src.PrimaryKeys}
 	stream.SetMeta("inclusion", singer.Available)
 	stream.SetMeta("selected-by-default", true)
+	if windowed, known := s.windows(src); known {
+		stream.SetMeta(spec.MetaWindowed, windowed)
+	}
 	if len(src.PrimaryKeys) > 0 {
 		stream.SetMeta("table-key-properties", src.PrimaryKeys)
 	}
@@ -182,6 +185,25 @@ func (s *settings) discover(ctx context.Context, client *httpapi.Client, src *so
 		stream.SetMeta("valid-replication-keys", []string{src.ReplicationKey})
 	}
 	return stream, nil
+}
+
+// windows says whether start_date and end_date give a window of the stream and
+// no more, where its replication key does not tell. A stream with a start_date
+// of its own starts there. Children of a parent that is windowed itself would
+// miss those of older parents.
+func (s *settings) windows(src *source) (windowed, known bool) {
+	for up := src.parent; up != nil; up = up.parent {
+		if up.ReplicationKey != "" || up.Window.StartParam != "" {
+			return false, true
+		}
+	}
+	switch {
+	case src.StartDate != s.StartDate:
+		return false, true
+	case src.ReplicationKey != "":
+		return true, src.unit() != "" // a number counts seconds
+	}
+	return src.Window.StartParam != "" && src.Window.EndParam != "", true
 }
 
 // look reads whole pages until it has seen enough records.

@@ -139,3 +139,33 @@ func TestSortedStreamsMarkEachPageAndAreChecked(t *testing.T) {
 		t.Errorf("%v\n%q", got.err, got.states)
 	}
 }
+
+// The catalog says which streams a window of time can be read of, where the
+// replication key does not tell.
+func TestWindowedStreams(t *testing.T) {
+	a := serve(t, map[string]http.HandlerFunc{"/d": daily})
+	own := object{"properties": object{"n": object{"type": "integer"}, "at": object{"type": "string"}}}
+	stream := func(name string, more object) object {
+		s := object{"name": name, "path": "d", "schema": own}
+		for k, v := range more {
+			s[k] = v
+		}
+		return s
+	}
+	c := object{"url_base": a.URL, "start_date": "2024-01-01", "streams": []any{
+		stream("key", object{"replication_key": "at"}),
+		stream("unix", object{"replication_key": "n", "window": object{"format": "unix"}}),
+		stream("params", object{"window": object{"start_param": "since", "end_param": "until"}}),
+		stream("open", object{"window": object{"start_param": "since"}}),
+		stream("full", nil),
+		stream("own start", object{"replication_key": "at", "start_date": "2023-01-01"}),
+		stream("child", object{"replication_key": "at", "parent": object{"stream": "key", "fields": object{"p": "$.n"}}}),
+		stream("child of all", object{"replication_key": "at", "parent": object{"stream": "full", "fields": object{"p": "$.n"}}}),
+	}}
+	catalog := discovered(t, c)
+	for name, want := range map[string]any{"key": nil, "unix": true, "params": true, "open": false, "full": false, "own start": false, "child": false, "child of all": nil} {
+		if got := catalog.Stream(name).Meta()["windowed"]; got != want {
+			t.Errorf("%s: windowed is %v, want %v", name, got, want)
+		}
+	}
+}

@@ -20,6 +20,7 @@ import (
 	"elt/internal/filesink"
 	"elt/internal/load"
 	"elt/internal/spec"
+	"elt/internal/strftime"
 	"elt/targets"
 )
 
@@ -127,8 +128,8 @@ func (t Target) options(cfg spec.Config) (o filesink.Options, err error) {
 		File: func(stream string) string {
 			return prefix + strings.NewReplacer(
 				"{stream_name}", filesink.Name(stream),
-				"{datestamp}", filesink.Strftime(set.Datestamp, now),
-				"{timestamp}", filesink.Strftime(set.Timestamp, now),
+				"{datestamp}", strftime.Format(set.Datestamp, now),
+				"{timestamp}", strftime.Format(set.Timestamp, now),
 			).Replace(set.Scheme)
 		},
 		Replace:        set.Overwrite == "replace_file",
