@@ -31,6 +31,18 @@ type Planner interface {
 	Method(schema *row.Schema) Method
 }
 
+// Placer is a Target that says, without connecting, where and how it will load
+// a stream; of the schema it looks at the name and the key.
+type Placer interface {
+	Place(cfg spec.Config, schema *row.Schema) (Place, error)
+}
+
+// Place is where a stream goes: a table or a file, as a user would write it.
+type Place struct {
+	Table  string
+	Method Method
+}
+
 // ChangeReporter is a Sink that says what it did to the destination's shape.
 // OnChange is called once, before anything else; report may be called by any
 // lane at any time.

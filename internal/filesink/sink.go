@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -30,6 +31,18 @@ type Options struct {
 	// OnSchemaChange is evolve, add, freeze or fail: new columns are written,
 	// dropped, or an error. Values need no widening in a file.
 	OnSchemaChange string
+}
+
+// Place is where and how a stream is written; nothing for Options without File.
+func (o Options) Place(stream string) targets.Place {
+	p := targets.Place{Method: targets.Append}
+	if o.Replace {
+		p.Method = targets.Overwrite
+	}
+	if o.File != nil {
+		p.Table = filepath.Join(o.Dir, o.File(stream))
+	}
+	return p
 }
 
 // Sink writes streams into files of one directory.

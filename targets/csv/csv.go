@@ -19,6 +19,7 @@ import (
 	"elt/internal/fault"
 	"elt/internal/filesink"
 	"elt/internal/load"
+	"elt/internal/row"
 	"elt/internal/spec"
 	"elt/internal/strftime"
 	"elt/targets"
@@ -86,6 +87,12 @@ func (t Target) Open(_ context.Context, cfg spec.Config) (targets.Sink, error) {
 		return nil, err
 	}
 	return filesink.Open(o)
+}
+
+// Place implements targets.Placer.
+func (t Target) Place(cfg spec.Config, schema *row.Schema) (targets.Place, error) {
+	o, err := t.options(cfg)
+	return o.Place(schema.Stream), err
 }
 
 // Check implements targets.Checker.

@@ -60,6 +60,12 @@ func (t Target) Open(_ context.Context, cfg spec.Config) (targets.Sink, error) {
 	return filesink.Open(o)
 }
 
+// Place implements targets.Placer.
+func (t Target) Place(cfg spec.Config, schema *row.Schema) (targets.Place, error) {
+	o, err := t.options(cfg)
+	return o.Place(schema.Stream), err
+}
+
 // Check implements targets.Checker.
 func (t Target) Check(ctx context.Context, cfg spec.Config, report *check.Report) {
 	o, err := t.options(cfg)

@@ -58,6 +58,16 @@ func (target) Open(ctx context.Context, cfg spec.Config) (targets.Sink, error) {
 	return s, nil
 }
 
+// Place implements targets.Placer.
+func (target) Place(cfg spec.Config, schema *row.Schema) (targets.Place, error) {
+	var set settings
+	if err := cfg.Decode(&set); err != nil {
+		return targets.Place{}, err
+	}
+	schemaName, table, _, err := set.place(schema.Stream)
+	return targets.Place{Table: schemaName + "." + table, Method: set.Options.Method(schema.Key)}, err
+}
+
 // Method says how a stream's rows meet those that are there.
 func (s *sink) Method(schema *row.Schema) targets.Method { return s.set.Options.Method(schema.Key) }
 

@@ -64,6 +64,13 @@ func (target) Open(ctx context.Context, cfg spec.Config) (targets.Sink, error) {
 	return &sink{set: set, db: db, started: micros(), asides: map[string]bool{}}, nil
 }
 
+// Place implements targets.Placer.
+func (target) Place(cfg spec.Config, schema *row.Schema) (targets.Place, error) {
+	var set settings
+	err := cfg.Decode(&set)
+	return targets.Place{Table: naming().Ident(schema.Stream), Method: set.Options.Method(schema.Key)}, err
+}
+
 // Method says how a stream's rows meet those that are there.
 func (s *sink) Method(schema *row.Schema) targets.Method { return s.set.Options.Method(schema.Key) }
 
