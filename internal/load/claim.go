@@ -45,6 +45,11 @@ type ClaimRequest struct {
 	// earlier attempt has loaded. AllowAppend lets it append rows without a key.
 	Whole       bool `json:"whole,omitempty"`
 	AllowAppend bool `json:"allow_append,omitempty"`
+	// NoUpdate runs leave the bookmark where it is: their rows are committed
+	// without positions. Start, if set, is where this run alone begins, {} for
+	// the beginning of everything; else it is the bookmark that counts.
+	NoUpdate bool            `json:"no_update,omitempty"`
+	Start    json.RawMessage `json:"start,omitempty"`
 }
 
 // TypeClaim is ClaimReply.Type.
@@ -80,6 +85,25 @@ type Decision struct {
 	Bookmarks singer.Bookmarks
 	Source    Source
 	Note      string
+}
+
+// decideOnce is for a run that alone begins at Start. The bookmark is what it
+// was, but this counts as an edit: what an earlier run left unpublished is not
+// this run's to go on with.
+func decideOnce(req ClaimRequest, found targets.Fence, over bool) (targets.Fence, Decision, error) {
+	req.TrustState, req.FullRefresh = true, false
+	fence, _, err := Decide(req, found)
+	if err != nil {
+		return fence, Decision{}, err
+	}
+	if found.Found {
+		fence.Edit++
+	}
+	d := Decision{Bookmarks: singer.NewBookmarks(req.Start), Source: FromStore}
+	if over || d.Bookmarks.IsZero() {
+		d = Decision{Source: FromNone}
+	}
+	return fence, d, nil
 }
 
 // decideOver is Decide for a target that overwrites: a stream that went on from

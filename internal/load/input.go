@@ -312,7 +312,7 @@ func (in *Input) commit(only *intake) error {
 			return err
 		}
 	}
-	if err := in.lane.Commit(in.ctx, targets.Commit{Whole: whole}); err != nil {
+	if err := in.s.commit(in.ctx, in.lane, targets.Commit{Whole: whole}); err != nil {
 		return fmt.Errorf("commit: %w", err)
 	}
 	in.mark.forget(limit)

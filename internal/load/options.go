@@ -23,6 +23,8 @@ type Options struct {
 	Windowed bool `json:"-"`
 	// AllowAppend lets a windowed run append rows.
 	AllowAppend bool `json:"-"`
+	// NoUpdate runs leave the bookmark where it is.
+	NoUpdate bool `json:"-"`
 }
 
 // Settings are the settings that every target lists in its Spec; the two

@@ -153,6 +153,9 @@ func (o *Output) committed(p taps.Position) error {
 	if err := o.s.acks.print(marks.Raw()); err != nil {
 		return err
 	}
+	if o.s.opt.NoUpdate {
+		return nil // the source must keep what the next run asks for again
+	}
 	for {
 		select {
 		case o.acked <- p:

@@ -156,7 +156,7 @@ func (st *outputStream) commit() error {
 		}
 		c.Streams = map[string]json.RawMessage{st.name: mark}
 	}
-	if err := st.lane.Commit(st.work, c); err != nil {
+	if err := st.o.s.commit(st.work, st.lane, c); err != nil {
 		return st.failed("commit", err)
 	}
 	st.rows, st.bytes, st.oldest = 0, 0, time.Time{}

@@ -49,6 +49,7 @@ func openSession(ctx context.Context, target targets.Target, cfg spec.Config, en
 		return nil, err
 	}
 	opt.Windowed = env.claim != nil && env.claim.Windowed
+	opt.NoUpdate = env.claim != nil && env.claim.NoUpdate
 	if opt.Windowed {
 		opt.AllowAppend = env.claim.AllowAppend
 		cfg = cfg.With("hard_delete", false)
@@ -67,11 +68,16 @@ func (s *Session) Claim(ctx context.Context, req ClaimRequest) (Decision, error)
 	var decision Decision
 	var fence targets.Fence
 	var refused error
-	kept, decide := false, Decide
+	kept, over := false, s.overwrites()
+	decide := Decide
 	switch {
 	case req.Windowed:
 		decide = s.windowed
-	case s.overwrites():
+	case req.Start != nil:
+		decide = func(req ClaimRequest, found targets.Fence) (targets.Fence, Decision, error) {
+			return decideOnce(req, found, over)
+		}
+	case over:
 		decide = decideOver
 	}
 	err := s.sink.Claim(ctx, req.StateID, func(found targets.Fence) (targets.Fence, error) {
@@ -98,6 +104,15 @@ func (s *Session) Claim(ctx context.Context, req ClaimRequest) (Decision, error)
 		return Decision{}, fmt.Errorf("print the claim: %w", err)
 	}
 	return decision, nil
+}
+
+// commit ends a lane's transaction, without positions in a run that leaves the
+// bookmark where it is.
+func (s *Session) commit(ctx context.Context, lane targets.Lane, c targets.Commit) error {
+	if s.opt.NoUpdate {
+		c = targets.Commit{}
+	}
+	return lane.Commit(ctx, c)
 }
 
 // overwrites says that streams replace what the destination has of them.

@@ -25,11 +25,16 @@ func (s *set) claim(ctx context.Context, edit int64, catalogPath string) (*claim
 	if err != nil {
 		return nil, fault.Wrap(fault.StoreAway, err, "cannot read what is known of the destination")
 	}
-	request, err := json.Marshal(load.ClaimRequest{
+	ask := load.ClaimRequest{
 		StateID: s.plan.StateID, RunID: s.runID, Epoch: s.keeper.current().Epoch, Edit: edit,
 		Bookmarks: s.start, HadDestination: had, TrustState: s.TrustState, FullRefresh: s.FullRefresh,
 		Windowed: s.Window != nil, Whole: s.whole(), AllowAppend: s.Window != nil && s.Window.AllowAppend,
-	})
+		NoUpdate: s.NoStateUpdate && s.Window == nil,
+	}
+	if s.once != nil {
+		ask.Bookmarks, ask.Start = s.kept, s.once
+	}
+	request, err := json.Marshal(ask)
 	if err != nil {
 		return nil, err
 	}
@@ -170,6 +175,9 @@ func (s *set) judge(ctx context.Context, o pipe.Outcome) error {
 	case !o.Confirmed:
 		s.report.Unconfirmed = true
 		s.report.say(s.log, "%s took every row but did not confirm the last bookmark; the next run repeats what came after the one that it did", s.target().Name)
+	}
+	if s.NoStateUpdate && last != nil {
+		s.report.say(s.log, "the bookmark stays where it was (--no-state-update): the next run loads these rows again, and streams without a key have them twice then")
 	}
 	return nil
 }

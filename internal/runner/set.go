@@ -33,6 +33,8 @@ type set struct {
 	saver  *saver
 	counts *counts
 	start  json.RawMessage // the state that the tap gets
+	kept   json.RawMessage // the state that the store has, where this run alone starts elsewhere
+	once   json.RawMessage // and that start, {} for the beginning
 	lanes  int             // streams that the target loads at the same time
 }
 
@@ -269,8 +271,16 @@ func (s *set) bookmark(ctx context.Context) (edit int64, err error) {
 			return 0, err
 		}
 	}
+	kept, mergeErr := singer.Merge(have.Completed, have.Partial)
 	switch {
 	case s.whole():
+	case s.NoStateUpdate && (s.FullRefresh || given != nil):
+		s.start, s.kept = given, kept
+		s.once = given
+		if given == nil {
+			s.once = json.RawMessage("{}")
+		}
+		err = mergeErr
 	case s.FullRefresh:
 		// What the store holds of other streams stays; the destination learns
 		// of the decision by the edit.
@@ -280,12 +290,12 @@ func (s *set) bookmark(ctx context.Context) (edit int64, err error) {
 		}
 	case given != nil:
 		s.start = given
-		if s.target().Choice.Native && !s.NoStateUpdate {
+		if s.target().Choice.Native {
 			err = s.Store.EditBookmark(ctx, id, "set", given, nil)
 			have.Edit++
 		}
 	default:
-		s.start, err = singer.Merge(have.Completed, have.Partial)
+		s.start, err = kept, mergeErr
 	}
 	if err != nil {
 		return 0, fmt.Errorf("prepare the bookmark of %s: %w", id, err)
