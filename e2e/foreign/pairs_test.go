@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"sort"
 	"strings"
 	"testing"
@@ -98,6 +99,28 @@ func TestTapPostgresFromPyPIIntoOurTargets(t *testing.T) {
 				compare(t, got, want)
 			}
 		})
+	}
+}
+
+// A plugin of the SDK takes the logging file of the run: its lines have our
+// level, and JSON ones their fields.
+func TestTapPostgresFromPyPILogsAsItIsTold(t *testing.T) {
+	bin := venv(t, pypiTapPostgres)
+	from := &postgres{url: pgtest.URL(t)}
+	from.exec(t, source)
+	dir := project(t, "tap-postgres "+filepath.Join(bin, "tap-postgres"), login(t, from.url)+"\n      filter_schemas: [shop]\n    select: [shop-orders.*]", "target-jsonl", "destination_path: .")
+	plain := mustRun(t, dir, "run", "tap-postgres", "target-jsonl").stderr
+	raw, err := os.ReadFile(filepath.Join(dir, "meltano.yml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, dir, "meltano.yml", strings.Replace(string(raw), "discover, state]", "discover, state, structured-logging]", 1))
+	structured := mustRun(t, dir, "run", "tap-postgres", "target-jsonl").stderr
+	for what, said := range map[string]string{"plain": plain, "structured": structured} {
+		line := regexp.MustCompile(`(?m)^\S+ INF tap-postgres \| Beginning sync of 'shop-orders' in full_table mode$`).FindString(said)
+		if line == "" || strings.Contains(said, "| INFO ") || strings.Contains(said, "METRIC") {
+			t.Errorf("%s: it says\n%s", what, said)
+		}
 	}
 }
 

@@ -45,6 +45,9 @@ type Sink struct {
 	level zerolog.Level
 }
 
+// Level is the lowest level that the sink lets through.
+func (s Sink) Level() zerolog.Level { return s.level }
+
 // Join makes a logger over several sinks; each event is made once.
 func Join(sinks ...Sink) zerolog.Logger {
 	level := zerolog.Disabled

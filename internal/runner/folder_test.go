@@ -113,6 +113,8 @@ func TestSpeech(t *testing.T) {
 	for _, line := range []string{
 		"plain words", "WARNING something", "2024-01-01 12:00:00 | ERROR    | tap | no", "no errors found",
 		`{"level":"warning","message":"from the SDK","stream_name":"users"}`, `{"not":"a log line"}`, "",
+		`{"level":"error","message":"it broke","exception":{"type":"KeyError","message":"'id'","traceback":[]}}`,
+		`{"level":"info","message":"METRIC","metric_info":{"type":"counter","value":3}}`,
 		`INFO METRIC: {"type":"counter"}`,
 	} {
 		say([]byte(line))
@@ -123,6 +125,8 @@ func TestSpeech(t *testing.T) {
 {"level":"info","message":"no errors found"}
 {"level":"warn","stream":"users","message":"from the SDK"}
 {"level":"info","message":"{\"not\":\"a log line\"}"}
+{"level":"error","error":"KeyError: 'id'","message":"it broke"}
+{"level":"debug","metric":{"type":"counter","value":3},"message":"METRIC"}
 {"level":"debug","message":"METRIC: {\"type\":\"counter\"}"}
 `
 	if out.String() != want {

@@ -176,6 +176,9 @@ func (r *Runner) invocation(ctx context.Context, p *project.Plugin, command stri
 		}
 		first = []string{"--config", stage.configPath}
 	}
+	if err := stage.writeLogging(f, "plugin.", r.Console.Level()); err != nil {
+		return nil, none, err
+	}
 	return stage, proc.Command{
 		Name: p.Name, Path: program.Path, Dir: stage.dir, Env: stage.environ,
 		Args: append(append(append([]string{}, program.Args...), first...), args...),

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -151,7 +152,11 @@ func (s *set) afterwards(ctx context.Context) (context.Context, context.CancelFu
 // load prepares files and catalog, claims, and runs the pipe.
 func (s *set) load(ctx context.Context) error {
 	for i, stage := range s.stages {
-		if err := stage.writeConfig(s.folder, configName(i, len(s.stages))); err != nil {
+		name := configName(i, len(s.stages))
+		if err := stage.writeConfig(s.folder, name); err != nil {
+			return err
+		}
+		if err := stage.writeLogging(s.folder, strings.TrimSuffix(name, "config.json"), s.Console.Level()); err != nil {
 			return err
 		}
 	}

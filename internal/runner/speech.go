@@ -44,11 +44,26 @@ func speakJSON(log zerolog.Logger, line []byte) bool {
 		Stream  string `json:"stream"`
 		SDK     string `json:"stream_name"`
 		Error   string `json:"error"`
+		Raised  *struct {
+			Type    string `json:"type"`
+			Message string `json:"message"`
+		} `json:"exception"`
+		Metric json.RawMessage `json:"metric_info"`
 	}
 	if json.Unmarshal(line, &said) != nil || said.Level == "" || said.Message == "" && said.Event == "" {
 		return false
 	}
-	e := log.WithLevel(levelOf([]byte(said.Level)))
+	level := levelOf([]byte(said.Level))
+	if said.Message == "METRIC" {
+		level = zerolog.DebugLevel // of interest to programs
+	}
+	e := log.WithLevel(level)
+	if said.Metric != nil {
+		e = e.RawJSON("metric", said.Metric)
+	}
+	if said.Raised != nil && said.Error == "" {
+		said.Error = said.Raised.Type + ": " + said.Raised.Message
+	}
 	if stream := said.Stream + said.SDK; stream != "" {
 		e = e.Str("stream", stream)
 	}

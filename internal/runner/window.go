@@ -96,6 +96,9 @@ func (r *Runner) Describe(ctx context.Context, plan *project.Set) (*Described, e
 	if err := d.Tap.writeConfig(alone.folder, "plugin.config.json"); err != nil {
 		return nil, err
 	}
+	if err := d.Tap.writeLogging(alone.folder, "plugin.", r.Console.Level()); err != nil {
+		return nil, err
+	}
 	d.Catalog, err = r.catalog(ctx, d.Tap, alone)
 	return d, err
 }
