@@ -68,7 +68,8 @@ type Slot struct {
 const (
 	SlotFired   = "fired"   // its execution was enqueued
 	SlotMissed  = "missed"  // nobody was there in time, and catchup does not make up for it
-	SlotSkipped = "skipped" // the one before was still going on
+	SlotSkipped = "skipped" // the one before was still going on, or the schedule is paused
+	SlotSeen    = "seen"    // no slot: since then the schedule is known
 )
 
 // Which says which executions are listed; zero fields say nothing.
@@ -108,8 +109,9 @@ type Queue interface {
 	// HandBack puts an execution back into the queue, as if it never began.
 	HandBack(ctx context.Context, id, worker string) error
 	// Lose ends, as Lost, the executions whose workers were silent for longer
-	// than a time, and gives them.
-	Lose(ctx context.Context, project, environment string, silent time.Duration) ([]Execution, error)
+	// than a time, and gives them; what next says of each is enqueued in the
+	// same transaction (nil: nothing).
+	Lose(ctx context.Context, project, environment string, silent time.Duration, next func(Execution) []Execution) ([]Execution, error)
 	// CancelExecution ends a queued execution, and asks the worker of a running one to;
 	// ErrEnded when it is over, ErrNotFound.
 	CancelExecution(ctx context.Context, id, cause string) (Execution, error)

@@ -13,10 +13,11 @@ import (
 // Timing is when a schedule fires by itself, and what happens around a run:
 // keys of ours, which Meltano does not know, and their defaults.
 type Timing struct {
-	Times  cron.Times     // nil: never
-	Zone   *time.Location // in which times of day are meant
-	Jitter time.Duration  // how much later than its time a run may begin
-	Paused bool
+	Times   cron.Times     // nil: never
+	Started bool           // it has a start_date, which Times keep
+	Zone    *time.Location // in which times of day are meant
+	Jitter  time.Duration  // how much later than its time a run may begin
+	Paused  bool
 	// Catchup is "none", "latest", "all" or "" (the daemon's default);
 	// CatchupMax is how many missed times "all" makes up for.
 	Catchup    string
@@ -143,6 +144,7 @@ func readTiming(n *node, expression string) (t Timing, err error) {
 		}
 	}
 	if started && t.Times != nil {
+		t.Started = true
 		t.Times = cron.From(start, t.Times)
 	}
 	if err != nil {

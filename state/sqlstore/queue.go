@@ -237,7 +237,7 @@ where execution_id = $1`, id)
 }
 
 // Lose implements state.Queue.
-func (s *Store) Lose(ctx context.Context, project, environment string, silent time.Duration) (lost []state.Execution, err error) {
+func (s *Store) Lose(ctx context.Context, project, environment string, silent time.Duration, next func(state.Execution) []state.Execution) (lost []state.Execution, err error) {
 	err = s.write(ctx, func(tx conn, now time.Time) error {
 		lost, err = executionsOf(ctx, tx, `where project = $1 and environment = $2 and status = 'running' and heartbeat_at < $3
 order by created_at, execution_id`+s.dialect.ForUpdate, project, environment, now.Add(-silent))
@@ -250,6 +250,14 @@ order by created_at, execution_id`+s.dialect.ForUpdate, project, environment, no
 			e.Cause = fmt.Sprintf("its worker %s vanished", e.Worker)
 			if err := end(ctx, tx, *e, now); err != nil {
 				return err
+			}
+			if next == nil {
+				continue
+			}
+			for _, n := range next(*e) {
+				if _, err := putExecution(ctx, tx, n, now); err != nil {
+					return err
+				}
 			}
 		}
 		return nil

@@ -159,17 +159,24 @@ func lostExecution(t *testing.T, e env) {
 	y.Lock = "one"
 	e.enqueue(t, y)
 	e.advance(t, 10*time.Second)
-	if lost, err := e.Lose(e.ctx, "p", "dev", 30*time.Second); err != nil || len(lost) != 0 {
+	if lost, err := e.Lose(e.ctx, "p", "dev", 30*time.Second, nil); err != nil || len(lost) != 0 {
 		t.Fatalf("%+v %v", lost, err)
 	}
 	e.advance(t, 25*time.Second)
-	lost, err := e.Lose(e.ctx, "p", "dev", 30*time.Second)
+	lost, err := e.Lose(e.ctx, "p", "dev", 30*time.Second, func(l state.Execution) []state.Execution {
+		retry := request("again")
+		retry.RetryOf, retry.Key, retry.Queue = l.ID, "retry of "+l.ID, "slow"
+		return []state.Execution{retry}
+	})
 	must(t, err)
 	if len(lost) != 1 || lost[0].ID != "a" || lost[0].Status != state.Lost || lost[0].Cause != "its worker w1 vanished" {
 		t.Fatalf("%+v", lost)
 	}
 	if _, err := e.Keep(e.ctx, "a", "w1"); !errors.Is(err, state.ErrFenced) {
 		t.Fatalf("a lost worker came back: %v", err)
+	}
+	if x, err := e.Execution(e.ctx, "again"); err != nil || x.RetryOf != "a" || x.Status != state.Queued {
+		t.Fatalf("%+v %v", x, err)
 	}
 	if got := e.take(t, "w2"); got != "b" {
 		t.Fatalf("the lock of a lost execution is still held: took %q", got)
