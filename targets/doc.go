@@ -63,6 +63,9 @@ type Fence struct {
 	// read back whether the commit happened.
 	Epoch, Edit, Seq int64
 	Bookmarks        singer.Bookmarks
+	// Gone names what held rows before Bookmarks and is not there any more,
+	// where the destination notices; "" is nothing.
+	Gone string
 }
 
 // Lane is one transaction after another, for one or more streams. Only one

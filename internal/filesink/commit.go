@@ -43,6 +43,7 @@ func (s *Sink) commit(list []publication, c targets.Commit) error {
 		if len(list) == 0 {
 			return s.keep(j)
 		}
+		j.Files = s.watched(j.Files, list)
 		before, err := s.dir.readJournal(journalName(s.stateID))
 		if err != nil {
 			return err
@@ -58,6 +59,20 @@ func (s *Sink) commit(list []publication, c targets.Commit) error {
 		s.dir.dropBackups(steps.before.Undo)
 		return nil
 	})
+}
+
+// watched are the files that a later run must find. One that is replaced, or
+// that has another name then, may go.
+func (s *Sink) watched(files []string, list []publication) []string {
+	if s.o.Replace || s.o.Dated {
+		return files
+	}
+	for _, p := range list {
+		if p.file != rejectsFile {
+			files = union(files, []string{p.file})
+		}
+	}
+	return files
 }
 
 // fenced is the journal to go on from, if it is still this run's (invariant 3).

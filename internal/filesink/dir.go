@@ -118,3 +118,18 @@ func isInvalid(err error) bool { return strings.Contains(err.Error(), "invalid a
 func (d *dir) path(name string) string { return filepath.Join(d.where, name) }
 
 func parent(name string) string { return path.Dir(filepath.ToSlash(name)) }
+
+// standing separates files that are there from those that are not.
+func (d *dir) standing(files []string) (there, gone []string, err error) {
+	for _, name := range files {
+		switch _, err := d.root.Stat(name); {
+		case errors.Is(err, fs.ErrNotExist):
+			gone = append(gone, name)
+		case err != nil:
+			return nil, nil, fmt.Errorf("look for %s: %w", d.path(name), err)
+		default:
+			there = append(there, name)
+		}
+	}
+	return there, gone, nil
+}

@@ -29,6 +29,9 @@ type journal struct {
 	Edit      int64           `json:"edit"`
 	Seq       int64           `json:"seq"`
 	Bookmarks json.RawMessage `json:"bookmarks,omitempty"`
+	// Files hold rows that Bookmarks cover. One that is missing when a run
+	// claims was deleted or moved away by hand.
+	Files []string `json:"files,omitempty"`
 	// Undo takes back the commit that is under way, last entry first.
 	Undo []undo `json:"undo,omitempty"`
 }

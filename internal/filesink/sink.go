@@ -26,6 +26,8 @@ type Options struct {
 	Shared bool
 	// Replace: a complete stream replaces its file, instead of being appended.
 	Replace bool
+	// Dated: names change from run to run, so that older files may go.
+	Dated bool
 	// Empty: a stream without rows makes a file, too.
 	Empty bool
 	// OnSchemaChange is evolve, add, freeze or fail: new columns are written,
@@ -88,12 +90,20 @@ func (s *Sink) Claim(_ context.Context, stateID string, decide func(targets.Fenc
 		if err != nil {
 			return err
 		}
-		fence, err := decide(j.fence())
+		found := j.fence()
+		there, gone, err := s.dir.standing(j.Files)
+		if err != nil {
+			return err
+		}
+		if len(gone) > 0 {
+			found.Gone = s.dir.path(gone[0])
+		}
+		fence, err := decide(found)
 		if err != nil {
 			return err
 		}
 		s.stateID, s.epoch = stateID, fence.Epoch
-		return s.dir.writeJournal(journal{StateID: stateID, Epoch: fence.Epoch, Edit: fence.Edit, Seq: fence.Seq, Bookmarks: fence.Bookmarks.Raw()})
+		return s.dir.writeJournal(journal{StateID: stateID, Epoch: fence.Epoch, Edit: fence.Edit, Seq: fence.Seq, Bookmarks: fence.Bookmarks.Raw(), Files: there})
 	})
 }
 

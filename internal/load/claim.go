@@ -153,11 +153,17 @@ func Decide(req ClaimRequest, found targets.Fence) (targets.Fence, Decision, err
 		return take(store, FromStore, "")
 	case req.Edit > found.Edit:
 		return take(store, FromStore, "")
+	case found.Gone != "" && !found.Bookmarks.IsZero() && !found.Bookmarks.SkipsNothing() && !req.TrustState:
+		return targets.Fence{}, Decision{}, fault.New(fault.Failed, "state id %q: %s is gone, with rows that the bookmark counts as loaded", req.StateID, found.Gone).
+			WithHint("was it deleted? --full-refresh loads everything again; --trust-state goes on from the bookmark, without the rows before it, as after moving it away on purpose")
 	case req.Edit < found.Edit:
 		return take(found.Bookmarks, FromDestination, fmt.Sprintf(
 			"the destination knows of a later edit (%d) than the store (%d), so the store was lost or is an old copy; going on from the destination's position", found.Edit, req.Edit))
 	}
 	note := ""
+	if found.Gone != "" {
+		note = found.Gone + " is gone; going on from the bookmark, without the rows before it"
+	}
 	if !singer.EqualJSON(store.Raw(), found.Bookmarks.Raw()) {
 		note = "the destination's position differs from the store's (a run died between commit and acknowledgement, or the destination was restored); going on from the destination's"
 	}

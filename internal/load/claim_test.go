@@ -16,6 +16,9 @@ func TestDecide(t *testing.T) {
 	found := func(epoch, edit int64, b string) targets.Fence {
 		return targets.Fence{Found: true, Epoch: epoch, Edit: edit, Seq: 9, Bookmarks: marks(b)}
 	}
+	gone := func(b string) targets.Fence {
+		return targets.Fence{Found: true, Epoch: 4, Bookmarks: marks(b), Gone: "a.jsonl"}
+	}
 	cases := []struct {
 		name   string
 		req    ClaimRequest
@@ -46,6 +49,14 @@ func TestDecide(t *testing.T) {
 			epoch: 9, edit: 2, marks: destMark, source: FromDestination, note: "store was lost"},
 		{name: "the row is gone", req: ClaimRequest{StateID: "dev:x", Epoch: 4, Bookmarks: json.RawMessage(storeMark), HadDestination: true},
 			err: `state id "dev:x": the destination has lost the position`},
+		{name: "a file is gone", req: ClaimRequest{StateID: "dev:x", Epoch: 4, Bookmarks: json.RawMessage(destMark), HadDestination: true}, found: gone(destMark),
+			err: `state id "dev:x": a.jsonl is gone, with rows that the bookmark counts as loaded`},
+		{name: "a file is gone, but no stream had a position", req: ClaimRequest{Epoch: 4, HadDestination: true}, found: gone(""), epoch: 5, source: FromNone, note: "a.jsonl is gone"},
+		{name: "a file is gone, trust the state", req: ClaimRequest{Epoch: 4, Bookmarks: json.RawMessage(destMark), HadDestination: true, TrustState: true}, found: gone(destMark),
+			epoch: 5, marks: destMark, source: FromDestination, note: "a.jsonl is gone; going on"},
+		{name: "a file is gone, full refresh", req: ClaimRequest{Epoch: 4, HadDestination: true, FullRefresh: true}, found: gone(destMark), epoch: 5, source: FromNone},
+		{name: "a file is gone, and the user has set the bookmark", req: ClaimRequest{Epoch: 4, Edit: 1, Bookmarks: json.RawMessage(storeMark), HadDestination: true}, found: gone(destMark),
+			epoch: 5, edit: 1, marks: storeMark, source: FromStore},
 		{name: "the row is gone, but no stream had a position", req: ClaimRequest{Epoch: 4, Bookmarks: json.RawMessage(`{"bookmarks":{"a":{}}}`), HadDestination: true},
 			epoch: 5, marks: `{"bookmarks":{"a":{}}}`, source: FromStore, note: "all rows come again"},
 		{name: "the row is gone, trust the store", req: ClaimRequest{Epoch: 4, Edit: 1, Bookmarks: json.RawMessage(storeMark), HadDestination: true, TrustState: true},

@@ -139,6 +139,7 @@ func (t Target) options(cfg spec.Config) (o filesink.Options, err error) {
 				"{timestamp}", strftime.Format(set.Timestamp, now),
 			).Replace(set.Scheme)
 		},
+		Dated:          strings.Contains(set.Scheme, "{datestamp}") || strings.Contains(set.Scheme, "{timestamp}"),
 		Replace:        set.Overwrite == "replace_file",
 		Empty:          true,
 		OnSchemaChange: set.OnChange,

@@ -102,6 +102,7 @@ func (t Target) options(cfg spec.Config) (filesink.Options, error) {
 			return filesink.Name(stream) + suffix
 		},
 		Shared:         set.Name != "",
+		Dated:          set.Timestamp,
 		Replace:        set.Method == "overwrite",
 		OnSchemaChange: set.OnChange,
 	}, nil
