@@ -226,7 +226,8 @@ var (
 // packages are the distributions that a pip_url names, normalised: of
 // "pipelinewise-tap-postgres==2.1 ; extra" the name, of a git address the
 // owner and repository ("meltanolabs-tap-postgres" for
-// git+https://github.com/MeltanoLabs/tap-postgres.git).
+// git+https://github.com/MeltanoLabs/tap-postgres.git), and the folder where
+// the repository holds several (…#subdirectory=tap-x).
 func packages(pipURL string) []string {
 	var out []string
 	for _, word := range strings.Fields(pipURL) {
@@ -235,10 +236,16 @@ func packages(pipURL string) []string {
 		}
 		if _, address, isURL := strings.Cut(word, "://"); isURL {
 			_, repository, _ := strings.Cut(address, "/") // without host and credentials
+			repository, fragment, _ := strings.Cut(repository, "#")
 			repository, _, _ = strings.Cut(repository, "@")
-			repository, _, _ = strings.Cut(repository, "#")
 			if parts := strings.Split(strings.TrimSuffix(repository, ".git"), "/"); len(parts) >= 2 {
-				out = append(out, normal(parts[len(parts)-2]+"-"+parts[len(parts)-1]))
+				parts = parts[len(parts)-2:]
+				for part := range strings.SplitSeq(fragment, "&") {
+					if folder, ok := strings.CutPrefix(part, "subdirectory="); ok {
+						parts = append(parts, strings.Split(strings.Trim(folder, "/"), "/")...)
+					}
+				}
+				out = append(out, normal(strings.Join(parts, "-")))
 			}
 			continue
 		}

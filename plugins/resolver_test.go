@@ -47,6 +47,7 @@ func newResolver(t *testing.T) *Resolver {
 				Replaces: []spec.Replacement{
 					{Package: "meltanolabs-tap-postgres", Variant: "meltanolabs", Dialect: "meltanolabs"},
 					{Package: "pipelinewise-tap-postgres", Variant: "transferwise", Dialect: "pipelinewise"},
+					{Package: "gitlab-data-meltano-taps-tap-postgres", Dialect: "gitlab"},
 				}}},
 		),
 		Targets: targets.NewRegistry(),
@@ -77,6 +78,8 @@ func TestChoice(t *testing.T) {
 		"unknown name":            {plugin: tap("tap-nosuch"), reason: "no built-in tap-nosuch"},
 		"package":                 {plugin: pg("pipelinewise-tap-postgres==2.1.0", ""), native: true, dialect: "pipelinewise", reason: "stands in for pipelinewise-tap-postgres"},
 		"git address":             {plugin: pg("git+https://u:t@github.com/MeltanoLabs/tap-postgres.git@v1", "x"), native: true, dialect: "meltanolabs"},
+		"git address, a folder":   {plugin: pg("git+https://gitlab.com/gitlab-data/meltano_taps.git@v1#subdirectory=tap-postgres", ""), native: true, dialect: "gitlab"},
+		"another of its folders":  {plugin: pg("git+https://gitlab.com/gitlab-data/meltano_taps.git#egg=x&subdirectory=tap-adaptive", "x"), reason: "no built-in connector stands in for git+"},
 		"variant, no pip_url":     {plugin: pg("", "transferwise"), native: true, dialect: "pipelinewise", reason: "variant transferwise"},
 		"fork":                    {plugin: pg("git+https://github.com/acme/tap-postgres.git", "meltanolabs"), reason: "no built-in connector stands in for git+"},
 		"its own bookmark":        {plugin: pg("meltanolabs-tap-postgres", ""), q: Question{Bookmarked: true}, reason: "bookmark of its own"},

@@ -71,6 +71,7 @@ func (tap) Spec() spec.Spec {
 		Settings:     slices.Concat(own, shared, taps.Settings()),
 		Capabilities: []string{"catalog", "discover", "state", "about"},
 		Window:       &spec.Window{Start: "start_date", End: "end_date"},
+		Replaces:     []spec.Replacement{{Package: "gitlab-data-meltano-taps-tap-edcast", Variant: "gitlab-data"}, {Package: "tap-edcast"}},
 	}
 }
 

@@ -69,7 +69,7 @@ func (tap) Spec() spec.Spec {
 		Summary:      "Reads tables of Xactly Incent through Xactly Connect's REST interface.",
 		Settings:     slices.Concat(own, httpapi.Settings(), taps.Settings()),
 		Capabilities: []string{"catalog", "discover", "state", "about"},
-		Replaces:     []spec.Replacement{{Package: "tap-xactly", Variant: "gitlab-data"}, {Package: "gitlab-data-tap-xactly"}},
+		Replaces:     []spec.Replacement{{Package: "gitlab-data-meltano-taps-tap-xactly", Variant: "gitlab-data"}, {Package: "tap-xactly"}},
 	}
 }
 
