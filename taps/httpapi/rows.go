@@ -102,6 +102,16 @@ func (r *Rows) Add(ctx context.Context, place string, record []byte, more []byte
 	return nil
 }
 
+// AddDeclared takes a record that the caller made of declared properties, a
+// JSON object on one line.
+func (r *Rows) AddDeclared(ctx context.Context, place string, record []byte) error {
+	r.buf = append(append(r.buf, record...), '\n')
+	if r.Count++; len(r.buf) >= chunk {
+		return r.Flush(ctx, place)
+	}
+	return nil
+}
+
 func (r *Rows) member(key string, value []byte) error {
 	if r.d.Schemas[key] != nil {
 		return nil

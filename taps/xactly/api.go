@@ -37,6 +37,11 @@ func (a *api) execute(ctx context.Context, statement string) (*url.URL, error) {
 	}
 	at := a.root.JoinPath("connect", "v1", "xdbc", "execute")
 	res, err := a.client.Do(ctx, &httpapi.Request{Method: "POST", URL: at, Body: body, Header: jsonHeader()})
+	var status *httpapi.StatusError
+	if errors.As(err, &status) && status.Status == http.StatusBadRequest {
+		return nil, fault.Wrap(fault.Failed, err, "the service refuses the query").WithKind(fault.KindPath).
+			WithHint("deselect the table or the columns that your Xactly does not have; a table's own columns may be given in the setting tables")
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -74,16 +74,18 @@ func (r *reader) append(dst []byte, cells [][]byte) []byte {
 
 // append appends a cell as its column's type wants it: a number in a text
 // column is a text, a text in a number column a number where it is one and
-// NULL where it is empty. What fits in no way stays as it is and widens the
-// column.
+// NULL where it is empty, what JSON nests is its text. What fits in no way
+// stays as it is and widens the column.
 func (c *selected) append(dst, cell []byte) []byte {
 	switch quoted := cell[0] == '"'; {
 	case cell[0] == 'n': // null
+	case cell[0] == '{', cell[0] == '[':
+		return row.AppendJSONString(dst, cell)
 	case c.kind == text && !quoted:
 		if plain, ok := digits(cell); ok {
 			return append(append(append(dst, '"'), plain...), '"')
 		}
-		return row.AppendJSONString(dst, cell) // true, or what JSON nests
+		return row.AppendJSONString(dst, cell) // true
 	case c.kind != text && quoted:
 		inner := bytes.TrimSpace(cell[1 : len(cell)-1])
 		if len(inner) == 0 {

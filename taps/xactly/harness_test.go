@@ -109,6 +109,20 @@ func only(t *testing.T, cfg object, stream string, change func(entry object)) st
 	if len(catalog.Streams) != 1 {
 		t.Fatalf("no stream %q", stream)
 	}
+	var ordered struct {
+		Streams []struct {
+			ID     string `json:"tap_stream_id"`
+			Schema json.RawMessage
+		}
+	}
+	if err := json.Unmarshal(out.Bytes(), &ordered); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range ordered.Streams {
+		if s.ID == stream {
+			catalog.Streams[0]["schema"] = s.Schema // its columns in their order
+		}
+	}
 	if change != nil {
 		change(catalog.Streams[0])
 	}

@@ -139,7 +139,7 @@ func (p *pager) send(ctx context.Context) error {
 	}
 	from := 0
 	for _, end := range p.ends {
-		if err := p.r.rows.Add(ctx, p.place, p.wait[from:end], nil); err != nil {
+		if err := p.r.rows.AddDeclared(ctx, p.place, p.wait[from:end]); err != nil {
 			return err
 		}
 		from = end

@@ -27,6 +27,8 @@ type reader struct {
 	mark    bookmark
 	newest  [][]byte // date and key of the newest row sent, as JSON
 	read    moment   // that date
+	cell    []byte   // the date last looked at, as JSON
+	looked  moment   // and as it is
 }
 
 // doubtful is how many rows a result may have and be the last one on its own
@@ -86,11 +88,16 @@ func (r *reader) undated(ctx context.Context) error {
 // inWindow says whether a row belongs to the window, whatever the service
 // takes its comparisons for. A date without a zone is the service's business.
 func (r *reader) inWindow(cells [][]byte) bool {
-	if r.newest != nil && bytes.Equal(cells[r.date], r.newest[0]) {
-		return true
-	}
-	m := momentOf(cells[r.date])
+	m := r.moment(cells[r.date])
 	return !m.zone || !m.at.Before(r.set.start) && m.at.Before(r.set.end)
+}
+
+// moment is momentOf, for dates that are looked at several times in a row.
+func (r *reader) moment(cell []byte) moment {
+	if !bytes.Equal(cell, r.cell) {
+		r.cell, r.looked = append(r.cell[:0], cell...), momentOf(cell)
+	}
+	return r.looked
 }
 
 // advance notes up to where rows were sent.
@@ -99,7 +106,7 @@ func (r *reader) advance(sorted [][]byte) error {
 		r.newest = make([][]byte, len(sorted))
 	}
 	if !bytes.Equal(sorted[0], r.newest[0]) {
-		m := momentOf(sorted[0])
+		m := r.moment(sorted[0])
 		if !m.at.IsZero() && m.at.Before(r.read.at) {
 			return fault.New(fault.BadInput, "rows do not come in the order of %s, which they were asked for", r.columns[r.date].name)
 		}

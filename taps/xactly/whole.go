@@ -67,7 +67,7 @@ func (r *reader) snapshot(ctx context.Context, statement string, seed maphash.Se
 			}
 			*sent, *sum = *sent+1, running
 			p.wait = r.append(p.wait[:0], p.cells)
-			return r.rows.Add(ctx, place, p.wait, nil)
+			return r.rows.AddDeclared(ctx, place, p.wait)
 		})
 		if err != nil {
 			return err

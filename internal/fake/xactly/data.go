@@ -4,6 +4,7 @@ import (
 	_ "embed"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -13,15 +14,16 @@ import (
 //go:embed tables.tsv
 var known string
 
-// Tables are the tables that are known, with so many rows each. Keys are
-// unique, but what the first client took for keys is not: an adjustment shares
-// its credit with others, a version its entity. Several rows have the same
-// date, each seventh none.
-func Tables(rows int) []*Table {
+// Tables are the tables that are known, or those of these names, with so many
+// rows each. Keys are
+// unique, but what the first client took for
+// keys is not: an adjustment shares its credit with others, a version its
+// entity. Several rows have the same date, each seventh none.
+func Tables(rows int, names ...string) []*Table {
 	var out []*Table
 	for line := range strings.Lines(known) {
 		field := strings.Split(strings.TrimSpace(line), "\t")
-		if len(field) != 4 || strings.HasPrefix(line, "#") || field[0] == "stream" {
+		if len(field) != 4 || strings.HasPrefix(line, "#") || field[0] == "stream" || len(names) > 0 && !slices.Contains(names, field[0]) {
 			continue
 		}
 		t := &Table{Name: field[0]}

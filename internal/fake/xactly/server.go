@@ -37,8 +37,8 @@ type Behaviour struct {
 	Floats   bool // large numbers are written as Java writes doubles
 	// Faults are what the next statements and pieces are answered, one each:
 	// 429, 500, 503 (statuses), expired (the result is gone), cut (in the
-	// middle of the body), reset (before the head), hang (never), shrunk (the
-	// result has a row less than before), short (a piece lacks rows), cells (a
+	// middle of the body), reset (before the head), hang (never), shrunk (a
+	// result has a row less than it said), short (a piece lacks rows), cells (a
 	// row lacks its last value), object (a row has names), moved (the rows
 	// stand elsewhere), html, "" for none.
 	Faults []string
@@ -67,6 +67,7 @@ type Server struct {
 type result struct {
 	rows   [][]string
 	pieces int
+	told   bool // an answer with its number of rows arrived
 }
 
 // Start starts a server; Close it.
@@ -278,9 +279,10 @@ func (s *Server) piece(r *http.Request, id, fault string) answer {
 	if start < 0 || size < 1 {
 		return failure(400, "start and size must not be negative")
 	}
-	if fault == "shrunk" && len(res.rows) > 0 {
+	if fault == "shrunk" && res.told && len(res.rows) > 0 {
 		res.rows = res.rows[:len(res.rows)-1]
 	}
+	res.told = res.told || fault != "cut" && fault != "reset"
 	if s.do.Piece > 0 {
 		size = min(size, s.do.Piece)
 	}
