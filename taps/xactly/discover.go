@@ -7,6 +7,7 @@ import (
 	"elt/internal/fault"
 	"elt/internal/row"
 	"elt/internal/singer"
+	"elt/internal/spec"
 )
 
 const metaTable = "table-name"
@@ -53,6 +54,7 @@ func (t table) entry() *singer.CatalogStream {
 	if cs.ReplicationMethod = singer.FullTable; t.date != "" {
 		cs.ReplicationKey, cs.ReplicationMethod = t.date, singer.Incremental
 		cs.SetMeta("valid-replication-keys", []string{t.date})
+		cs.SetMeta(spec.MetaWindowed, true) // by a date, though its column is a text
 	}
 	return cs
 }

@@ -69,6 +69,7 @@ func (tap) Spec() spec.Spec {
 		Summary:      "Reads tables of Xactly Incent through Xactly Connect's REST interface.",
 		Settings:     slices.Concat(own, httpapi.Settings(), taps.Settings()),
 		Capabilities: []string{"catalog", "discover", "state", "about"},
+		Window:       &spec.Window{Start: "start_date", End: "end_date"},
 		Replaces:     []spec.Replacement{{Package: "gitlab-data-meltano-taps-tap-xactly", Variant: "gitlab-data"}, {Package: "tap-xactly"}},
 	}
 }
