@@ -19,7 +19,7 @@ var rows = []struct {
 	{0, []string{"internal/row", "internal/fault", "internal/check", "internal/spec", "internal/singer", "internal/proc", "internal/secret", "internal/logging", "internal/program", "internal/pgdial", "internal/pgtest", "internal/strftime", "internal/cron", "internal/fake/*"}},
 	{1, []string{"taps", "targets", "state", "internal/project"}},
 	{2, []string{"internal/load", "internal/sqltarget", "internal/sqltarget/*", "internal/filesink", "internal/pipe", "internal/mapper", "taps/*", "targets/*", "state/*", "plugins"}},
-	{3, []string{"internal/runner"}},
+	{3, []string{"internal/runner", "internal/needs", "internal/deploy"}},
 	{4, []string{"internal/schedule"}},
 	{5, []string{"internal/cli"}},
 	{6, []string{"cmd", "cmd/*", "", "e2e", "e2e/*", "bench", "bench/*"}},

@@ -6,6 +6,7 @@ import (
 	"elt/cmd/builtin"
 	"elt/cmd/compile"
 	"elt/cmd/config"
+	"elt/cmd/deploy"
 	"elt/cmd/doctor"
 	"elt/cmd/el"
 	"elt/cmd/environment"
@@ -17,6 +18,7 @@ import (
 	"elt/cmd/run"
 	"elt/cmd/schedule"
 	"elt/cmd/schema"
+	"elt/cmd/secrets"
 	selectcmd "elt/cmd/select"
 	statecmd "elt/cmd/state"
 	"elt/cmd/store"
@@ -41,6 +43,8 @@ func addCommands(root *cobra.Command, a *cli.App) {
 		plugins.NewCmd(a),
 		test.NewCmd(a),
 		doctor.NewCmd(a),
+		secrets.NewCmd(a),
+		deploy.NewCmd(a),
 		versioncmd.NewCmd(a),
 		builtin.NewTapCmd(a),
 		builtin.NewTargetCmd(a),

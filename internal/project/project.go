@@ -194,3 +194,20 @@ func (p *Project) Jobs() []Job { return slices.Clone(p.jobs) }
 
 // Schedules are the schedules in file order.
 func (p *Project) Schedules() []Schedule { return slices.Clone(p.plans) }
+
+// Files are the project file, what it includes, and lock files, relative to
+// the root: what elsewhere is needed to load the project.
+func (p *Project) Files() []string {
+	var out []string
+	for _, s := range p.sources {
+		out = append(out, s.shown)
+	}
+	locks, _ := filepath.Glob(filepath.Join(p.Root, "plugins", "*", "*.lock")) // the pattern is sound
+	for _, path := range locks {
+		if rel, err := filepath.Rel(p.Root, path); err == nil {
+			out = append(out, filepath.ToSlash(rel))
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
