@@ -96,7 +96,9 @@ func (o *kubernetes) run(ctx context.Context, app *cli.App) error {
 		case s.Bad != nil:
 			log.Warn().Msgf("schedule %s is left out: %v", s.Name, s.Bad)
 		case s.Cron != "":
-			k.Schedules = append(k.Schedules, deploy.Schedule{Name: s.Name, Cron: s.Cron, Timezone: s.Timezone, Overlap: s.Overlap})
+			k.Schedules = append(k.Schedules, firing(s))
+		case s.Timing.Times != nil && k.As == deploy.AsCronJob:
+			log.Warn().Msgf("schedule %s is left out: a CronJob knows no interval such as %s, only cron expressions", s.Name, s.Interval)
 		}
 	}
 	if k.As == deploy.AsCronJob && k.Durable() {
@@ -110,6 +112,20 @@ func (o *kubernetes) run(ctx context.Context, app *cli.App) error {
 		return err
 	}
 	return o.place(app, files)
+}
+
+// firing is a schedule as Kubernetes can keep it.
+func firing(s project.Schedule) deploy.Schedule {
+	t := s.Timing
+	out := deploy.Schedule{Name: s.Name, Cron: s.Cron, Timezone: "Etc/UTC", Replace: t.Overlap == "cancel", Paused: t.Paused,
+		Seconds: int64(t.Timeout.Seconds()), Retries: 1}
+	if t.Zone != nil && t.Zone.String() != "UTC" {
+		out.Timezone = t.Zone.String()
+	}
+	if t.Retry.Set {
+		out.Retries = max(0, t.Retry.Times)
+	}
+	return out
 }
 
 // storeVariable is the name under which the store's address is told.

@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/robfig/cron/v3"
+
 	"elt/internal/fault"
 	"elt/internal/needs"
 )
@@ -38,7 +40,10 @@ type Schedule struct {
 	Name     string
 	Cron     string // five fields
 	Timezone string
-	Overlap  string
+	Replace  bool // a run that is due ends the one that still goes on
+	Paused   bool
+	Seconds  int64 // after which a run is ended, 0: never
+	Retries  int
 }
 
 // ref is a variable of a container that a Secret or ConfigMap holds.
@@ -77,6 +82,12 @@ func (k Kubernetes) check() error {
 			WithHint("keep state in PostgreSQL: set MELTANO_DATABASE_URI, or pass --store postgres")
 	case k.Replicas > 1 && k.As == AsCronJob:
 		return fault.New(fault.Usage, "--replicas is for --schedule-as daemon: a CronJob has one pod per run")
+	}
+	for _, s := range k.Schedules {
+		if _, err := cron.ParseStandard(s.Cron); err != nil && k.As == AsCronJob { // the parser that Kubernetes has
+			return fault.New(fault.Failed, "schedule %s: Kubernetes does not understand %q: %v", s.Name, s.Cron, err).
+				WithHint("write it in plain numbers and names, or use --schedule-as daemon")
+		}
 	}
 	for _, q := range [][2]string{{"--cpu", k.CPU}, {"--memory", k.Memory}, {"--storage", k.Storage}} {
 		if !quantity.MatchString(q[1]) {
@@ -155,22 +166,6 @@ func (k Kubernetes) Env() []ref {
 
 // Durable says that the pods keep a SQLite store on a volume.
 func (k Kubernetes) Durable() bool { return !k.Needs.Store.Postgres }
-
-// Concurrency is what becomes of a run that is due while the last one goes on.
-func (k Kubernetes) Concurrency(s Schedule) string {
-	if s.Overlap == "cancel" {
-		return "Replace"
-	}
-	return "Forbid"
-}
-
-// Zone is the time zone of a schedule.
-func (k Kubernetes) Zone(s Schedule) string {
-	if s.Timezone == "" {
-		return "Etc/UTC"
-	}
-	return s.Timezone
-}
 
 // Jobs are the schedules with their CronJobs' names: Kubernetes adds 11
 // characters to these, and takes 63.
