@@ -1,12 +1,15 @@
 package singer
 
 import (
+	"bytes"
+
 	"elt/internal/row"
 )
 
 // members calls visit with each member of the object in raw, in order; its
-// value is raw[from:to].
-func members(raw []byte, visit func(key string, from, to int) error) error {
+// value is raw[from:to]. key is valid during the call only.
+func members(raw []byte, visit func(key []byte, from, to int) error) error {
+	var odd []byte // a key with escapes, as text
 	i := space(raw, 0)
 	if peek(raw, i) != '{' {
 		return broken(i, "it is no JSON object")
@@ -22,9 +25,12 @@ func members(raw []byte, visit func(key string, from, to int) error) error {
 		if err != nil {
 			return err
 		}
-		key, err := row.AppendJSONUnquoted(nil, raw[i:end])
-		if err != nil {
-			return broken(i, err.Error())
+		key := raw[i+1 : end-1]
+		if bytes.IndexByte(key, '\\') >= 0 {
+			if odd, err = row.AppendJSONUnquoted(odd[:0], raw[i:end]); err != nil {
+				return broken(i, err.Error())
+			}
+			key = odd
 		}
 		if i = space(raw, end); peek(raw, i) != ':' {
 			return broken(i, "a colon is missing")
@@ -33,7 +39,7 @@ func members(raw []byte, visit func(key string, from, to int) error) error {
 		if end, err = skip(raw, i); err != nil {
 			return err
 		}
-		if err := visit(string(key), i, end); err != nil {
+		if err := visit(key, i, end); err != nil {
 			return err
 		}
 		i = space(raw, end)

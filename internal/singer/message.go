@@ -147,8 +147,8 @@ type envelope struct {
 
 // parseEnvelope checks the whole line.
 func parseEnvelope(line []byte) (m envelope, err error) {
-	err = members(line, func(key string, from, to int) error {
-		switch key {
+	err = members(line, func(key []byte, from, to int) error {
+		switch string(key) {
 		case "type":
 			name, ok := stringAt(line, from)
 			if !ok || m.kind != NoMessage {
@@ -164,15 +164,15 @@ func parseEnvelope(line []byte) (m envelope, err error) {
 			}
 			m.stream, m.hasStream = string(name), true
 		default:
-			part := m.part(key)
+			part := m.part(string(key))
 			if part == nil {
 				return nil
 			}
 			if *part != nil {
-				return broken(from, key+" comes twice")
+				return broken(from, string(key)+" comes twice")
 			}
 			*part = line[from:to]
-			if key == "record" && m.kind == RecordMessage && m.hasStream {
+			if string(key) == "record" && m.kind == RecordMessage && m.hasStream {
 				m.prefix = line[:from]
 			}
 		}

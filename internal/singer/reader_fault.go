@@ -120,8 +120,8 @@ func keyAt(line []byte, i int) bool {
 
 // streamOf is the top-level "stream" of a line that may be broken, else "".
 func streamOf(line []byte) (name string) {
-	_ = members(line, func(key string, from, _ int) error {
-		if key == "stream" {
+	_ = members(line, func(key []byte, from, _ int) error {
+		if string(key) == "stream" {
 			text, _ := stringAt(line, from)
 			name = string(text)
 		}

@@ -86,7 +86,12 @@ func (r *Reader) records(ctx context.Context, s *stream, in io.Reader, file stri
 // EachMember calls visit with each member of a JSON object, in order. The
 // error of a broken object is a *fault.Error that shows none of its values.
 func EachMember(object []byte, visit func(key string, value []byte) error) error {
-	return shown(object, members(object, func(key string, from, to int) error { return visit(key, object[from:to]) }))
+	return shown(object, members(object, func(key []byte, from, to int) error { return visit(string(key), object[from:to]) }))
+}
+
+// Members is EachMember whose keys are valid during the call only.
+func Members(object []byte, visit func(key, value []byte) error) error {
+	return shown(object, members(object, func(key []byte, from, to int) error { return visit(key, object[from:to]) }))
 }
 
 // EachElement calls visit with each element of a JSON array, in order; its

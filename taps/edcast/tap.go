@@ -166,6 +166,7 @@ func (s *settings) sync(ctx context.Context, client *httpapi.Client, cs *singer.
 		r.types = map[string]string{}
 	}
 	declared := httpapi.DeclaredBy(cs, true, false)
+	declared.Added = []string{rowHash}
 	method, key := cs.Replication()
 	if method != singer.FullTable && r.id != "" {
 		if key == "" && cs.Property(s.Key) != nil {

@@ -1,11 +1,15 @@
 package httpapi
 
 import (
+	"bufio"
 	"bytes"
 	"fmt"
 	"io"
 	"os"
+	"sync"
 	"time"
+
+	"github.com/klauspost/compress/gzip"
 )
 
 // inMemory is how much of a body is kept in memory; more goes to a file.
@@ -15,16 +19,34 @@ const inMemory = 4 << 20
 // again before any row of it was sent.
 type body struct {
 	mem  []byte
-	file *os.File // nil: all of it is in mem
-	size int64    // of file
+	file *os.File      // nil: all of it is in mem
+	size int64         // of file
+	head *bytes.Buffer // what mem lies in
 }
 
+// buffers are those of bodies that were closed.
+var buffers = sync.Pool{New: func() any { return &bytes.Buffer{} }}
+
 // readBody reads src to its end and restarts alarm at each piece.
-func readBody(src io.Reader, alarm *time.Timer, silence time.Duration) (b body, err error) {
-	src = watched{src, alarm, silence}
-	var head bytes.Buffer
-	if _, err := io.CopyN(&head, src, inMemory); err == io.EOF {
-		return body{mem: head.Bytes()}, nil
+// One that is a gzip file, whatever its headers call it, is unpacked. size is
+// how long it is said to be, -1: unknown.
+func readBody(from io.Reader, size int64, alarm *time.Timer, silence time.Duration) (b body, err error) {
+	all := bufio.NewReader(watched{from, alarm, silence})
+	var src io.Reader = all
+	magic, err := all.Peek(2)
+	if err != nil && err != io.EOF {
+		return body{}, err
+	}
+	if string(magic) == "\x1f\x8b" {
+		if src, err = gzip.NewReader(src); err != nil {
+			return body{}, err
+		}
+	}
+	head := buffers.Get().(*bytes.Buffer)
+	head.Reset()
+	head.Grow(int(min(max(size, 0), inMemory)) + bytes.MinRead)
+	if _, err := io.CopyN(head, src, inMemory); err == io.EOF {
+		return body{mem: head.Bytes(), head: head}, nil
 	} else if err != nil {
 		return body{}, err
 	}
@@ -66,6 +88,9 @@ func (b body) bytes() ([]byte, error) {
 func (b body) close() {
 	if b.file != nil {
 		b.file.Close()
+	}
+	if b.head != nil {
+		buffers.Put(b.head)
 	}
 }
 

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/failsafe-go/failsafe-go"
-	"github.com/failsafe-go/failsafe-go/ratelimiter"
 	"github.com/failsafe-go/failsafe-go/retrypolicy"
 	"github.com/rs/zerolog"
 
@@ -28,6 +27,8 @@ type Options struct {
 	Pause     time.Duration // before the first retry; doubles, with jitter
 	Longest   time.Duration // the longest pause, and the longest Retry-After that is waited for
 	PerSecond float64       // own limit of requests, 0: none
+	PerMinute float64       // another
+	Together  int           // requests on their way at the same time, 0: any number
 	Hosts     []string      // hosts beside url_base's that may be sent credentials
 	After     string        // the header that says how long to wait; "" is Retry-After
 	Extra     time.Duration // added to what that header says
@@ -43,7 +44,7 @@ type Client struct {
 	o      Options
 	http   *http.Client
 	policy retrypolicy.RetryPolicy[*Response]
-	limit  ratelimiter.RateLimiter[*Response]
+	pace   *pace
 }
 
 // Request is sent as often as needed.
@@ -91,9 +92,7 @@ func NewClient(o Options) *Client {
 		}).
 		HandleIf(func(_ *Response, err error) bool { return err != nil && c.retries(err) }).
 		ReturnLastFailure().Build()
-	if o.PerSecond > 0 {
-		c.limit = ratelimiter.NewSmoothWithMaxRate[*Response](time.Duration(float64(time.Second) / o.PerSecond))
-	}
+	c.pace = newPace(o.PerSecond, o.PerMinute, o.Together, o.Longest)
 	return c
 }
 
@@ -167,11 +166,11 @@ func (c *Client) attempt(ctx context.Context, r *Request) (*Response, error) {
 }
 
 func (c *Client) send(ctx context.Context, r *Request) (_ *Response, sent *http.Request, err error) {
-	if c.limit != nil {
-		if err := c.limit.AcquirePermit(ctx); err != nil {
-			return nil, nil, cause(ctx, err)
-		}
+	done, err := c.pace.acquire(ctx)
+	if err != nil {
+		return nil, nil, err
 	}
+	defer done()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	req, err := http.NewRequestWithContext(ctx, r.Method, r.URL.String(), bytes.NewReader(r.Body))
@@ -197,11 +196,13 @@ func (c *Client) send(ctx context.Context, r *Request) (_ *Response, sent *http.
 		return nil, req, fmt.Errorf("%s: %w", where, cause(ctx, bare(err)))
 	}
 	defer res.Body.Close()
+	wait := c.wait(res.Header)
+	c.pace.told(time.Now(), res.StatusCode, res.Header, wait)
 	if res.StatusCode < 200 || res.StatusCode > 299 {
 		head, _ := io.ReadAll(io.LimitReader(watched{res.Body, alarm, c.o.Silence}, 4<<10))
-		return nil, req, &StatusError{Place: where, Status: res.StatusCode, Body: c.o.Secrets.Hide(excerpt(head)), Wait: c.wait(res.Header)}
+		return nil, req, &StatusError{Place: where, Status: res.StatusCode, Body: c.o.Secrets.Hide(excerpt(head)), Wait: wait, Header: res.Header}
 	}
-	b, err := readBody(res.Body, alarm, c.o.Silence)
+	b, err := readBody(res.Body, res.ContentLength, alarm, c.o.Silence)
 	if err != nil {
 		return nil, req, fmt.Errorf("%s: the answer breaks off: %w", where, cause(ctx, err))
 	}

@@ -21,6 +21,7 @@ type StatusError struct {
 	Status int
 	Body   string        // how the answer begins, secrets hidden
 	Wait   time.Duration // what Retry-After asks for, -1: nothing
+	Header http.Header
 }
 
 func (e *StatusError) Error() string {

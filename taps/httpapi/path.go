@@ -92,8 +92,8 @@ func (p Path) Records(doc []byte, visit func(record []byte) error) error {
 		case string(value) == "null":
 			return nil
 		case len(left) > 0:
-			return fault.New(fault.BadInput, "there is nothing at %s: the answer has %s where %s was expected", p.text, kind(value), left[0].describe()).
-				WithHint("the shape of the answer changed, or records_path is wrong")
+			return fault.New(fault.BadInput, "there is nothing at %s: the answer has %s where %s was expected", p.text, without(value, left[0]), left[0].describe()).
+				WithKind(fault.KindShape).WithHint("the shape of the answer changed, or records_path is wrong")
 		case value[0] == '[':
 			return singer.EachElement(value, visit)
 		default:
@@ -164,6 +164,24 @@ func walk(value []byte, steps []step, visit func([]byte, []step) error) error {
 	return walk(found, steps[1:], visit)
 }
 
+// without says in words what stands where a step leads nowhere.
+func without(value []byte, s step) string {
+	switch {
+	case len(value) == 0 || value[0] != '{' || s.name == "":
+		return Kind(value)
+	case len(bytes.TrimSpace(value[1:len(value)-1])) == 0:
+		return "an object without members"
+	}
+	var names []string
+	_ = singer.EachMember(value, func(key string, _ []byte) error { // it was walked before
+		if len(names) < 5 {
+			names = append(names, strconv.Quote(key))
+		}
+		return nil
+	})
+	return "an object with " + strings.Join(names, ", ")
+}
+
 func (s step) describe() string {
 	switch {
 	case s.each:
@@ -174,12 +192,13 @@ func (s step) describe() string {
 	return "element " + strconv.Itoa(s.index)
 }
 
-func kind(value []byte) string {
+// Kind says in words what a JSON value is.
+func Kind(value []byte) string {
 	switch {
 	case len(value) == 0:
 		return "nothing"
 	case value[0] == '{':
-		return "an object without it"
+		return "an object"
 	case value[0] == '[':
 		return "an array"
 	case value[0] == '"':

@@ -17,8 +17,8 @@ func TestPaths(t *testing.T) {
 		{"$.none", "", ""},
 		{"$.none.deeper[*]", "", ""},
 		{"$.empty[*]", "", ""},
-		{"$.date", "", `there is nothing at $.date: the answer has an object without it where "date" was expected`},
-		{"$.data[*]", "", "the answer has an object without it where an array was expected"},
+		{"$.date", "", `there is nothing at $.date: the answer has an object with "data", "none", "empty" where "date" was expected`},
+		{"$.data[*]", "", "the answer has an object where an array was expected"},
 		{"$.data.items[0].id.x", "", `a single value where "x" was expected`},
 		{"$.data.items[5]", "", "an array where element 5 was expected"},
 	} {

@@ -27,7 +27,8 @@ type Declared struct {
 	ReplicationKey string
 	// Grows: properties that nobody declared are added as they appear.
 	Grows bool
-	Dates bool // see shape.New
+	Dates bool     // see shape.New
+	Added []string // properties that come from elsewhere than the record, as its parent's
 }
 
 // DeclaredBy is what a catalog says of a stream. grows counts only where the
@@ -58,6 +59,10 @@ type Rows struct {
 	schema  json.RawMessage
 	stale   bool
 	buf     []byte
+	more    []byte
+	visit   func(key, value []byte) error // member
+	found   []byte                        // of the replication key, in the record looked at
+	keys    int                           // of its key properties
 	current *row.Schema
 	Count   int64 // records added
 }
@@ -67,32 +72,63 @@ const chunk = 1 << 20
 
 // NewRows makes Rows; the stream is announced by the first Flush.
 func NewRows(out taps.Output, d Declared) *Rows {
-	return &Rows{d: d, out: out, in: singer.NewReader(nil, singer.ReaderOptions{NUL: singer.NULKeep}), new: shape.New(d.Dates), unknown: map[string]bool{}, stale: true}
+	r := &Rows{d: d, out: out, in: singer.NewReader(nil, singer.ReaderOptions{NUL: singer.NULKeep}), new: shape.New(d.Dates), unknown: map[string]bool{}, stale: true}
+	r.visit = r.member
+	return r
 }
 
 // Add takes a record, a JSON object, and more members for it (JSON text,
 // without braces). place is for messages.
 func (r *Rows) Add(ctx context.Context, place string, record []byte, more []byte) error {
+	if _, err := r.Look(record); err != nil {
+		return err
+	}
+	return r.Append(ctx, place, record, more)
+}
+
+// Look checks a record and notes what properties it has: those that nobody
+// declared become columns. It returns the value of the replication key, nil
+// when there is none. A key that is missing is an error: the shape changed.
+func (r *Rows) Look(record []byte) (replication []byte, err error) {
 	record = bytes.TrimSpace(record)
 	if len(record) == 0 || record[0] != '{' {
-		return fault.New(fault.BadInput, "%s: a record is %s, not an object", place, kind(record)).WithHint("check records_path")
+		return nil, fault.New(fault.BadInput, "a record is %s, not an object", Kind(record)).WithKind(fault.KindShape).WithHint("check records_path")
 	}
-	from := len(r.buf)
-	for _, b := range record {
-		if b == '\n' || b == '\r' { // between tokens: a string cannot hold one
-			b = ' '
+	r.found, r.keys = nil, 0
+	if err := singer.Members(record, r.visit); err != nil {
+		return nil, err
+	}
+	if r.keys < len(r.d.Keys) {
+		if err := r.missing(record); err != nil {
+			return nil, err
 		}
-		r.buf = append(r.buf, b)
+	}
+	return r.found, nil
+}
+
+// Append sends a record that was looked at.
+func (r *Rows) Append(ctx context.Context, place string, record []byte, more []byte) error {
+	record = bytes.TrimSpace(record)
+	from := len(r.buf)
+	r.buf = append(r.buf, record...)
+	if bytes.IndexByte(record, '\n') >= 0 || bytes.IndexByte(record, '\r') >= 0 {
+		for i := from; i < len(r.buf); i++ {
+			if r.buf[i] == '\n' || r.buf[i] == '\r' { // between tokens: a string cannot hold one
+				r.buf[i] = ' '
+			}
+		}
 	}
 	if len(more) > 0 {
-		r.buf = r.buf[:len(r.buf)-1]
-		if len(bytes.TrimSpace(r.buf[from:])) > 1 {
+		r.buf = bytes.TrimRight(r.buf[:len(r.buf)-1], " ")
+		if r.buf[len(r.buf)-1] != '{' {
 			r.buf = append(r.buf, ',')
 		}
+		at := len(r.buf)
 		r.buf = append(append(r.buf, more...), '}')
-	}
-	if err := singer.EachMember(r.buf[from:], r.member); err != nil {
-		return fmt.Errorf("%s: %w", place, err)
+		r.more = append(append(append(r.more[:0], '{'), r.buf[at:len(r.buf)-1]...), '}')
+		if err := singer.Members(r.more, r.visit); err != nil {
+			return fmt.Errorf("%s: %w", place, err)
+		}
 	}
 	r.buf = append(r.buf, '\n')
 	r.Count++
@@ -112,20 +148,46 @@ func (r *Rows) AddDeclared(ctx context.Context, place string, record []byte) err
 	return nil
 }
 
-func (r *Rows) member(key string, value []byte) error {
-	if r.d.Schemas[key] != nil {
+func (r *Rows) member(key, value []byte) error {
+	if len(r.d.Keys) > 0 && slices.ContainsFunc(r.d.Keys, func(k string) bool { return k == string(key) }) {
+		r.keys++
+	}
+	if r.d.ReplicationKey != "" && string(key) == r.d.ReplicationKey {
+		r.found = value
+	}
+	if r.d.Schemas[string(key)] != nil {
 		return nil
 	}
 	if r.d.Grows {
 		before := len(r.new.Names())
-		if err := r.new.Member(key, value); err != nil {
+		if err := r.new.Member(string(key), value); err != nil {
 			return err
 		}
 		r.stale = r.stale || len(r.new.Names()) > before
-	} else if !slices.Contains(r.d.Dropped, key) {
-		r.unknown[key] = true
+	} else if !slices.Contains(r.d.Dropped, string(key)) {
+		r.unknown[string(key)] = true
 	}
 	return nil
+}
+
+// missing names a key that the record lacks and that nothing else will add.
+func (r *Rows) missing(record []byte) error {
+	has := map[string]bool{}
+	var names []string
+	err := singer.EachMember(record, func(key string, _ []byte) error {
+		has[key], names = true, append(names, key)
+		return nil
+	})
+	for _, key := range r.d.Keys {
+		if err == nil && !has[key] && !slices.Contains(r.d.Added, key) {
+			e := fault.New(fault.BadInput, "a record lacks the key %q", key).WithKind(fault.KindShape).WithHint("the shape of the answer changed, or primary_keys is wrong")
+			if near := fault.Nearest(key, names); near != "" {
+				e = e.WithHint("it has %q: did its name change?", near)
+			}
+			return e
+		}
+	}
+	return err
 }
 
 // Flush sends the records so far, and announces the stream if it was not yet.

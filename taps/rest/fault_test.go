@@ -83,7 +83,7 @@ func TestOtherFaultsFailTheStreamAlone(t *testing.T) {
 		`stream "bad": page 1: GET ` + a.URL + `/bad answers 400 Bad Request: {"error":"the token **** has no rights"}`,
 		`stream "slow": page 1: GET ` + a.URL + `/slow answers 429`,
 		`stream "html": page 1: GET ` + a.URL + `/html: the answer is no JSON`,
-		`stream "shape": page 1: GET ` + a.URL + `/shape: there is nothing at $.data.rows[*]: the answer has an object without it where "data" was expected`,
+		`stream "shape": page 1: GET ` + a.URL + `/shape: there is nothing at $.data.rows[*]: the answer has an object with "result" where "data" was expected`,
 		`stream "always": page 1: after 3 attempts: GET ` + a.URL + `/always answers 500`,
 	} {
 		if !strings.Contains(text, part) {

@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -96,12 +97,15 @@ func (p *pages) one(ctx context.Context, req *httpapi.Request, at *cursor, visit
 	return p.next(pg, n, at)
 }
 
-// sound refuses an answer that is no JSON, or that says what went wrong.
+// sound refuses an answer that begins like no JSON, or that says what went
+// wrong. What is broken further on is found when its records are read.
 func (p *pages) sound(doc []byte) error {
-	if !json.Valid(doc) {
-		var none struct{}
-		err := json.Unmarshal(doc, &none) // says where
-		return fault.Wrap(fault.BadInput, err, "the answer is no JSON").WithHint("set response to csv or ndjson if that is what comes, or check the path")
+	if start := bytes.TrimSpace(doc[:min(len(doc), 64)]); len(start) == 0 || start[0] != '{' && start[0] != '[' {
+		if !json.Valid(doc) {
+			var none struct{}
+			err := json.Unmarshal(doc, &none) // says where
+			return fault.Wrap(fault.BadInput, err, "the answer is no JSON").WithKind(fault.KindShape).WithHint("set response to csv, ndjson or xml if that is what comes, or check the path")
+		}
 	}
 	if p.src.failing == nil {
 		return nil

@@ -237,11 +237,15 @@ func (r *reader) slice(ctx context.Context, s slice, vars variables, more []byte
 		n := 0
 		err := r.records(pg, func(record []byte) error {
 			n++
-			wanted, err := r.wanted(record, s)
+			value, err := r.rows.Look(record)
+			if err != nil {
+				return err
+			}
+			wanted, err := r.wanted(value, s)
 			if err != nil || !wanted {
 				return err
 			}
-			return r.rows.Add(ctx, place, record, more)
+			return r.rows.Append(ctx, place, record, more)
 		})
 		if err != nil {
 			return n, err
@@ -272,26 +276,15 @@ func (r *reader) records(pg *page, visit func(record []byte) error) (err error) 
 	return nil
 }
 
-// wanted notes the replication value of a record and says whether it lies in
-// the slice, its start included and its end not. A record without a value, or
+// wanted notes a record's replication value and says whether it lies in the
+// slice, its start included and its end not. A record without a value, or
 // with one that is no time, is never left out.
-func (r *reader) wanted(record []byte, s slice) (bool, error) {
+func (r *reader) wanted(value []byte, s slice) (bool, error) {
 	if r.src.ReplicationKey == "" {
 		return true, nil
 	}
-	var value []byte
-	found := false
-	err := singer.EachMember(record, func(key string, v []byte) error {
-		if key == r.src.ReplicationKey {
-			value, found = v, true
-		}
-		return nil
-	})
-	if err != nil {
-		return false, err
-	}
-	if !found {
-		return false, fault.New(fault.BadInput, "a record lacks the replication key %q", r.src.ReplicationKey).WithHint("the shape of the answer changed, or replication_key is wrong")
+	if value == nil {
+		return false, fault.New(fault.BadInput, "a record lacks the replication key %q", r.src.ReplicationKey).WithKind(fault.KindShape).WithHint("the shape of the answer changed, or replication_key is wrong")
 	}
 	m := httpapi.ParseMark(value, r.src.unit())
 	if m.IsZero() {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"golang.org/x/sync/errgroup"
@@ -117,6 +118,7 @@ func (s *settings) sync(ctx context.Context, client *httpapi.Client, src *source
 	}
 	declared := httpapi.DeclaredBy(cs, src.schema == nil, s.Infer)
 	declared.ReplicationKey = own.ReplicationKey
+	declared.Added = slices.Collect(maps.Keys(src.fields))
 	r := &reader{src: &own, set: s, client: client, empty: map[int]int{}, rows: httpapi.NewRows(out, declared)}
 	defer r.rows.Close()
 	if own.ReplicationKey != "" {
