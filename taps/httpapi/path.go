@@ -24,7 +24,12 @@ type step struct {
 	each  bool // [*]
 }
 
-func (p Path) String() string { return p.text }
+func (p Path) String() string {
+	if p.text == "" {
+		return "$"
+	}
+	return p.text
+}
 
 // ParsePath reads a path; filters, slices and .. are refused by name.
 func ParsePath(text string) (Path, error) {

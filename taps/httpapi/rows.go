@@ -190,6 +190,9 @@ func (r *Rows) missing(record []byte) error {
 	return err
 }
 
+// Announced says that the stream was announced.
+func (r *Rows) Announced() bool { return r.to != nil }
+
 // Flush sends the records so far, and announces the stream if it was not yet.
 func (r *Rows) Flush(ctx context.Context, place string) error {
 	if r.stale {

@@ -4,15 +4,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"os"
 	"reflect"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
-
-	"github.com/goccy/go-yaml"
 
 	"elt/internal/fault"
 	"elt/taps/httpapi"
@@ -37,11 +33,14 @@ type definition struct {
 	Schema         any               `json:"schema"`
 	Sample         int               `json:"num_inference_records"`
 	StartDate      string            `json:"start_date"`
+	Arrays         []string          `json:"arrays"`
+	Concurrency    int               `json:"concurrency"`
 	Pagination     pagination        `json:"pagination"`
 	Window         window            `json:"window"`
 	Parent         *parent           `json:"parent"`
 	OnStatus       map[string]string `json:"on_status"`
 	OnEmpty        string            `json:"on_empty"`
+	OnError        string            `json:"on_error"`
 }
 
 // pagination says how to get the next page.
@@ -53,7 +52,10 @@ type pagination struct {
 	Limit      int    `json:"limit"`
 	Start      *int   `json:"start"`
 	Path       string `json:"path"`
+	RecordPath string `json:"record_path"`
+	Header     string `json:"header"`
 	MorePath   string `json:"more_path"`
+	TotalPath  string `json:"total_path"`
 	StopAt     string `json:"stop_at"`
 }
 
@@ -64,6 +66,9 @@ type window struct {
 	Format     string `json:"format"`
 	Slice      string `json:"slice"`
 	Lookback   string `json:"lookback"`
+	Cap        int    `json:"cap"`
+	CapStatus  []int  `json:"cap_status"`
+	Shortest   string `json:"shortest"`
 }
 
 // parent makes one request per record of another stream.
@@ -78,7 +83,12 @@ type source struct {
 	records  httpapi.Path
 	failing  *httpapi.Path
 	next     httpapi.Path
+	lastOf   *httpapi.Path // in the last record of a page
 	more     *httpapi.Path
+	total    *httpapi.Path
+	uses     map[string]bool   // variables in templates
+	kinds    map[string]string // of properties of the schema that are no texts
+	shortest time.Duration
 	schema   json.RawMessage // nil: inferred
 	slice    time.Duration
 	lookback time.Duration
@@ -103,6 +113,14 @@ const (
 	asGraphQL = "graphql"
 	asNDJSON  = "ndjson"
 	asCSV     = "csv"
+	asXML     = "xml"
+)
+
+// What a failure of a stream means.
+const (
+	failRun    = "fail"
+	skipStream = "skip_stream"
+	skipParent = "skip_parent"
 )
 
 // read decodes one object strictly: a key that nobody knows is an error.
@@ -209,196 +227,4 @@ func overlay(defaults, own map[string]any) map[string]any {
 		out[k] = v
 	}
 	return out
-}
-
-func oneOf(what, value string, allowed ...string) error {
-	if slices.Contains(allowed, value) {
-		return nil
-	}
-	e := fault.New(fault.BadConfig, "%s is %q, but must be one of %s", what, value, strings.Join(allowed, ", "))
-	if near := fault.Nearest(value, allowed); near != "" {
-		e = e.WithHint("did you mean %q?", near)
-	}
-	return e
-}
-
-func (src *source) check(s *settings) (err error) {
-	fill := func(field *string, value string) {
-		if *field == "" {
-			*field = value
-		}
-	}
-	d := &src.definition
-	fill(&d.Method, "GET")
-	d.Method = strings.ToUpper(d.Method)
-	fill(&d.Response, asJSON)
-	fill(&d.BodyFormat, asJSON)
-	fill(&d.OnEmpty, s.OnEmpty)
-	fill(&d.Pagination.Type, "none")
-	fill(&d.Pagination.In, "query")
-	fill(&d.Pagination.StopAt, "empty")
-	fill(&d.Window.Format, "rfc3339")
-	fill(&d.StartDate, s.StartDate)
-	fill(&d.Delimiter, ",")
-	if d.Sample == 0 {
-		d.Sample = s.Sample
-	}
-	if d.Response == "xml" {
-		return fault.New(fault.BadConfig, "XML answers are not supported yet")
-	}
-	for _, c := range []struct {
-		what, value string
-		allowed     []string
-	}{
-		{"response", d.Response, []string{asJSON, asNDJSON, asCSV}},
-		{"body_format", d.BodyFormat, []string{asJSON, asForm, asText, asGraphQL}},
-		{"on_empty", d.OnEmpty, []string{"ok", "warn", "fail"}},
-		{"pagination.type", d.Pagination.Type, []string{"none", "page", "offset", "cursor", "link", "next_url"}},
-		{"pagination.in", d.Pagination.In, []string{"query", "body"}},
-		{"pagination.stop_at", d.Pagination.StopAt, []string{"empty", "short"}},
-		{"window.format", d.Window.Format, []string{"rfc3339", "date", "datetime", "unix", "unix_ms"}},
-		{"method", d.Method, []string{"GET", "POST", "PUT"}},
-	} {
-		if err := oneOf(c.what, c.value, c.allowed...); err != nil {
-			return err
-		}
-	}
-	for code, what := range d.OnStatus {
-		if n, err := strconv.Atoi(code); err != nil || n < 400 || n > 499 || n == 401 || n == 429 {
-			return fault.New(fault.BadConfig, "on_status has %q, but only codes from 400 to 499 beside 401 and 429 may have a policy", code)
-		}
-		if err := oneOf("on_status "+code, what, "fail", "empty"); err != nil {
-			return err
-		}
-	}
-	if len(d.Delimiter) != 1 {
-		return fault.New(fault.BadConfig, "delimiter is %q, not one character", d.Delimiter)
-	}
-	if d.BodyFormat == asGraphQL {
-		fill(&d.ErrorPath, "$.errors")
-		if d.Method == "GET" {
-			d.Method = "POST"
-		}
-	}
-	if src.records, err = httpapi.ParsePath(d.RecordsPath); err != nil {
-		return err
-	}
-	if d.ErrorPath != "" {
-		p, err := httpapi.ParsePath(d.ErrorPath)
-		if err != nil {
-			return err
-		}
-		src.failing = &p
-	}
-	if err := src.checkPaging(); err != nil {
-		return err
-	}
-	if src.slice, err = span("window.slice", d.Window.Slice); err != nil {
-		return err
-	}
-	if src.lookback, err = span("window.lookback", d.Window.Lookback); err != nil {
-		return err
-	}
-	if src.start, err = httpapi.ParseTime("start_date", d.StartDate); err != nil {
-		return err
-	}
-	if src.slice > 0 && src.start.IsZero() {
-		return fault.New(fault.BadConfig, "window.slice needs a start_date to count from")
-	}
-	if !src.start.IsZero() && !s.end.IsZero() && !src.start.Before(s.end) {
-		return fault.New(fault.BadConfig, "start_date %s is not before end_date %s", d.StartDate, s.EndDate)
-	}
-	if d.Sorted && (d.ReplicationKey == "" || d.Parent != nil) {
-		return fault.New(fault.BadConfig, "sorted needs a replication_key and no parent")
-	}
-	if d.Parent != nil {
-		src.fields = map[string]httpapi.Path{}
-		for name, path := range d.Parent.Fields {
-			if src.fields[name], err = httpapi.ParsePath(path); err != nil {
-				return err
-			}
-		}
-	}
-	return src.checkSchema()
-}
-
-func (src *source) checkPaging() (err error) {
-	p := &src.Pagination
-	switch p.Type {
-	case "page", "offset":
-		if p.Param == "" {
-			p.Param = p.Type
-		}
-	case "cursor", "next_url":
-		if p.Path == "" {
-			return fault.New(fault.BadConfig, "pagination %s needs path, where an answer has it", p.Type)
-		}
-		if p.Type == "cursor" && p.Param == "" {
-			p.Param = "cursor"
-		}
-	}
-	if p.StopAt == "short" && p.Limit <= 0 {
-		return fault.New(fault.BadConfig, "pagination.stop_at short needs a limit")
-	}
-	if p.Type != "none" && p.Type != "link" && src.Response != asJSON && p.Type != "page" && p.Type != "offset" {
-		return fault.New(fault.BadConfig, "pagination %s needs JSON answers", p.Type)
-	}
-	if src.next, err = httpapi.ParsePath(p.Path); err != nil {
-		return err
-	}
-	if p.MorePath != "" {
-		more, err := httpapi.ParsePath(p.MorePath)
-		if err != nil {
-			return err
-		}
-		src.more = &more
-	}
-	return nil
-}
-
-// checkSchema takes the schema as an object, or as the path of a JSON file.
-func (src *source) checkSchema() error {
-	var raw []byte
-	switch x := src.Schema.(type) {
-	case nil:
-		return nil
-	case string:
-		if x == "" {
-			return nil
-		}
-		var err error
-		if raw, err = os.ReadFile(x); err != nil {
-			return fault.Wrap(fault.BadConfig, err, "the schema cannot be read")
-		}
-		if raw, err = yaml.YAMLToJSON(raw); err != nil {
-			return fault.Wrap(fault.BadConfig, err, "the schema %s cannot be read", x)
-		}
-	default:
-		var err error
-		if raw, err = json.Marshal(x); err != nil {
-			return err
-		}
-	}
-	var shape struct{ Properties map[string]json.RawMessage }
-	if err := json.Unmarshal(raw, &shape); err != nil || len(shape.Properties) == 0 {
-		return fault.New(fault.BadConfig, "the schema has no properties").WithHint("it is a JSON Schema: {\"properties\": {\"id\": {\"type\": \"integer\"}}}")
-	}
-	src.schema = raw
-	return nil
-}
-
-// span reads a duration with days and weeks: 7d, 1w, 12h, 30m.
-func span(what, text string) (time.Duration, error) {
-	if text == "" {
-		return 0, nil
-	}
-	unit := map[byte]time.Duration{'d': 24 * time.Hour, 'w': 7 * 24 * time.Hour}[text[len(text)-1]]
-	if unit > 0 {
-		if n, err := strconv.Atoi(text[:len(text)-1]); err == nil && n > 0 && n < 100000 {
-			return time.Duration(n) * unit, nil
-		}
-	} else if d, err := time.ParseDuration(text); err == nil && d > 0 {
-		return d, nil
-	}
-	return 0, fault.New(fault.BadConfig, "%s is %q, which is no duration", what, text).WithHint("write it like 30m, 12h, 7d or 2w")
 }

@@ -6,13 +6,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
-	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 
 	"elt/internal/fault"
+	"elt/internal/row"
 	"elt/taps/httpapi"
 )
 
@@ -22,6 +21,8 @@ type pages struct {
 	set    *settings
 	client *httpapi.Client
 	vars   variables
+	once   func(error) bool // see httpapi.Request
+	ahead  *ahead           // nil: pages are asked for one by one
 }
 
 // page is one answer: each calls its argument with every record.
@@ -29,6 +30,7 @@ type page struct {
 	res  *httpapi.Response // nil: on_status says that the answer counts as empty
 	doc  []byte            // of JSON
 	code int               // what the answer was, when res is nil
+	last []byte            // the last record, where the next page is asked by it
 }
 
 // cursor is where the paging stands.
@@ -51,6 +53,10 @@ func (p *pages) each(ctx context.Context, visit func(ctx context.Context, pg *pa
 	case pg.Type == "page":
 		at.at = 1
 	}
+	if p.src.total != nil && p.src.Concurrency > 1 && pg.Limit > 0 && (pg.Type == "page" || pg.Type == "offset") {
+		p.ahead = newAhead(ctx, p)
+		defer p.ahead.close()
+	}
 	for {
 		if err := ctx.Err(); err != nil {
 			return context.Cause(ctx)
@@ -71,7 +77,7 @@ func (p *pages) each(ctx context.Context, visit func(ctx context.Context, pg *pa
 }
 
 func (p *pages) one(ctx context.Context, req *httpapi.Request, at *cursor, visit func(context.Context, *page, int) (int, error)) (more bool, err error) {
-	res, err := p.client.Do(ctx, req)
+	res, err := p.answer(ctx, req, at.at)
 	if err != nil {
 		var status *httpapi.StatusError
 		if errors.As(err, &status) && p.src.OnStatus[strconv.Itoa(status.Status)] == "empty" {
@@ -88,6 +94,17 @@ func (p *pages) one(ctx context.Context, req *httpapi.Request, at *cursor, visit
 		}
 		if err := p.sound(pg.doc); err != nil {
 			return false, fmt.Errorf("%s: %w", res.Place, err)
+		}
+	} else if p.src.Response == asXML {
+		if err := p.fine(pg); err != nil {
+			return false, fmt.Errorf("%s: %w", res.Place, err)
+		}
+	}
+	if p.ahead != nil {
+		if total, err := p.total(pg); err != nil {
+			return false, fmt.Errorf("%s: %w", res.Place, err)
+		} else if err := p.ahead.start(*at, total); err != nil {
+			return false, err
 		}
 	}
 	n, err := visit(ctx, pg, at.number)
@@ -111,26 +128,71 @@ func (p *pages) sound(doc []byte) error {
 		return nil
 	}
 	wrong, err := p.src.failing.Value(doc)
-	if err != nil || len(wrong) == 0 {
+	if err != nil {
 		return err
 	}
+	return p.complaint(wrong)
+}
+
+// fine is sound of an XML answer: a SOAP fault is none, whatever its status.
+func (p *pages) fine(pg *page) error {
+	failing := soapFault
+	if p.src.failing != nil {
+		failing = *p.src.failing
+	}
+	wrong, err := httpapi.XMLValue(pg.res.Reader(), failing)
+	if err != nil {
+		return err
+	}
+	return p.complaint(wrong)
+}
+
+// soapFault is where SOAP says that something went wrong.
+var soapFault, _ = httpapi.ParsePath("$.Envelope.Body.Fault")
+
+func (p *pages) complaint(wrong []byte) error {
 	switch text := strings.TrimSpace(string(wrong)); text {
-	case "[]", "{}", `""`, "false", "0":
+	case "", "[]", "{}", `""`, "false", "0", "null":
 		return nil
 	default:
 		if len(text) > 300 {
 			text = strings.ToValidUTF8(text[:300], "") + "…"
 		}
-		return fault.New(fault.Failed, "the answer has errors at %s: %s", p.src.failing, p.set.secrets.Hide(text))
+		where := soapFault
+		if p.src.failing != nil {
+			where = *p.src.failing
+		}
+		return fault.New(fault.Failed, "the answer has errors at %s: %s", where, p.set.secrets.Hide(text)).WithKind(fault.KindServer)
 	}
+}
+
+// value is what an answer has at a path, nil for nothing.
+func (p *pages) value(pg *page, path httpapi.Path) ([]byte, error) {
+	if p.src.Response == asXML {
+		return httpapi.XMLValue(pg.res.Reader(), path)
+	}
+	return path.Value(pg.doc)
+}
+
+// total is how many records there are, as the answer says; -1: it does not.
+func (p *pages) total(pg *page) (int, error) {
+	raw, err := p.value(pg, *p.src.total)
+	if err != nil || raw == nil {
+		return -1, err
+	}
+	n, err := strconv.Atoi(httpapi.Text(raw))
+	if err != nil {
+		return -1, fault.New(fault.BadInput, "there is %s at %s, where the number of records was expected", httpapi.Kind(raw), p.src.total).WithKind(fault.KindShape)
+	}
+	return n, nil
 }
 
 // next moves at to the next page; false: there is none.
 func (p *pages) next(pg *page, records int, at *cursor) (bool, error) {
 	d := p.src.Pagination
-	if p.src.more != nil && pg.doc != nil {
-		more, err := p.src.more.Value(pg.doc)
-		if err != nil || string(more) != "true" {
+	if p.src.more != nil {
+		more, err := p.value(pg, *p.src.more)
+		if text := strings.ToLower(httpapi.Text(more)); err != nil || text != "true" && text != "1" {
 			return false, err
 		}
 	}
@@ -151,8 +213,8 @@ func (p *pages) next(pg *page, records int, at *cursor) (bool, error) {
 		}
 		return true, nil
 	case "cursor":
-		raw, err := p.src.next.Value(pg.doc)
-		if err != nil || len(raw) == 0 {
+		raw, err := p.token(pg)
+		if err != nil {
 			return false, err
 		}
 		token := httpapi.Text(raw)
@@ -170,13 +232,31 @@ func (p *pages) next(pg *page, records int, at *cursor) (bool, error) {
 	case "link":
 		return p.follow(pg, linked(pg.res.Header.Values("Link")), at)
 	case "next_url":
-		raw, err := p.src.next.Value(pg.doc)
+		raw, err := p.value(pg, p.src.next)
 		if err != nil {
 			return false, err
 		}
 		return p.follow(pg, httpapi.Text(raw), at)
 	}
 	return false, nil
+}
+
+// token is what the next page is asked with: nothing at the end.
+func (p *pages) token(pg *page) ([]byte, error) {
+	switch {
+	case p.src.Pagination.Header != "":
+		text := strings.TrimSpace(pg.res.Header.Get(p.src.Pagination.Header))
+		return row.AppendJSONString(nil, []byte(text)), nil
+	case p.src.lastOf == nil:
+		return p.value(pg, p.src.next)
+	case pg.last == nil:
+		return nil, nil // an empty page
+	}
+	raw, err := p.src.lastOf.Value(pg.last)
+	if err == nil && raw == nil {
+		err = fault.New(fault.BadInput, "the last record has nothing at %s, by which the next page is asked for", p.src.lastOf).WithKind(fault.KindShape)
+	}
+	return raw, err
 }
 
 func (p *pages) follow(pg *page, link string, at *cursor) (bool, error) {
@@ -214,176 +294,4 @@ func linked(headers []string) string {
 		}
 	}
 	return ""
-}
-
-// request is the request for the page that at names.
-func (p *pages) request(at cursor) (*httpapi.Request, error) {
-	d, pg := p.src.definition, p.src.Pagination
-	vars := maps.Clone(p.vars)
-	paging := map[string]any{}
-	vars["page"], vars["offset"], vars["cursor"], vars["limit"] = nil, nil, nil, nil
-	switch pg.Type {
-	case "page", "offset":
-		vars[pg.Type] = json.Number(strconv.Itoa(at.at))
-		paging[pg.Param] = vars[pg.Type]
-	case "cursor":
-		if vars["cursor"] = at.token; at.token != nil {
-			paging[pg.Param] = at.token
-		}
-	}
-	if pg.Limit > 0 {
-		vars["limit"] = json.Number(strconv.Itoa(pg.Limit))
-		if pg.LimitParam != "" {
-			paging[pg.LimitParam] = vars["limit"]
-		}
-	}
-	req := &httpapi.Request{Method: d.Method, Header: http.Header{}}
-	var err error
-	if req.URL, err = p.url(at, vars, paging); err != nil {
-		return nil, err
-	}
-	for name, text := range d.Headers {
-		value, ok, err := vars.expand(text)
-		if err != nil {
-			return nil, err
-		}
-		if ok {
-			req.Header.Set(name, value)
-		}
-	}
-	if req.Header.Get("Accept") == "" {
-		req.Header.Set("Accept", map[string]string{asJSON: "application/json", asNDJSON: "application/x-ndjson", asCSV: "text/csv"}[d.Response])
-	}
-	body := d.Body
-	if pg.In == "body" {
-		if object, ok := body.(map[string]any); ok || body == nil {
-			body = overlay(object, paging)
-		}
-	}
-	if body == nil {
-		return req, nil
-	}
-	var kind string
-	if req.Body, kind, err = encode(vars, body, d.BodyFormat); err != nil {
-		return nil, err
-	}
-	if req.Header.Get("Content-Type") == "" {
-		req.Header.Set("Content-Type", kind)
-	}
-	return req, nil
-}
-
-// url is where the page is: the stream's own, or the link of the page before.
-func (p *pages) url(at cursor, vars variables, paging map[string]any) (*url.URL, error) {
-	if at.url != nil {
-		return at.url, nil
-	}
-	escaped := variables{}
-	for k, v := range vars {
-		escaped[k] = v
-		if text, ok := v.(string); ok {
-			escaped[k] = url.PathEscape(text)
-		}
-	}
-	path, ok, err := escaped.expand(p.src.Path)
-	if err != nil {
-		return nil, err
-	}
-	if !ok {
-		return nil, fault.New(fault.BadConfig, "the path %q needs a value that there is not yet", p.src.Path)
-	}
-	full := strings.TrimRight(p.set.base.String(), "/")
-	if strings.Contains(path, "://") {
-		full = path
-	} else if path != "" {
-		full += "/" + strings.TrimLeft(path, "/")
-	}
-	u, err := url.Parse(full)
-	if err != nil {
-		return nil, fault.New(fault.BadConfig, "the path %q makes no URL", p.src.Path)
-	}
-	if err := p.client.Allowed(p.set.base, u); err != nil {
-		return nil, err
-	}
-	q := u.Query()
-	for name, value := range p.src.Params {
-		if err := p.param(q, vars, name, value); err != nil {
-			return nil, err
-		}
-	}
-	w := p.src.Window
-	for name, value := range map[string]any{w.StartParam: vars["start"], w.EndParam: vars["end"]} {
-		if name != "" && value != nil {
-			q.Set(name, fmt.Sprint(value))
-		}
-	}
-	if p.src.Pagination.In == "query" {
-		for name, value := range paging {
-			q.Set(name, fmt.Sprint(value))
-		}
-	}
-	u.RawQuery = q.Encode()
-	return u, nil
-}
-
-// param sets a parameter; a list sets it several times, and one that needs a
-// value that there is not is left out.
-func (p *pages) param(q url.Values, vars variables, name string, value any) error {
-	list, ok := value.([]any)
-	if !ok {
-		list = []any{value}
-	}
-	for _, one := range list {
-		text, err := plain(one)
-		if err != nil {
-			return err
-		}
-		text, ok, err := vars.expand(text)
-		if err != nil {
-			return err
-		}
-		if ok {
-			q.Add(name, text)
-		}
-	}
-	return nil
-}
-
-// encode is a body with its content type.
-func encode(vars variables, body any, format string) ([]byte, string, error) {
-	switch format {
-	case asText:
-		text, err := plain(body)
-		if err != nil {
-			return nil, "", err
-		}
-		text, _, err = vars.expand(text)
-		return []byte(text), "text/plain; charset=utf-8", err
-	case asForm:
-		object, ok := body.(map[string]any)
-		if !ok {
-			return nil, "", fault.New(fault.BadConfig, "a form body must be an object")
-		}
-		form := url.Values{}
-		for name, value := range object {
-			text, err := plain(value)
-			if err != nil {
-				return nil, "", err
-			}
-			text, has, err := vars.expand(text)
-			if err != nil {
-				return nil, "", err
-			}
-			if has {
-				form.Set(name, text)
-			}
-		}
-		return []byte(form.Encode()), "application/x-www-form-urlencoded", nil
-	}
-	value, err := vars.value(body)
-	if err != nil {
-		return nil, "", err
-	}
-	raw, err := json.Marshal(value)
-	return raw, "application/json", err
 }

@@ -4,10 +4,12 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -20,14 +22,32 @@ import (
 
 // reader reads one stream from where it stands to its end.
 type reader struct {
-	src    *source
-	set    *settings
-	client *httpapi.Client
-	rows   *httpapi.Rows
-	from   httpapi.Mark // the bookmark it started from
-	high   httpapi.Mark // the greatest replication value so far
-	last   httpapi.Mark // of sorted streams, the value before
-	empty  map[int]int  // answers that count as empty, by status
+	src     *source
+	set     *settings
+	client  *httpapi.Client
+	rows    *httpapi.Rows
+	from    httpapi.Mark   // the bookmark it started from
+	high    httpapi.Mark   // the greatest replication value so far
+	last    httpapi.Mark   // of sorted streams, the value before
+	empty   *tally         // answers that count as empty, by status
+	spool   *httpapi.Spool // of a window that may prove too large
+	passed  int            // parents that were read
+	skipped int            // parents that were skipped, as on_error says
+	first   error          // of those
+}
+
+// tally counts by status; requests of several goroutines add to it.
+type tally struct {
+	mu sync.Mutex
+	of map[int]int
+}
+
+func newTally() *tally { return &tally{of: map[int]int{}} }
+
+func (t *tally) add(code int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.of[code]++
 }
 
 // span of time that is asked for at once; zero ends are open. What lies
@@ -40,29 +60,58 @@ type slice struct {
 	until time.Time
 }
 
-// unit is what a number in the replication key counts.
-func (src *source) unit() string {
-	return map[string]string{"unix": "s", "unix_ms": "ms"}[src.Window.Format]
+// sending is an error of the way to the destination, which no policy skips.
+type sending struct{ error }
+
+func (s *sending) Unwrap() error { return s.error }
+
+func sent(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &sending{err}
+}
+
+// skippable says that a policy may pass over an error: not over the user's own
+// mistake or a refused login, which the other streams share, and not over what
+// happened on the way to the destination.
+func skippable(ctx context.Context, err error) bool {
+	var s *sending
+	return ctx.Err() == nil && !errors.As(err, &s) && fault.CodeOf(err) != fault.BadConfig
 }
 
 func (r *reader) read(ctx context.Context) error {
-	for _, s := range r.slices() {
-		err := r.contexts(ctx, r.src, func(vars variables, more []byte) error {
-			return r.slice(ctx, s, vars, more)
-		})
+	if r.src.halves() {
+		var err error
+		if r.spool, err = httpapi.NewSpool(); err != nil {
+			return err
+		}
+		defer r.spool.Close()
+	}
+	for work := r.slices(); len(work) > 0; {
+		s := work[0]
+		work = work[1:]
+		err := r.whole(ctx, s)
+		var much *tooMuch
+		if errors.As(err, &much) {
+			halves, err := r.halve(s, much)
+			if err != nil {
+				return err
+			}
+			work = append(halves, work...)
+			continue
+		}
 		if err != nil {
 			return err
 		}
 		if err := r.rows.Flush(ctx, r.src.Path); err != nil {
-			return err
+			return sent(err)
 		}
 		if err := r.position(); err != nil {
-			return err
+			return sent(err)
 		}
 	}
-	for code, n := range r.empty {
-		zerolog.Ctx(ctx).Warn().Msgf("stream %q: %d requests were answered %d and count as empty, as on_status says", r.src.Name, n, code)
-	}
+	r.say(ctx)
 	if r.rows.Count == 0 {
 		switch r.src.OnEmpty {
 		case "fail":
@@ -71,14 +120,74 @@ func (r *reader) read(ctx context.Context) error {
 			zerolog.Ctx(ctx).Warn().Msgf("stream %q: no records came", r.src.Name)
 		}
 	}
-	return r.rows.End(ctx)
+	return sent(r.rows.End(ctx))
+}
+
+// say tells what was passed over, with its count.
+func (r *reader) say(ctx context.Context) {
+	log := zerolog.Ctx(ctx).Warn
+	for code, n := range r.empty.of {
+		log().Msgf("stream %q: %d requests were answered %d and count as empty, as on_status says", r.src.Name, n, code)
+	}
+	if r.skipped > 0 {
+		log().Msgf("stream %q: %d of %d parents were skipped, as on_error says, and its bookmark stays where it was; the first: %s", r.src.Name, r.skipped, r.passed, r.set.secrets.Hide(r.first.Error()))
+	}
+}
+
+// whole reads one slice.
+func (r *reader) whole(ctx context.Context, s slice) error {
+	high, last := r.high, r.last
+	err := r.each(ctx, s)
+	if r.spool == nil {
+		return err
+	}
+	if err != nil {
+		r.high, r.last = high, last
+		return errors.Join(err, r.spool.Forget())
+	}
+	return r.spool.Each(func(place string, record, more []byte) error {
+		return sent(r.rows.Append(ctx, place, record, more))
+	})
+}
+
+// each reads one slice, of each parent where there are parents.
+func (r *reader) each(ctx context.Context, s slice) error {
+	if r.src.parent == nil || r.src.Concurrency == 1 {
+		return r.contexts(ctx, r.src, func(vars variables, more []byte) error {
+			p := r.pages(vars, s)
+			return r.parent(ctx, r.judged(s, p.each(ctx, r.page(s, more))))
+		})
+	}
+	return r.together(ctx, s)
+}
+
+// parent counts a parent that was read, and skips one that failed where
+// on_error says so.
+func (r *reader) parent(ctx context.Context, err error) error {
+	var much *tooMuch
+	r.passed++
+	if err == nil || r.src.OnError != skipParent || errors.As(err, &much) || !skippable(ctx, err) {
+		return err
+	}
+	if r.skipped++; r.first == nil {
+		r.first = err
+	}
+	return nil
+}
+
+func (r *reader) pages(vars variables, s slice) *pages {
+	p := &pages{src: r.src, set: r.set, client: r.client, vars: windowed(vars, r.src, s)}
+	if r.halvable(s) {
+		p.once = r.much
+	}
+	return p
 }
 
 // position says how far the stream is read: to the greatest value seen. Rows
 // that have this very value are asked for again, so it is not exact
 // (invariant 4).
 func (r *reader) position() error {
-	if r.src.ReplicationKey == "" {
+	if r.src.ReplicationKey == "" || r.skipped > 0 {
 		return nil
 	}
 	mark := r.high
@@ -89,37 +198,6 @@ func (r *reader) position() error {
 		return nil
 	}
 	return r.rows.Position(mark, false)
-}
-
-// slices cuts the window from the bookmark, less the look-back, to end_date.
-func (r *reader) slices() []slice {
-	s := slice{start: r.src.start, end: r.set.end, until: r.set.now}
-	switch {
-	case !r.from.At.IsZero():
-		if at := r.from.At.Add(-r.src.lookback); at.After(s.start) {
-			s.start = at
-		}
-	case !r.from.IsZero():
-		s.least = r.from
-	}
-	if !s.end.IsZero() {
-		s.until = s.end
-	}
-	if !s.end.IsZero() && !s.start.Before(s.end) {
-		return nil // the bookmark lies behind end_date: all was read
-	}
-	if r.src.slice == 0 || s.start.IsZero() {
-		return []slice{s}
-	}
-	var all []slice
-	for at := s.start; ; {
-		end := at.Add(r.src.slice)
-		if !end.Before(s.until) {
-			return append(all, slice{start: at, end: s.end, until: s.until})
-		}
-		all = append(all, slice{start: at, end: end, until: end})
-		at = end
-	}
 }
 
 // contexts calls visit once for a stream without parent, else once per record
@@ -195,42 +273,12 @@ func (src *source) child(vars variables, record []byte) (variables, []byte, erro
 	return own, more, nil
 }
 
-// windowed are vars with start and end of s.
-func windowed(vars variables, src *source, s slice) variables {
-	own := maps.Clone(vars)
-	own["start"], own["end"] = nil, nil
-	if !s.start.IsZero() {
-		own["start"] = src.instant(s.start)
-	} else if !s.least.IsZero() {
-		own["start"] = s.least.Text()
-	}
-	if !s.until.IsZero() {
-		own["end"] = src.instant(s.until)
-	}
-	return own
-}
-
-// instant is a time as the API writes it.
-func (src *source) instant(t time.Time) any {
-	t = t.UTC()
-	switch src.Window.Format {
-	case "date":
-		return t.Format(time.DateOnly)
-	case "datetime":
-		return t.Format(time.DateTime)
-	case "unix":
-		return json.Number(strconv.FormatInt(t.Unix(), 10))
-	case "unix_ms":
-		return json.Number(strconv.FormatInt(t.UnixMilli(), 10))
-	}
-	return t.Format(time.RFC3339Nano)
-}
-
-func (r *reader) slice(ctx context.Context, s slice, vars variables, more []byte) error {
-	p := &pages{src: r.src, set: r.set, client: r.client, vars: windowed(vars, r.src, s)}
-	return p.each(ctx, func(ctx context.Context, pg *page, number int) (int, error) {
+// page sends the records of a page that lie in s; more are members to add.
+func (r *reader) page(s slice, more []byte) func(context.Context, *page, int) (int, error) {
+	all := 0 // records of all pages
+	return func(ctx context.Context, pg *page, number int) (int, error) {
 		if pg.res == nil {
-			r.empty[pg.code]++
+			r.empty.add(pg.code)
 			return 0, nil
 		}
 		place := fmt.Sprintf("%s, page %d", pg.res.Place, number)
@@ -239,34 +287,54 @@ func (r *reader) slice(ctx context.Context, s slice, vars variables, more []byte
 			n++
 			value, err := r.rows.Look(record)
 			if err != nil {
-				return err
+				return fmt.Errorf("record %d at %s: %w", n, r.src.records, err)
 			}
 			wanted, err := r.wanted(value, s)
 			if err != nil || !wanted {
 				return err
 			}
-			return r.rows.Append(ctx, place, record, more)
+			if r.spool != nil {
+				return sent(r.spool.Add(place, record, more))
+			}
+			return sent(r.rows.Append(ctx, place, record, more))
 		})
-		if err != nil {
+		all += n
+		if err == nil && r.spool != nil {
+			err = r.capped(pg, all)
+		}
+		if err != nil || r.spool != nil {
 			return n, err
 		}
-		if err := r.rows.Flush(ctx, place); err != nil || !r.src.Sorted {
-			return n, err
+		if err := r.rows.Flush(ctx, place); err != nil {
+			return n, sent(err)
 		}
-		return n, r.position()
-	})
+		if r.src.Sorted {
+			return n, sent(r.position())
+		}
+		return n, nil
+	}
 }
 
 // records calls visit with each record of a page.
 func (r *reader) records(pg *page, visit func(record []byte) error) (err error) {
-	switch {
-	case pg.res == nil:
-		r.empty[pg.code]++
+	if pg.res == nil {
+		r.empty.add(pg.code)
 		return nil
-	case r.src.Response == asCSV:
-		err = httpapi.CSV(pg.res.Reader(), rune(r.src.Delimiter[0]), httpapi.StringCell, visit)
-	case r.src.Response == asNDJSON:
+	}
+	if r.src.lastOf != nil {
+		inner := visit
+		visit = func(record []byte) error {
+			pg.last = append(pg.last[:0], record...)
+			return inner(record)
+		}
+	}
+	switch r.src.Response {
+	case asCSV:
+		err = httpapi.CSV(pg.res.Reader(), rune(r.src.Delimiter[0]), r.src.cell, visit)
+	case asNDJSON:
 		err = httpapi.Lines(pg.res.Reader(), visit)
+	case asXML:
+		err = httpapi.XMLRecords(pg.res.Reader(), r.src.records, r.src.Arrays, r.src.cell, visit)
 	default:
 		err = r.src.records.Records(pg.doc, visit)
 	}
@@ -274,6 +342,25 @@ func (r *reader) records(pg *page, visit func(record []byte) error) (err error) 
 		return fmt.Errorf("%s: %w", pg.res.Place, err)
 	}
 	return nil
+}
+
+// cell is a text of CSV or XML as the schema wants it: numbers and truth
+// values bare, an empty text as null where no text is wanted. What does not
+// look like its type stays a text.
+func (src *source) cell(dst []byte, column, text string) []byte {
+	kind := src.kinds[column]
+	switch trimmed := strings.TrimSpace(text); {
+	case kind == "":
+	case trimmed == "":
+		return append(dst, "null"...)
+	case (kind == "integer" || kind == "number") && json.Valid([]byte(trimmed)) && strings.Trim(trimmed, "0123456789.+-eE") == "":
+		return append(dst, trimmed...)
+	case kind == "boolean" && (strings.EqualFold(trimmed, "true") || trimmed == "1"):
+		return append(dst, "true"...)
+	case kind == "boolean" && (strings.EqualFold(trimmed, "false") || trimmed == "0"):
+		return append(dst, "false"...)
+	}
+	return httpapi.StringCell(dst, column, text)
 }
 
 // wanted notes a record's replication value and says whether it lies in the

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"os"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/goccy/go-yaml"
@@ -35,6 +36,7 @@ type settings struct {
 	end     time.Time
 	secrets *httpapi.Secrets
 	now     time.Time
+	skipped atomic.Int32 // streams
 }
 
 const streamsExample = `[{"name": "orders", "path": "/orders", "records_path": "$.data[*]", "primary_keys": ["id"]}]`

@@ -4,12 +4,14 @@
 package rest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
 
+	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
 	"elt/internal/fault"
@@ -42,6 +44,10 @@ func (tap) Discover(ctx context.Context, cfg spec.Config) (*singer.Catalog, erro
 	catalog := &singer.Catalog{}
 	for _, src := range sources {
 		stream, err := s.discover(ctx, client, src)
+		if err != nil && src.OnError == skipStream && skippable(ctx, err) {
+			s.skip(ctx, src, err)
+			continue
+		}
 		if err != nil {
 			return nil, fmt.Errorf("stream %q: %w", src.Name, err)
 		}
@@ -96,7 +102,16 @@ func (tap) Sync(ctx context.Context, cfg spec.Config, catalog *singer.Catalog, b
 		})
 	}
 	_ = group.Wait() // failed has the errors
+	if n := s.skipped.Load(); n > 0 {
+		zerolog.Ctx(ctx).Warn().Msgf("%d of %d streams were skipped, as on_error says", n, len(sources))
+	}
 	return errors.Join(failed...)
+}
+
+// skip says that a stream is left out.
+func (s *settings) skip(ctx context.Context, src *source, err error) {
+	s.skipped.Add(1)
+	zerolog.Ctx(ctx).Warn().Msgf("stream %q is skipped, as on_error says: %s", src.Name, s.secrets.Hide(err.Error()))
 }
 
 func (s *settings) sync(ctx context.Context, client *httpapi.Client, src *source, cs *singer.CatalogStream, bookmarks singer.Bookmarks, out taps.Output) error {
@@ -106,6 +121,10 @@ func (s *settings) sync(ctx context.Context, client *httpapi.Client, src *source
 	if cs == nil {
 		var err error
 		if cs, err = s.discover(ctx, client, src); err != nil {
+			if src.OnError == skipStream && skippable(ctx, err) {
+				s.skip(ctx, src, err)
+				return nil
+			}
 			return err
 		}
 	}
@@ -119,7 +138,7 @@ func (s *settings) sync(ctx context.Context, client *httpapi.Client, src *source
 	declared := httpapi.DeclaredBy(cs, src.schema == nil, s.Infer)
 	declared.ReplicationKey = own.ReplicationKey
 	declared.Added = slices.Collect(maps.Keys(src.fields))
-	r := &reader{src: &own, set: s, client: client, empty: map[int]int{}, rows: httpapi.NewRows(out, declared)}
+	r := &reader{src: &own, set: s, client: client, empty: newTally(), rows: httpapi.NewRows(out, declared)}
 	defer r.rows.Close()
 	if own.ReplicationKey != "" {
 		var err error
@@ -127,11 +146,23 @@ func (s *settings) sync(ctx context.Context, client *httpapi.Client, src *source
 			return err
 		}
 	}
-	// The stream is announced before the first request, and though none comes.
-	if err := r.rows.Flush(ctx, src.Path); err != nil {
-		return err
+	if own.OnError != skipStream {
+		// The stream is announced before the first request, and though none comes.
+		if err := r.rows.Flush(ctx, src.Path); err != nil {
+			return err
+		}
+		return r.read(ctx)
 	}
-	return r.read(ctx)
+	err := r.read(ctx)
+	switch {
+	case err == nil || !skippable(ctx, err):
+	case r.rows.Announced():
+		err = fmt.Errorf("on_error skip_stream comes too late, some of its rows are on their way: %w", err)
+	default: // nobody has heard of the stream, so it is as if it were deselected
+		s.skip(ctx, src, err)
+		err = nil
+	}
+	return err
 }
 
 // errEnough ends a look at a stream.
@@ -211,14 +242,16 @@ func (s *settings) windows(src *source) (windowed, known bool) {
 // look reads whole pages until it has seen enough records.
 func (s *settings) look(ctx context.Context, client *httpapi.Client, src *source) (*shape.Shape, error) {
 	sh, seen := shape.New(s.Infer), 0
-	r := &reader{src: src, set: s, client: client, empty: map[int]int{}}
+	r := &reader{src: src, set: s, client: client, empty: newTally()}
 	for _, sl := range r.slices() {
 		err := r.contexts(ctx, src, func(vars variables, more []byte) error {
 			p := &pages{src: src, set: s, client: client, vars: windowed(vars, src, sl)}
 			return p.each(ctx, func(ctx context.Context, pg *page, _ int) (int, error) {
 				n := 0
 				err := r.records(pg, func(record []byte) error {
-					n++
+					if n++; len(bytes.TrimSpace(record)) == 0 || bytes.TrimSpace(record)[0] != '{' {
+						return fault.New(fault.BadInput, "record %d at %s is %s, not an object", n, src.records, httpapi.Kind(bytes.TrimSpace(record))).WithKind(fault.KindShape).WithHint("check records_path")
+					}
 					if err := singer.EachMember(record, sh.Member); err != nil {
 						return err
 					}
