@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -200,14 +201,29 @@ func BenchmarkGuard(b *testing.B) {
 	}
 }
 
-// Should runner and guard be killed together, the run's own processes die.
+// Should runner and guard be killed together, the run's own processes die, and
+// what double-forked is found by the mark in its environment.
 func TestRunnerAndGuardKilled(t *testing.T) {
+	mark := "ELT_TEST_RUN=" + t.Name() + strconv.Itoa(os.Getpid())
+	name, value, _ := strings.Cut(mark, "=")
+	t.Setenv(name, value)
 	r := startRunner(t, "stay")
-	t.Cleanup(func() { syscall.Kill(r.detached, syscall.SIGKILL) }) // nobody is left to find this one
-	r.cmd.Process.Signal(syscall.SIGSTOP)                           // so that it cannot clean up
+	t.Cleanup(func() { syscall.Kill(r.detached, syscall.SIGKILL) })
+	r.cmd.Process.Signal(syscall.SIGSTOP) // so that it cannot clean up
 	syscall.Kill(r.guard, syscall.SIGKILL)
 	dead(t, r.leader)
 	r.cmd.Process.Kill()
+	r.cmd.Wait()
+	if !alive(r.detached) {
+		t.Fatal("nothing was left behind, so this test shows nothing")
+	}
+	if err := KillLeft(mark + "x"); err != nil || !alive(r.detached) {
+		t.Fatalf("another run's process was killed (%v)", err)
+	}
+	if err := KillLeft(mark); err != nil {
+		t.Fatal(err)
+	}
+	dead(t, r.detached)
 }
 
 // What a child leaves in its input is counted.

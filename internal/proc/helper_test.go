@@ -75,7 +75,7 @@ func helper(what string, args []string) int {
 			fmt.Println("no guard:", err)
 			return 1
 		}
-		p, err := g.Start(Command{Name: "forker", Path: os.Args[0], Args: []string{"helper", "forker", args[1]}})
+		p, err := g.Start(Command{Name: "forker", Path: os.Args[0], Args: []string{"helper", "forker", args[1]}, Env: os.Environ()})
 		if err != nil {
 			fmt.Println("no forker:", err)
 			return 1

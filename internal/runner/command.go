@@ -44,6 +44,7 @@ func (r *Runner) runCommand(ctx context.Context, runID string, block *project.Co
 	rep.Plugins = []PluginReport{NewPluginReport(stage.Choice)}
 	say := speaker(log.all.With().Str("plugin", block.Plugin.Name).Logger())
 	cmd.Stderr, cmd.NoStdin = say, true
+	cmd.Env = append(cmd.Env[:len(cmd.Env):len(cmd.Env)], f.mark())
 	p, err := g.Start(cmd)
 	if err != nil {
 		return rep, err

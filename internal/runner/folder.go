@@ -67,8 +67,12 @@ func (f *folder) held() (release func() error, err error) {
 	return lock.Close, nil
 }
 
-// sweep removes the folders of runs that died: those whose lock file is free
-// or gone. An empty folder younger than a minute may not have its lock yet;
+// mark is in the environment of all that a run starts, so that what outlived
+// both runner and guard is found (invariant 8).
+func (f *folder) mark() string { return "ELT_RUN_LOCK=" + f.lock() }
+
+// sweep ends what is left of runs that died and removes their folders: those
+// whose lock file is free or gone. An empty folder younger than a minute may not have its lock yet;
 // configs are written only after it is there.
 func sweep(root string, now time.Time) error {
 	entries, err := os.ReadDir(root)
@@ -91,7 +95,8 @@ func sweep(root string, now time.Time) error {
 		if free, err := proc.LockFree(filepath.Join(dir, lockName)); err != nil || !free {
 			continue
 		}
-		failed = errors.Join(failed, os.RemoveAll(dir))
+		left := &folder{dir}
+		failed = errors.Join(failed, proc.KillLeft(left.mark()), left.remove())
 	}
 	return failed
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gofrs/flock"
 	"go.uber.org/goleak"
 
 	"elt/e2e/chaos"
@@ -45,11 +46,22 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// direct is a guard without a process.
-type direct struct{ proc.Direct }
+// direct is a guard without a process: it holds the lock itself.
+type direct struct {
+	proc.Direct
+	lock *flock.Flock
+}
 
-func (direct) Ready() error { return nil }
-func (direct) Close() error { return nil }
+func newDirect(path string) (Guard, error) {
+	lock := flock.New(path)
+	if ok, err := lock.TryLock(); !ok || err != nil {
+		return nil, fmt.Errorf("lock %s: %v", path, err)
+	}
+	return direct{lock: lock}, nil
+}
+
+func (direct) Ready() error   { return nil }
+func (d direct) Close() error { return d.lock.Close() }
 
 // bench is a project in a folder with its runner.
 type bench struct {
@@ -97,7 +109,7 @@ func newBench(t *testing.T, tapConfig, targetConfig string) *bench {
 	console, err := logging.NewSink((&secret.Redactor{}).Writer(b.log), logging.Options{Level: "debug"})
 	must(t, err)
 	b.Runner = &Runner{Project: p, Store: b.store, Plugins: resolver, Redactor: &secret.Redactor{}, Console: console, Machine: "m",
-		Guard:   func(string) (Guard, error) { return direct{}, nil },
+		Guard:   newDirect,
 		Options: Options{LeaseTTL: time.Minute, Grace: 3 * time.Second}}
 	return b
 }

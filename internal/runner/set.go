@@ -152,6 +152,7 @@ func (s *set) afterwards(ctx context.Context) (context.Context, context.CancelFu
 // load prepares files and catalog, claims, and runs the pipe.
 func (s *set) load(ctx context.Context) error {
 	for i, stage := range s.stages {
+		stage.environ = append(stage.environ[:len(stage.environ):len(stage.environ)], s.folder.mark())
 		name := configName(i, len(s.stages))
 		if err := stage.writeConfig(s.folder, name); err != nil {
 			return err
