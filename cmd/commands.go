@@ -3,6 +3,7 @@ package cmd
 import (
 	"github.com/spf13/cobra"
 
+	"elt/cmd/backfill"
 	"elt/cmd/builtin"
 	"elt/cmd/compile"
 	"elt/cmd/config"
@@ -38,6 +39,7 @@ func addCommands(root *cobra.Command, a *cli.App) {
 		invoke.NewCmd(a, nil),
 		config.NewCmd(a, config.Hooks{Test: a.Probe}),
 		statecmd.NewCmd(a),
+		backfill.NewCmd(a),
 		logs.NewCmd(a),
 		store.NewCmd(a),
 		plugins.NewCmd(a),

@@ -10,9 +10,12 @@ import (
 // ErrEnded: the backfill or the execution was cancelled or has ended; nothing was written.
 var ErrEnded = errors.New("it has ended")
 
-// Chunk status values; a chunk that ended has one of a run: Succeeded, Failed,
-// Cancelled (broken off). Running may also mean that its runner was killed.
-const Pending = "pending"
+// Status values of backfills and chunks besides those of runs. Running may
+// also mean that the runner was killed: nothing then says so but the lease.
+const (
+	Pending     = "pending"     // a chunk that is still to be run
+	Interrupted = "interrupted" // told to stop; resume goes on
+)
 
 // Backfill is a window of time, cut in chunks, that is loaded beside the
 // regular runs of a state id and under their lease (invariant 9).
@@ -22,7 +25,7 @@ type Backfill struct {
 	Name        string `json:"name"`     // "tap-x target-y"
 	Environment string `json:"environment,omitempty"`
 	// Status is Running until all is loaded (Succeeded), a chunk failed
-	// (Failed), it was broken off (Lost), or given up for good (Cancelled).
+	// (Failed), it was Interrupted, or given up for good (Cancelled).
 	Status string `json:"status"`
 	Cause  string `json:"cause,omitempty"`
 	// The window is half open: From <= t < To.
@@ -92,7 +95,7 @@ type Backfills interface {
 	// off or failed pending; ErrEnded when it was cancelled or has succeeded.
 	ResumeBackfill(ctx context.Context, l Lease, id string) error
 	// EndBackfill stores how the work on a backfill ended: Succeeded, Failed or
-	// Lost. One that was cancelled meanwhile stays so.
+	// Interrupted. One that was cancelled meanwhile stays so.
 	EndBackfill(ctx context.Context, l Lease, id, status, cause string) error
 	// CancelBackfill gives a backfill up for good, whoever works on it; ErrEnded
 	// when it has succeeded or is cancelled already.

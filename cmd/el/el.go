@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"elt/internal/backfill"
 	"elt/internal/cli"
 	"elt/internal/fault"
 	"elt/internal/project"
@@ -26,6 +27,8 @@ type Options struct {
 	Dry         bool
 	Strategy    string
 	MergeState  bool
+	Window      cli.WindowFlags
+	Backfill    bool // of Window
 	Run         runner.Options
 }
 
@@ -40,7 +43,8 @@ given; without one it is kept under a name made of the time, which no later
 run finds.`,
 		Example: `  elt el tap-csv target-sqlite --state-id=my-id
   elt el tap-github target-jsonl --state-id=x --select commits
-  elt el tap-github target-jsonl --state-id=x --dump=catalog`,
+  elt el tap-github target-jsonl --state-id=x --dump=catalog
+  elt el tap-rest target-sqlite --state-id=x --from 2024-01-01 --to 2024-02-01`,
 		Args: cobra.ExactArgs(2),
 		ValidArgsFunction: func(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
 			switch len(args) {
@@ -58,6 +62,13 @@ run finds.`,
 			}
 			if err := o.settle(); err != nil {
 				return err
+			}
+			var err error
+			if o.Backfill, err = o.Window.Given(cmd, "full-refresh", "force", "state", "state-strategy", "merge-state", "run-id", "trust-state", "dump"); err != nil {
+				return err
+			}
+			if o.Backfill && o.StateID == "" {
+				return fault.New(fault.Usage, "a backfill needs --state-id").WithHint("the state id of the regular runs, beside which it is loaded")
 			}
 			if runF != nil {
 				return runF(cmd.Context(), o)
@@ -84,6 +95,8 @@ run finds.`,
 	f.MarkHidden("merge-state")
 	cmd.RegisterFlagCompletionFunc("select", app.CompleteStreams())
 	cmd.RegisterFlagCompletionFunc("exclude", app.CompleteStreams())
+	f.BoolVar(&o.Dry, "dry-run", false, "the same as --dry")
+	o.Window.Add(cmd)
 	cli.InstallFlags(cmd)
 	return cmd
 }
@@ -135,6 +148,16 @@ func el(ctx context.Context, app *cli.App, o *Options) error {
 	set, err := p.Pair(o.Tap, o.Target, o.StateID)
 	if err != nil {
 		return err
+	}
+	if o.Backfill {
+		o.Run.RefreshCatalog = true
+		r, err := app.Runner(ctx, p, o.Run)
+		if err != nil {
+			return err
+		}
+		return app.Backfill(ctx, r, set, o.Window, backfill.Options{
+			Select: o.Select, Exclude: o.Exclude, Catalog: o.Catalog, NoFuse: o.Run.NoFuse,
+		}, o.Dry)
 	}
 	o.Run.RefreshCatalog = true // a run of its own discovers anew, as Meltano's does
 	o.Run.Select(o.Tap, o.Select, o.Exclude)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"elt/internal/backfill"
 	"elt/internal/cli"
 	"elt/internal/fault"
 	"elt/internal/project"
@@ -17,6 +18,7 @@ import (
 // Options are the flags of `elt run`.
 type Options struct {
 	Blocks        []string
+	Backfill      bool // of Window
 	DryRun        bool
 	StateIDSuffix string
 	Timeout       int
@@ -26,6 +28,7 @@ type Options struct {
 	Exclude       []string
 	Catalog       string
 	State         string
+	Window        cli.WindowFlags
 	Run           runner.Options
 }
 
@@ -37,12 +40,18 @@ func NewCmd(app *cli.App, runF func(context.Context, *Options) error) *cobra.Com
 		Short: "Run taps into targets, jobs and commands, one after another",
 		Long: `Run blocks in the order given; the first that fails ends the run.
 
+With --from and --to it is a backfill: the window from <= t < to of one tap into
+one target, cut in chunks, beside the regular runs and without touching their
+bookmark. Dates are ISO 8601; one alone is its midnight in UTC. --dry-run shows
+the plan. elt backfill lists, resumes and cancels backfills.
+
 A block is a job, a command of a plugin (dbt:build), or a set: a tap, any
 mappings, a target. All blocks are checked before the first is started.`,
 		Example: `  elt run tap-csv target-sqlite
   elt run --environment prod tap-github hide-emails target-postgres dbt:run
   elt run nightly --full-refresh
-  elt run tap-postgres target-jsonl --select users --exclude users_old`,
+  elt run tap-postgres target-jsonl --select users --exclude users_old
+  elt run tap-rest target-postgres --from 2024-01-01 --to 2025-01-01 --chunk 1w`,
 		Args:              cobra.MinimumNArgs(1),
 		ValidArgsFunction: app.CompleteBlocks(),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -55,6 +64,10 @@ mappings, a target. All blocks are checked before the first is started.`,
 			}
 			if o.Timeout < 1 && cmd.Flags().Changed("timeout") {
 				return fault.New(fault.Usage, "--timeout is %d", o.Timeout).WithHint("a number of seconds, at least 1")
+			}
+			var err error
+			if o.Backfill, err = o.Window.Given(cmd, notInWindow...); err != nil {
+				return err
 			}
 			if runF != nil {
 				return runF(cmd.Context(), o)
@@ -79,12 +92,16 @@ mappings, a target. All blocks are checked before the first is started.`,
 	f.StringArrayVarP(&o.Exclude, "exclude", "e", nil, "no streams that match the `PATTERN`, in this run")
 	f.StringVar(&o.Catalog, "catalog", "", "use this catalog `FILE`")
 	f.StringVar(&o.State, "state", "", "give the tap the state in this `FILE`")
+	o.Window.Add(cmd)
 	cli.InstallFlags(cmd)
 	f.MarkHidden("merge-state")
 	cmd.RegisterFlagCompletionFunc("select", app.CompleteStreams())
 	cmd.RegisterFlagCompletionFunc("exclude", app.CompleteStreams())
 	return cmd
 }
+
+// notInWindow are flags that a backfill does not take.
+var notInWindow = []string{"full-refresh", "no-state-update", "force", "state", "state-strategy", "merge-state", "run-id", "trust-state"}
 
 // variables stand for flags that are not typed.
 var variables = map[string]string{
@@ -115,6 +132,9 @@ func run(ctx context.Context, app *cli.App, o *Options) error {
 	if err != nil {
 		return err
 	}
+	if o.Backfill {
+		return window(ctx, app, p, plan, o)
+	}
 	for _, b := range plan.Blocks {
 		if b.Set == nil {
 			continue
@@ -136,4 +156,19 @@ func run(ctx context.Context, app *cli.App, o *Options) error {
 		return app.ShowPlan(ctx, r, plan)
 	}
 	return app.RunPlan(ctx, r, plan)
+}
+
+// window is a run with --from and --to.
+func window(ctx context.Context, app *cli.App, p *project.Project, plan *project.Plan, o *Options) error {
+	set, err := backfill.Set(plan)
+	if err != nil {
+		return err
+	}
+	r, err := app.Runner(ctx, p, o.Run)
+	if err != nil {
+		return err
+	}
+	return app.Backfill(ctx, r, set, o.Window, backfill.Options{
+		Select: o.Select, Exclude: o.Exclude, Catalog: o.Catalog, NoFuse: o.Run.NoFuse,
+	}, o.DryRun)
 }

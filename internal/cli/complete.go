@@ -136,6 +136,19 @@ func (a *App) CompleteRuns() Completion {
 	})
 }
 
+// CompleteBackfills completes one id of a backfill.
+func (a *App) CompleteBackfills() Completion {
+	return a.completeStored(1, func(ctx context.Context, store state.Store, typed string) (words []string) {
+		list, _ := store.Backfills(ctx, 50) // what is wrong says the command itself
+		for _, b := range list {
+			if strings.HasPrefix(b.ID, typed) {
+				words = append(words, b.ID+"\t"+b.Name+", "+NewBackfillReport(b).Status)
+			}
+		}
+		return words
+	})
+}
+
 // completeStored completes the first n arguments by what is in the store,
 // where there is one: to press a key must not make it.
 func (a *App) completeStored(n int, words func(ctx context.Context, store state.Store, typed string) []string) Completion {

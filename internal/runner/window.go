@@ -13,6 +13,7 @@ import (
 	"elt/internal/singer"
 	"elt/plugins"
 	"elt/state"
+	"elt/targets"
 )
 
 // Window makes a run one chunk of a backfill: a run with a state id of its
@@ -54,6 +55,7 @@ type Described struct {
 	Plugins []PluginReport // tap, mappings, target
 	Tap     *Stage
 	Target  *Stage
+	Place   targets.Placer  // of a built-in target that can say it; else nil
 	Catalog *singer.Catalog // with the project's rules applied; nil: the tap takes none
 }
 
@@ -92,6 +94,9 @@ func (r *Runner) Describe(ctx context.Context, plan *project.Set) (*Described, e
 		case len(settings) - 1:
 			d.Target = stage
 		}
+	}
+	if c := d.Target.Choice; c.Native {
+		d.Place, _ = r.Plugins.Targets.Lookup(c.Connector).(targets.Placer)
 	}
 	if err := d.Tap.writeConfig(alone.folder, "plugin.config.json"); err != nil {
 		return nil, err
