@@ -30,6 +30,8 @@ func TestMain(m *testing.M) {
 	switch filepath.Base(os.Args[0]) {
 	case "tap-scripted":
 		os.Exit(scriptedTap(os.Args[1:]))
+	case "tap-windows":
+		os.Exit(windowsTap(os.Args[1:]))
 	case "target-scripted":
 		os.Exit(scriptedTarget(os.Args[1:]))
 	}

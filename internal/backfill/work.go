@@ -85,12 +85,42 @@ func (w *Work) Resume(ctx context.Context, id string) (state.Backfill, error) {
 		return b, err
 	}
 	return w.holding(ctx, func() error {
+		if err := w.reconcile(ctx); err != nil {
+			return err
+		}
 		err := w.Runner.Store.ResumeBackfill(ctx, w.held.Lease(), id)
 		if errors.Is(err, state.ErrEnded) { // meanwhile
 			return fault.New(fault.Failed, "backfill %s has ended meanwhile", id).WithHint("elt backfill show %s tells how", id)
 		}
 		return err
 	})
+}
+
+// reconcile takes note of chunks whose run succeeded before the process that
+// worked on them was killed: they are done.
+func (w *Work) reconcile(ctx context.Context) error {
+	store := w.Runner.Store
+	b, err := store.Backfill(ctx, w.id) // nobody else works on it any more
+	if err != nil {
+		return err
+	}
+	for _, c := range b.Chunks {
+		if c.Status != state.Running {
+			continue
+		}
+		run, err := store.Run(ctx, c.RunID)
+		if errors.Is(err, state.ErrNotFound) || err == nil && run.Status != state.Succeeded {
+			continue
+		}
+		if err == nil {
+			c.Status, c.Streams = state.Succeeded, run.Streams
+			err = store.FinishChunk(ctx, w.held.Lease(), w.id, c)
+		}
+		if err != nil && !errors.Is(err, state.ErrEnded) {
+			return err
+		}
+	}
+	return nil
 }
 
 func (w *Work) resumable(b state.Backfill) error {
