@@ -34,7 +34,7 @@ where one is set.`,
 	}
 	cmd.AddCommand(
 		newCmdList(app), newCmdGet(app), newCmdSet(app), newCmdMerge(app), newCmdCopy(app), newCmdMove(app),
-		newCmdClear(app), newCmdEdit(app), newCmdHistory(app), newCmdDiff(app), newCmdRollback(app),
+		newCmdClear(app), newCmdEdit(app), newCmdExport(app), newCmdImport(app), newCmdHistory(app), newCmdDiff(app), newCmdRollback(app),
 	)
 	return cmd
 }
