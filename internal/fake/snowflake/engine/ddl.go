@@ -1,0 +1,414 @@
+package engine
+
+import (
+	"context"
+	"strings"
+
+	"elt/internal/fake/snowflake/sql"
+)
+
+func exists(name ...string) error {
+	return sql.Compile(2002, "42710", "Object '%s' already exists.", display(name...))
+}
+
+func (s *Session) createTable(ctx context.Context, d *sql.CreateTable) (*Result, error) {
+	db, sch, obj, err := s.full(d.Name, "CREATE TABLE")
+	if err != nil {
+		return nil, err
+	}
+	t := &table{db: db, schema: sch, name: obj, kind: d.Kind, comment: d.Comment, loaded: map[string]loadedFile{}, created: s.engine.now(), primaryKey: d.PrimaryKey}
+	var rows []*record
+	switch {
+	case d.Like != nil, d.Clone != nil:
+		from, err := s.lookup(append(d.Like, d.Clone...))
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range from.columns {
+			cc := *c
+			t.columns = append(t.columns, &cc)
+		}
+		t.width, t.primaryKey = from.width, from.primaryKey
+		if d.Clone != nil {
+			if from.kind == "TEMPORARY" && d.Kind == "" || from.kind == "TRANSIENT" && d.Kind == "" {
+				return nil, sql.Compile(2119, "0A000", "Temp table or transient table cannot be cloned to a permanent table; to transform table '%s' use CREATE TABLE AS SELECT.", from.name)
+			}
+			committed, _, _ := s.rows(from)
+			rows = append(rows, committed...)
+		}
+	case d.As != nil:
+		if rows, err = s.createAs(ctx, t, d); err != nil {
+			return nil, err
+		}
+	default:
+		for _, c := range d.Columns {
+			if err := s.addColumn(t, c); err != nil {
+				return nil, err
+			}
+		}
+	}
+	for _, k := range t.primaryKey {
+		c := t.column(k)
+		if c == nil {
+			return nil, sql.Compile(904, "42000", "error line 1 at position 0\ninvalid identifier '%s'", display(k))
+		}
+		c.notNull = true
+	}
+	t.rows = rows
+	t.stage = s.engine.newStage()
+	s.engine.mu.Lock()
+	defer s.engine.mu.Unlock()
+	at, err := s.schemaOf(db, sch)
+	if err != nil {
+		return nil, err
+	}
+	key := db + "." + sch + "." + obj
+	old := at.tables[obj]
+	if d.Kind == "TEMPORARY" {
+		old = s.temporary[key]
+	} else if s.engine.lacks(s.Role, "CREATE TABLE", db+"."+sch) {
+		return nil, insufficient("schema", sch)
+	}
+	if old == nil && at.views[obj] != nil && d.Kind != "TEMPORARY" {
+		return nil, exists(obj)
+	}
+	if old != nil {
+		switch {
+		case d.IfNotExists:
+			return status(typeDDL, display(obj)+" already exists, statement succeeded."), nil
+		case !d.Replace:
+			return nil, exists(d.Name...)
+		}
+		old.dropped = true
+		old.stage.drop()
+	}
+	if d.Kind == "TEMPORARY" {
+		s.temporary[key] = t
+	} else {
+		at.tables[obj] = t
+	}
+	return status(typeDDL, "Table "+obj+" successfully created."), nil
+}
+
+func (s *Session) createAs(ctx context.Context, t *table, d *sql.CreateTable) ([]*record, error) {
+	p, err := s.plan(d.As, nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	if len(d.Columns) > 0 && len(d.Columns) != len(p.cols) {
+		return nil, sql.Compile(2026, "42601", "Invalid column definition list")
+	}
+	for i, c := range p.cols {
+		def := sql.ColumnDef{Name: c.Name}
+		col := &column{name: c.Name, t: c.Type, at: i}
+		if len(d.Columns) > 0 {
+			def = d.Columns[i]
+			col.name, col.notNull = def.Name, def.NotNull
+			if def.Type.Name != "" {
+				if col.t, err = s.resolve(def.Type); err != nil {
+					return nil, err
+				}
+			}
+		}
+		if col.t.K == Null {
+			col.t = textType
+		}
+		if col.t.K == Text && c.Type.K == Text && def.Type.Name == "" && col.t.Length == 0 {
+			col.t.Length = MaxText
+		}
+		if t.column(col.name) != nil {
+			return nil, sql.Compile(2025, "42S21", "duplicate column name '%s'", col.name)
+		}
+		t.columns = append(t.columns, col)
+	}
+	t.width = len(t.columns)
+	raw, err := p.run(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	w, err := s.writer(t, nil)
+	if err != nil {
+		return nil, err
+	}
+	cells := make([]Value, len(p.cols))
+	rows := make([]*record, 0, len(raw))
+	for _, r := range raw {
+		decodeRow(r, cells)
+		rec, err := w.record(cells)
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, rec)
+	}
+	return rows, nil
+}
+
+// addColumn adds a column's definition.
+func (s *Session) addColumn(t *table, d sql.ColumnDef) error {
+	if t.column(d.Name) != nil {
+		return sql.Compile(2025, "42S21", "duplicate column name '%s'", d.Name)
+	}
+	if d.Type.Name == "" {
+		return sql.Compile(1003, "42000", "syntax error: column '%s' has no data type.", d.Name)
+	}
+	typ, err := s.resolve(d.Type)
+	if err != nil {
+		return err
+	}
+	c := &column{name: d.Name, t: typ, notNull: d.NotNull, deflt: d.Default, identity: d.Identity, comment: d.Comment, at: t.width}
+	if d.Default != nil {
+		x, err := (&scope{s: s}).compileAs(d.Default, typ)
+		if err != nil {
+			return err
+		}
+		if x.konst {
+			if c.missing, err = x.eval(&env{}); err != nil {
+				return err
+			}
+		}
+	}
+	t.columns = append(t.columns, c)
+	t.width++
+	return nil
+}
+
+func (s *Session) truncate(ctx context.Context, d *sql.Truncate) (*Result, error) {
+	t, err := s.lookup(d.Name)
+	if err != nil {
+		if d.IfExists {
+			return status(typeDDL, "Statement executed successfully."), nil
+		}
+		return nil, err
+	}
+	tx := s.newTransaction()
+	if err := tx.lock(ctx, t); err != nil {
+		return nil, err
+	}
+	s.engine.mu.Lock()
+	t.rows, t.loaded = nil, map[string]loadedFile{} // the load history goes too
+	s.engine.mu.Unlock()
+	tx.commit()
+	return status(typeDDL, "Statement executed successfully."), nil
+}
+
+func (s *Session) drop(d *sql.Drop) (*Result, error) {
+	e := s.engine
+	shown := d.Name[len(d.Name)-1]
+	done := status(typeDDL, shown+" successfully dropped.")
+	gone := status(typeDDL, "Drop statement executed successfully ("+shown+" already dropped).")
+	miss := func(err error) (*Result, error) {
+		if d.IfExists {
+			return gone, nil
+		}
+		return nil, err
+	}
+	if d.What == "TABLE" {
+		t, err := s.lookup(d.Name)
+		if err != nil {
+			return miss(missing("Table", display(d.Name...)))
+		}
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		t.dropped = true
+		t.stage.drop()
+		if t.kind == "TEMPORARY" {
+			delete(s.temporary, t.fullName())
+		} else {
+			delete(e.databases[t.db].schemas[t.schema].tables, t.name)
+		}
+		return done, nil
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	switch d.What {
+	case "DATABASE":
+		if e.databases[shown] == nil {
+			return miss(missing("Database", display(shown)))
+		}
+		delete(e.databases, shown)
+		if s.Database == shown {
+			s.Database, s.Schema = "", ""
+		}
+		return done, nil
+	case "WAREHOUSE":
+		if e.warehouses[shown] == nil {
+			return miss(missing("Warehouse", display(shown)))
+		}
+		delete(e.warehouses, shown)
+		return done, nil
+	case "SCHEMA":
+		db := s.Database
+		if len(d.Name) == 2 {
+			db = d.Name[0]
+		}
+		if e.databases[db] == nil || e.databases[db].schemas[shown] == nil {
+			return miss(missing("Schema", display(d.Name...)))
+		}
+		delete(e.databases[db].schemas, shown)
+		if s.Schema == shown && s.Database == db {
+			s.Schema = ""
+		}
+		return done, nil
+	}
+	db, sch, obj, err := s.full(d.Name, "DROP "+d.What)
+	if err != nil {
+		return nil, err
+	}
+	at, err := s.schemaOf(db, sch)
+	if err != nil {
+		return miss(err)
+	}
+	switch d.What {
+	case "STAGE":
+		key := db + "." + sch + "." + obj
+		if st := s.tempStages[key]; st != nil {
+			st.drop()
+			delete(s.tempStages, key)
+			return done, nil
+		}
+		if at.stages[obj] == nil {
+			return miss(missing("Stage", display(d.Name...)))
+		}
+		at.stages[obj].drop()
+		delete(at.stages, obj)
+	case "FILE FORMAT":
+		if at.formats[obj] == nil {
+			return miss(missing("File format", display(d.Name...)))
+		}
+		delete(at.formats, obj)
+	case "VIEW":
+		if at.views[obj] == nil {
+			return miss(missing("View", display(d.Name...)))
+		}
+		delete(at.views, obj)
+	default:
+		return nil, sql.Unsupported("DROP %s", d.What)
+	}
+	return done, nil
+}
+
+func (s *Session) create(d *sql.Create) (*Result, error) {
+	e := s.engine
+	shown := d.Name[len(d.Name)-1]
+	made := status(typeDDL, title(d.What)+" "+shown+" successfully created.")
+	there := func(has bool) (stop bool, res *Result, err error) {
+		switch {
+		case !has || d.Replace:
+			return false, nil, nil
+		case d.IfNotExists:
+			return true, status(typeDDL, display(shown)+" already exists, statement succeeded."), nil
+		}
+		return true, nil, exists(d.Name...)
+	}
+	var planned *queryPlan
+	if d.What == "VIEW" {
+		var err error
+		if planned, err = s.plan(d.Query, nil, nil); err != nil {
+			return nil, err
+		}
+		if d.Columns != nil && len(d.Columns) != len(planned.cols) {
+			return nil, sql.Compile(2057, "42601", "View definition for '%s' declares %d column(s), but view query produces %d column(s).", shown, len(d.Columns), len(planned.cols))
+		}
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	switch d.What {
+	case "DATABASE":
+		if stop, res, err := there(e.databases[shown] != nil); stop {
+			return res, err
+		}
+		if e.lacks(s.Role, "CREATE DATABASE", "ACCOUNT") {
+			return nil, insufficient("account", "TESTACCT")
+		}
+		e.addDatabase(shown)
+		s.Database, s.Schema = shown, "PUBLIC" // a new database is used at once
+		return made, nil
+	case "WAREHOUSE":
+		if stop, res, err := there(e.warehouses[shown] != nil); stop {
+			return res, err
+		}
+		if e.lacks(s.Role, "CREATE WAREHOUSE", "ACCOUNT") {
+			return nil, insufficient("account", "TESTACCT")
+		}
+		resume, _ := d.Options["AUTO_RESUME"].(string)
+		e.warehouses[shown] = &warehouse{name: shown, autoResume: !strings.EqualFold(resume, "false")}
+		s.Warehouse = shown
+		return made, nil
+	case "SCHEMA":
+		db := s.Database
+		if len(d.Name) == 2 {
+			db = d.Name[0]
+		}
+		if db == "" {
+			return nil, sql.Errorf(90105, "22000", "Cannot perform CREATE SCHEMA. This session does not have a current database. Call 'USE DATABASE', or use a qualified name.")
+		}
+		at := e.databases[db]
+		if at == nil || e.lacks(s.Role, "USAGE", db) {
+			return nil, missing("Database", display(db))
+		}
+		if stop, res, err := there(at.schemas[shown] != nil); stop {
+			return res, err
+		}
+		if e.lacks(s.Role, "CREATE SCHEMA", db) {
+			return nil, insufficient("database", db)
+		}
+		made.Kind = ""
+		at.add(shown, e.now()).comment, _ = d.Options["COMMENT"].(string)
+		s.Database, s.Schema = db, shown // a new schema is used at once
+		return made, nil
+	}
+	db, sch, obj, err := s.full(d.Name, "CREATE "+d.What)
+	if err != nil {
+		return nil, err
+	}
+	at, err := s.schemaOf(db, sch)
+	if err != nil {
+		return nil, err
+	}
+	if e.lacks(s.Role, "CREATE "+d.What, db+"."+sch) && !d.Temporary {
+		return nil, insufficient("schema", sch)
+	}
+	switch d.What {
+	case "STAGE":
+		stages, key := at.stages, obj
+		if d.Temporary {
+			stages, key = s.tempStages, db+"."+sch+"."+obj
+		}
+		if stop, res, err := there(stages[key] != nil); stop {
+			return res, err
+		}
+		if old := stages[key]; old != nil {
+			old.drop()
+		}
+		if d.Options["URL"] != nil {
+			return nil, sql.Unsupported("external stage")
+		}
+		st := e.newStage()
+		st.name, st.temporary = obj, d.Temporary
+		st.format, _ = d.Options["FILE_FORMAT"].(sql.Options)
+		st.comment, _ = d.Options["COMMENT"].(string)
+		stages[key] = st
+		made = status(typeDDL, "Stage area "+obj+" successfully created.")
+	case "FILE FORMAT":
+		if stop, res, err := there(at.formats[obj] != nil); stop {
+			return res, err
+		}
+		if _, err := newFormat(d.Options); err != nil {
+			return nil, err
+		}
+		at.formats[obj] = d.Options
+	case "VIEW":
+		if stop, res, err := there(at.views[obj] != nil); stop {
+			return res, err
+		}
+		if at.tables[obj] != nil {
+			return nil, exists(obj)
+		}
+		at.views[obj] = &view{name: obj, query: d.Query, columns: d.Columns}
+	default:
+		return nil, sql.Unsupported("CREATE %s", d.What)
+	}
+	return made, nil
+}
+
+func title(s string) string { return s[:1] + strings.ToLower(s[1:]) }
