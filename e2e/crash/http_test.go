@@ -19,11 +19,13 @@ import (
 	"time"
 
 	"elt/internal/fake/domo"
+	"elt/internal/fake/xactly"
 )
 
 // service is a source over HTTP, which outlives what is killed.
 type service struct {
 	tap, config string
+	selected    string          // a stream, "" for all
 	warehouse   string          // what part of its table's name is
 	columns     [2]string       // of a row, as the target names them
 	rows        func() []string // what must be there in the end, "a|b"
@@ -82,6 +84,59 @@ func newEdcast(t *testing.T) *service {
 
 func named(name string) func([2]string) bool {
 	return func(c [2]string) bool { return c[0] == name }
+}
+
+// newXactly grows while it is read, and suffers from all that Connect may.
+func newXactly(t *testing.T) *service {
+	const table = "xc_credit"
+	row := func(n int) []string {
+		t := xactly.Tables(1, table)[0]
+		t.Rows[0][0], t.Rows[0][slices.Index(t.Columns, "MODIFIED_DATE")] = fmt.Sprint(220000000000000+n*7919%100000), xactly.Date(n/5)
+		return t.Rows[0]
+	}
+	credits, at := xactly.Tables(1, table)[0], 0
+	grow := func(t *xactly.Table, rows int) {
+		for range rows {
+			t.Rows = append(t.Rows, row(at))
+			at++
+		}
+	}
+	credits.Rows = nil
+	grow(credits, 1500)
+	s := xactly.Start(xactly.Behaviour{
+		PerToken: 17, Piece: 40, Every: map[int]string{11: "503", 13: "reset", 17: "429", 19: "expired", 23: "shrunk", 29: "cut", 31: "short"},
+		Grow: func(t *xactly.Table) { grow(t, 7) },
+	}, credits)
+	t.Cleanup(s.Close)
+	date := slices.Index(credits.Columns, "MODIFIED_DATE")
+	last := func() string { // dates only grow
+		rows := s.Rows(table)
+		return strings.Trim(rows[len(rows)-1][date], `"`)
+	}
+	return &service{
+		tap:       "tap-xactly",
+		config:    fmt.Sprintf("{username: %s, password: %q, client_id: %s, consumer: %s, url_base: %q, page_size: 100, retry_pause: 0.001}", xactly.User, xactly.Password, xactly.ClientID, xactly.Consumer, s.URL),
+		selected:  table,
+		warehouse: "credit",
+		columns:   [2]string{"credit_id", "modified_date"},
+		rows: func() (out []string) {
+			for _, r := range s.Rows(table) {
+				out = append(out, r[0]+"|"+strings.Trim(r[date], `"`)[:len("2006-01-02T15:04:05")])
+			}
+			return out
+		},
+		bookmark: func() string { return `"replication_key_value":"` + last() + `"` },
+		asked:    func() int { return len(s.Requests()) },
+		calm: func() {
+			s.Change(func(b *xactly.Behaviour, _ *[]*xactly.Table) { *b = xactly.Behaviour{} })
+			s.Forget()
+		},
+		onlyNew: func(t *testing.T) {
+			if q := s.Statements(); len(q) != 1 || !strings.Contains(q[0], "MODIFIED_DATE >= '"+last()+"'") || len(s.Requests()) != 3 {
+				t.Errorf("a run with nothing new asks %q by %q", q, s.Requests())
+			}
+		},
+	}
 }
 
 // newShop has pages of orders sorted by time, several with the same one.
@@ -169,7 +224,7 @@ func TestKillOverHTTP(t *testing.T) {
 		{"tap", has(" tap tap-"), []string{"--no-fuse"}},
 		{"target", has(" target target-"), []string{"--no-fuse"}},
 	}
-	for name, open := range map[string]func(*testing.T) *service{"edcast": newEdcast, "rest": newShop} {
+	for name, open := range map[string]func(*testing.T) *service{"edcast": newEdcast, "rest": newShop, "xactly": newXactly} {
 		for _, w := range warehouses() {
 			for _, v := range victims {
 				t.Run(fmt.Sprintf("%s into %s, kill the %s", name, w.name, v.name), func(t *testing.T) {
@@ -209,16 +264,20 @@ func newTrip(t *testing.T, s *service, to warehouse, flags []string) *trip {
 	p := &trip{service: s, to: to, dir: t.TempDir(), flags: flags}
 	loader, look := to.open(t, p.dir)
 	p.look = look
+	if s.selected == "" {
+		s.selected = "*"
+	}
 	write(t, filepath.Join(p.dir, "elt.yml"), fmt.Sprintf(`default_environment: dev
 environments: [{name: dev}]
 plugins:
   extractors:
   - name: %s
     config: %s
+    select: ['%s.*']
   loaders:
   - name: %s
     config: %s
-`, s.tap, s.config, to.target, loader))
+`, s.tap, s.config, s.selected, to.target, loader))
 	return p
 }
 

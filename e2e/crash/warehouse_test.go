@@ -88,7 +88,7 @@ func warehouses() []warehouse {
 					return out
 				}
 				names := query("select column_name::text from information_schema.columns where table_schema = 'public' and table_name = $1", table)
-				return query(fmt.Sprintf(`select %s::text || '|' || to_char(%s at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS') from %s`, column(t, s, 0, names), column(t, s, 1, names), pgx.Identifier{table}.Sanitize()))
+				return query(fmt.Sprintf(`select %s::text || '|' || to_char(%s::timestamptz at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS') from %s`, column(t, s, 0, names), column(t, s, 1, names), pgx.Identifier{table}.Sanitize()))
 			}
 		}},
 	}

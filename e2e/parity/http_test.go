@@ -9,12 +9,14 @@ import (
 	"testing"
 
 	"elt/internal/fake/domo"
+	"elt/internal/fake/xactly"
 )
 
 // httpSources are the taps over HTTP.
 func httpSources() []source {
 	return []source{
 		{"edcast", edcastSource},
+		{"xactly", xactlySource},
 		{"rest, inferred", func(t *testing.T) reading { return restSource(t, "{}") }},
 		{"rest, with a schema", func(t *testing.T) reading {
 			return restSource(t, `{properties: {id: {type: integer}, at: {type: string, format: date-time}, n: {type: [number, "null"]}, big: {type: [number, "null"]}, t: {type: [string, "null"]}, o: {type: [object, "null"]}, u: {type: [string, integer, "null"]}, l: {type: [array, "null"]}}}`)
@@ -38,6 +40,31 @@ func edcastSource(t *testing.T) reading {
 					(*sets)[0].Rows = append((*sets)[0].Rows, domo.ExplorerRow(n))
 				}
 				(*sets)[1].Rows = append((*sets)[1].Rows, []string{"4", "new", "1e3", "", ""})
+			})
+		},
+	}
+}
+
+// xactlySource has ids of fifteen digits and such that are texts, decimals,
+// keys of three columns, rows without a date, and a table without a key.
+func xactlySource(t *testing.T) reading {
+	tables := xactly.Tables(60, "xc_credit", "xc_quota_hist", "xc_quota_relationship", "xc_quota_summary")
+	server := xactly.Start(xactly.Behaviour{}, tables...)
+	t.Cleanup(server.Close)
+	chosen := "{'*': {selected: false}"
+	for _, table := range tables {
+		chosen += ", " + table.Name + ": {selected: true}"
+	}
+	return reading{
+		tap: "tap-xactly", metadata: chosen + "}",
+		config: fmt.Sprintf("{username: %s, password: %q, client_id: %s, consumer: %s, url_base: %q, page_size: 25}", xactly.User, xactly.Password, xactly.ClientID, xactly.Consumer, server.URL),
+		change: func(t *testing.T) {
+			server.Change(func(_ *xactly.Behaviour, tables *[]*xactly.Table) {
+				for n, more := range xactly.Tables(70, "xc_credit", "xc_quota_hist", "xc_quota_relationship", "xc_quota_summary") {
+					(*tables)[n].Rows = append((*tables)[n].Rows, more.Rows[60:]...)
+				}
+				changed := (*tables)[0].Rows[3]
+				changed[2], changed[len(changed)-7] = `"changed"`, `"2025-01-01T00:00:00Z"`
 			})
 		},
 	}
