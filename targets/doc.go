@@ -22,6 +22,9 @@ import (
 // ErrFenced: another run has claimed the state id; nothing was written.
 var ErrFenced = errors.New("another run has taken over this state id")
 
+// ErrMoved: the destination is not as the last run left it; nothing was written.
+var ErrMoved = errors.New("the destination is not as the last run left it")
+
 // Target is a kind of destination.
 type Target interface {
 	Spec() spec.Spec
@@ -57,6 +60,11 @@ type Sink interface {
 type Fence struct {
 	Found    bool // false: the destination has no row for this state id
 	Keepless bool // the destination cannot keep fences at all
+	// Unasked: the destination was not asked (Keeper); the first transaction
+	// compares.
+	Unasked bool
+	// Late: the row is written with the first rows, not by the Claim.
+	Late bool
 	// Epoch counts the runs that claimed; Edit counts a user's changes of the
 	// bookmark (state set, clear, rollback, full refresh); Seq counts the
 	// commits within the epoch, so that after a lost COMMIT reply it can be

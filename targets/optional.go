@@ -95,3 +95,21 @@ type Checker interface {
 	// kind comes from fault.KindOf its error.
 	Check(ctx context.Context, cfg spec.Config, report *check.Report)
 }
+
+// KeptNone is what Kept says of a destination that holds nothing of a state id.
+const KeptNone = "none"
+
+// Keeper is a Sink that can claim without asking its destination, because
+// asking costs money there (invariant 3).
+type Keeper interface {
+	// Recall is called before Claim. run names this run and no other. kept is
+	// what Kept said at the end of the last run of this state id, provided
+	// that it succeeded and that nothing has run since; else "". With it Claim
+	// may call decide with Fence{Unasked: true}, and leave it to the first
+	// transaction to compare: where the destination is not as kept says, that
+	// one fails with ErrMoved, and nothing of the run was written.
+	Recall(run, kept string)
+	// Kept is, after Finish, what the destination holds for the state id: some
+	// text of one line, KeptNone for nothing; "" when that is not known.
+	Kept() string
+}

@@ -18,6 +18,16 @@ type acks struct {
 	last []byte
 }
 
+// say prints a line that is no STATE.
+func (a *acks) say(line string) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if _, err := io.WriteString(a.out, line+"\n"); err != nil {
+		return fmt.Errorf("print what the destination keeps: %w", err)
+	}
+	return nil
+}
+
 // print acknowledges a state value; what is committed may be lost to the
 // reader, so a failing stdout is an error of the run.
 func (a *acks) print(value json.RawMessage) error {

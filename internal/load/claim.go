@@ -35,6 +35,9 @@ type ClaimRequest struct {
 	// HadDestination: an earlier claim's reply had Kept set, so the
 	// destination must have a row for this state id.
 	HadDestination bool `json:"had_destination"`
+	// Kept is what the target's last run said it left (KeptLine), when that run
+	// succeeded and none has started since; a targets.Keeper need not ask then.
+	Kept string `json:"kept,omitempty"`
 	// TrustState accepts a destination that lost its row, FullRefresh starts
 	// over with Bookmarks (which the runner has emptied, at a higher Edit).
 	TrustState  bool `json:"trust_state,omitempty"`
@@ -66,10 +69,18 @@ type ClaimReply struct {
 	Source    Source          `json:"source"`
 	Note      string          `json:"note,omitempty"` // said aloud when not empty
 	Kept      bool            `json:"kept"`           // the destination keeps positions with the rows
+	// Late: what the destination keeps comes with its first rows; a KeptLine
+	// at the end tells whether it did.
+	Late bool `json:"late,omitempty"`
 	// Lanes is how many streams are loaded at the same time: a tap of ours in
 	// another process has no more open (singer.LanesEnv).
 	Lanes int `json:"lanes"`
 }
+
+// KeptLine begins a line on stdout by which a target says at the end of a
+// complete run what it left at the destination; the rest of the line is for
+// ClaimRequest.Kept of the next run.
+const KeptLine = "ELT_KEPT "
 
 // Source says whose bookmarks count.
 type Source string
@@ -139,7 +150,7 @@ func Decide(req ClaimRequest, found targets.Fence) (targets.Fence, Decision, err
 		return fence, Decision{Bookmarks: b, Source: from, Note: note}, nil
 	}
 	switch {
-	case found.Keepless || req.FullRefresh:
+	case found.Keepless || found.Unasked || req.FullRefresh:
 		return take(store, FromStore, "")
 	case !found.Found && req.HadDestination && !store.IsZero() && store.SkipsNothing():
 		return take(store, FromStore, "the destination lost what it kept of this state id; no stream had a position there, so all rows come again")

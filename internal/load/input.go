@@ -374,10 +374,7 @@ func (in *Input) finish() error {
 	if err := in.closeLane(); err != nil {
 		return err
 	}
-	if err := in.s.sink.Finish(in.ctx); err != nil {
-		return fmt.Errorf("finish: %w", err)
-	}
-	return nil
+	return in.s.finish(in.ctx)
 }
 
 // Stop is for a run that was told to end (SIGTERM): what may be committed is,

@@ -188,8 +188,5 @@ func (o *Output) Close(ctx context.Context, synced bool) error {
 	if err := errors.Join(errs...); err != nil || !synced {
 		return err
 	}
-	if err := o.s.sink.Finish(context.WithoutCancel(ctx)); err != nil {
-		return fmt.Errorf("finish: %w", err)
-	}
-	return nil
+	return o.s.finish(ctx)
 }

@@ -68,7 +68,7 @@ func (s *Session) Claim(ctx context.Context, req ClaimRequest) (Decision, error)
 	var decision Decision
 	var fence targets.Fence
 	var refused error
-	kept, over := false, s.overwrites()
+	kept, late, over := false, false, s.overwrites()
 	decide := Decide
 	switch {
 	case req.Windowed:
@@ -80,8 +80,11 @@ func (s *Session) Claim(ctx context.Context, req ClaimRequest) (Decision, error)
 	case over:
 		decide = decideOver
 	}
+	if k, ok := s.sink.(targets.Keeper); ok {
+		k.Recall(req.RunID, req.Kept)
+	}
 	err := s.sink.Claim(ctx, req.StateID, func(found targets.Fence) (targets.Fence, error) {
-		kept = !found.Keepless
+		kept, late = !found.Keepless, found.Late
 		fence, decision, refused = decide(req, found)
 		return fence, refused
 	})
@@ -94,7 +97,7 @@ func (s *Session) Claim(ctx context.Context, req ClaimRequest) (Decision, error)
 	s.start = decision.Bookmarks
 	line, err := json.Marshal(ClaimReply{
 		Type: TypeClaim, StateID: req.StateID, Epoch: fence.Epoch, Edit: fence.Edit,
-		Bookmarks: decision.Bookmarks.Raw(), Source: decision.Source, Note: decision.Note, Kept: kept,
+		Bookmarks: decision.Bookmarks.Raw(), Source: decision.Source, Note: decision.Note, Kept: kept, Late: late,
 		Lanes: s.parallel(),
 	})
 	if err != nil {
@@ -113,6 +116,18 @@ func (s *Session) commit(ctx context.Context, lane targets.Lane, c targets.Commi
 		c = targets.Commit{}
 	}
 	return lane.Commit(ctx, c)
+}
+
+// finish completes the run at the destination, and says what it left there.
+func (s *Session) finish(ctx context.Context) error {
+	if err := s.sink.Finish(context.WithoutCancel(ctx)); err != nil {
+		return fmt.Errorf("finish: %w", err)
+	}
+	k, ok := s.sink.(targets.Keeper)
+	if !ok || k.Kept() == "" {
+		return nil
+	}
+	return s.acks.say(KeptLine + k.Kept())
 }
 
 // overwrites says that streams replace what the destination has of them.

@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -16,23 +17,26 @@ import (
 	"elt/internal/project"
 	"elt/internal/singer"
 	"elt/state"
+	"elt/targets"
 )
 
 // claim starts the built-in target (or the fused pair), which claims its
 // destination, and adopts what it answers (invariant 3).
 func (s *set) claim(ctx context.Context, edit int64, catalogPath string) (*claimed, error) {
-	_, had, err := s.Store.Setting(ctx, destinationScope(s.plan.StateID), s.target().Plugin.Name)
+	there, err := s.destination(ctx)
 	if err != nil {
-		return nil, fault.Wrap(fault.StoreAway, err, "cannot read what is known of the destination")
+		return nil, err
 	}
 	ask := load.ClaimRequest{
 		StateID: s.plan.StateID, RunID: s.runID, Epoch: s.keeper.current().Epoch, Edit: edit,
-		Bookmarks: s.start, HadDestination: had, TrustState: s.TrustState, FullRefresh: s.FullRefresh,
+		Bookmarks: s.start, HadDestination: there.had, TrustState: s.TrustState, FullRefresh: s.FullRefresh,
 		Windowed: s.Window != nil, Whole: s.whole(), AllowAppend: s.Window != nil && s.Window.AllowAppend,
 		NoUpdate: s.NoStateUpdate && s.Window == nil,
 	}
 	if s.once != nil {
 		ask.Bookmarks, ask.Start = s.kept, s.once
+	} else if s.Window == nil {
+		ask.Kept = there.kept
 	}
 	request, err := json.Marshal(ask)
 	if err != nil {
@@ -62,7 +66,7 @@ func (s *set) claim(ctx context.Context, edit int64, catalogPath string) (*claim
 		s.counts.close()
 		return nil, err
 	}
-	if err := s.adopt(ctx, c.reply, had); err != nil {
+	if err := s.adopt(ctx, c.reply, there); err != nil {
 		s.counts.close()
 		return nil, s.giveUp(c, err)
 	}
@@ -70,7 +74,7 @@ func (s *set) claim(ctx context.Context, edit int64, catalogPath string) (*claim
 }
 
 // adopt takes over the epoch, the edit and the bookmarks that the claim settled.
-func (s *set) adopt(ctx context.Context, reply load.ClaimReply, had bool) error {
+func (s *set) adopt(ctx context.Context, reply load.ClaimReply, there destination) error {
 	if reply.Note != "" {
 		s.report.say(s.log, "%s", reply.Note)
 	}
@@ -78,18 +82,8 @@ func (s *set) adopt(ctx context.Context, reply load.ClaimReply, had bool) error 
 		return err
 	}
 	s.start, s.lanes = singer.NewBookmarks(reply.Bookmarks).Raw(), reply.Lanes
-	if reply.Kept && !had {
-		err := s.Store.PutSetting(ctx, destinationScope(s.plan.StateID), s.target().Plugin.Name, "kept")
-		if err != nil {
-			return fault.Wrap(fault.StoreAway, err, "cannot note that the destination keeps positions")
-		}
-	}
-	return nil
+	return s.noteDestination(ctx, there, destination{had: there.had || reply.Kept && !reply.Late})
 }
-
-// destinationScope is where the store notes that a destination keeps
-// positions of a state id: one that has lost them is refused.
-func destinationScope(stateID string) string { return "destination:" + stateID }
 
 // fuseCommand is tap and target in one process.
 func (s *set) fuseCommand(catalogPath string) proc.Command {
@@ -126,7 +120,13 @@ func (s *set) pipe(ctx context.Context, chain pipe.Chain) error {
 			s.counts.acked(value)
 			return s.saver.acked(value)
 		},
-		Line: func(line []byte) { s.log.Info().Str("plugin", s.target().Name).Msg(string(line)) },
+		Line: func(line []byte) {
+			if kept, ok := bytes.CutPrefix(line, []byte(load.KeptLine)); ok {
+				s.left = string(kept)
+				return
+			}
+			s.log.Info().Str("plugin", s.target().Name).Msg(string(line))
+		},
 		Warn: func(text string) { s.report.say(s.log, "%s", text) },
 	}
 	done := s.Watcher.Begin(s.plan, s.live)
@@ -134,7 +134,10 @@ func (s *set) pipe(ctx context.Context, chain pipe.Chain) error {
 	done()
 	cancel(nil)
 	<-watched
-	return s.judge(ctx, outcome)
+	if err := s.judge(ctx, outcome); err != nil || s.left == "" || s.NoStateUpdate {
+		return err
+	}
+	return s.noteDestination(ctx, destination{}, destination{had: s.left != targets.KeptNone, kept: s.left})
 }
 
 // live is how far the set is.

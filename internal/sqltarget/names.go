@@ -22,10 +22,12 @@ func Qualify(schema, name string) string {
 // Naming is how a destination names things. Names are always quoted, so only
 // length, case and the destination's own names matter.
 type Naming struct {
-	Lower    bool     // pipelinewise: everything in lower case
-	Blind    bool     // names that differ only in case are the same (SQLite)
-	Max      int      // longest identifier in bytes, 0: any
-	Reserved []string // column names that the destination refuses
+	Lower      bool     // pipelinewise: everything in lower case
+	Upper      bool     // everything in upper case (Snowflake)
+	Blind      bool     // names that differ only in case are the same (SQLite)
+	Max        int      // longest identifier in bytes, 0: any
+	Characters bool     // Max counts characters instead
+	Reserved   []string // column names that the destination refuses
 }
 
 // Ident is the identifier for name. What is cut off is replaced by a hash of
@@ -35,10 +37,13 @@ func (n Naming) Ident(name string) string {
 	if n.Lower {
 		id = strings.ToLower(id)
 	}
+	if n.Upper {
+		id = strings.ToUpper(id)
+	}
 	if id == "" {
 		id = "_"
 	}
-	if n.Max > 0 && len(id) > n.Max {
+	if n.Max > 0 && n.size(id) > n.Max {
 		return n.suffixed(id, name)
 	}
 	return id
@@ -90,10 +95,31 @@ func (n Naming) Suffixed(name string) string { return n.suffixed(n.Ident(name), 
 func (n Naming) suffixed(id, name string) string {
 	sum := sha256.Sum256([]byte(name))
 	tail := "_" + hex.EncodeToString(sum[:4])
+	if n.Upper {
+		tail = strings.ToUpper(tail)
+	}
 	if n.Max > 0 {
-		id = cut(id, n.Max-len(tail))
+		id = n.cut(id, n.Max-len(tail))
 	}
 	return id + tail
+}
+
+// size is how much of Max an identifier takes.
+func (n Naming) size(id string) int {
+	if n.Characters {
+		return utf8.RuneCountInString(id)
+	}
+	return len(id)
+}
+
+func (n Naming) cut(id string, limit int) string {
+	if !n.Characters {
+		return cut(id, limit)
+	}
+	if runes := []rune(id); len(runes) > limit {
+		return string(runes[:limit])
+	}
+	return id
 }
 
 func (n Naming) fold(id string) string {

@@ -6,6 +6,7 @@ import (
 	"elt/targets/csv"
 	"elt/targets/jsonl"
 	"elt/targets/postgres"
+	"elt/targets/snowflake"
 	"elt/targets/sqlite"
 )
 
@@ -15,6 +16,7 @@ func All() *targets.Registry {
 		csv.New(),
 		jsonl.New(),
 		postgres.New(),
+		snowflake.New(),
 		sqlite.New(),
 	)
 }

@@ -1,0 +1,65 @@
+package snowflake
+
+import (
+	"context"
+	"runtime"
+	"slices"
+
+	"elt/internal/load"
+	"elt/internal/row"
+	"elt/internal/spec"
+	"elt/internal/sqltarget"
+	"elt/targets"
+)
+
+type target struct{}
+
+// New is target-snowflake.
+func New() targets.Target { return target{} }
+
+func (target) Spec() spec.Spec {
+	return spec.Spec{
+		Name:         "target-snowflake",
+		Summary:      "Loads streams into Snowflake tables.",
+		Capabilities: []string{"about", "schema-flattening", "validate-records", "target-schema", "hard-delete", "activate-version", "batch"},
+		Settings:     slices.Concat(login(), own(), sqltarget.Settings(), load.Settings(batching()...)),
+		Replaces: []spec.Replacement{
+			{Package: "meltanolabs-target-snowflake", Variant: "meltanolabs", Dialect: sdkDialect},
+			{Package: "target-snowflake", Variant: "meltano", Dialect: sdkDialect},
+			{Package: "pipelinewise-target-snowflake", Variant: "transferwise", Dialect: pipelinewiseDialect},
+			{Package: "pipelinewise-target-snowflake", Variant: "pipelinewise", Dialect: pipelinewiseDialect},
+		},
+	}
+}
+
+// Open logs in, which needs no warehouse.
+func (target) Open(ctx context.Context, cfg spec.Config) (targets.Sink, error) {
+	set, err := decode(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return open(ctx, set)
+}
+
+func open(ctx context.Context, set *settings) (*sink, error) {
+	work, err := newFolder(set.TempDir)
+	if err != nil {
+		return nil, err
+	}
+	s := &sink{
+		set: set, folder: work, started: micros(), signal: ctx, short: upperNonce(), lanes: min(4, runtime.NumCPU()),
+		schemas: map[string]*namespace{}, owner: map[string]string{},
+	}
+	if set.Parallelism > 0 {
+		s.lanes = set.Parallelism
+	}
+	first, err := s.dial(ctx)
+	if err != nil {
+		return nil, errorsJoin(err, work.remove())
+	}
+	s.idle = append(s.idle, first)
+	return s, nil
+}
+
+// Method says how a stream's rows meet those that are there.
+func (s *sink) Method(schema *row.Schema) targets.Method { return s.set.Options.Method(schema.Key) }
