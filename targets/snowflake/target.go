@@ -63,3 +63,16 @@ func open(ctx context.Context, set *settings) (*sink, error) {
 
 // Method says how a stream's rows meet those that are there.
 func (s *sink) Method(schema *row.Schema) targets.Method { return s.set.Options.Method(schema.Key) }
+
+// Place implements targets.Placer.
+func (target) Place(cfg spec.Config, schema *row.Schema) (targets.Place, error) {
+	set, err := decode(cfg)
+	if err != nil {
+		return targets.Place{}, err
+	}
+	in, name, _, err := set.place(schema.Stream)
+	if err != nil {
+		return targets.Place{}, err
+	}
+	return targets.Place{Table: set.Database + "." + in + "." + name, Method: set.Options.Method(schema.Key)}, nil
+}
