@@ -7,7 +7,7 @@ COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
 ARG VERSION=dev
-RUN CGO_ENABLED=1 go build -trimpath -tags netgo,osusergo,sqlite_omit_load_extension \
+RUN CGO_ENABLED=1 go build -trimpath -tags netgo,osusergo,sqlite_omit_load_extension,minicore_disabled \
       -ldflags "-s -w -X elt/cmd.version=${VERSION} -linkmode external -extldflags -static" -o /elt . \
  && mkdir -p /rootfs/project /rootfs/tmp /rootfs/etc && chmod 1777 /rootfs/tmp && chown 65532:65532 /rootfs/project \
  && printf 'elt:x:65532:65532::/project:/sbin/nologin\n' >/rootfs/etc/passwd \

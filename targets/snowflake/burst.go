@@ -111,7 +111,11 @@ func (ld *loader) fit(ctx context.Context, e *encoder) error {
 func (ld *loader) copy(ctx context.Context, p *part) (load string, err error) {
 	l := ld.lane
 	l.loads++
-	load = sqltarget.Qualify(ld.final.Schema, "_ELT_LOAD_"+strconv.Itoa(l.loads)+"_"+l.sink.short)
+	in := ld.final.Schema
+	if l.sink.set.ConnectSchema != "" {
+		in = "" // the session has a schema of its own
+	}
+	load = sqltarget.Qualify(in, "_ELT_LOAD_"+strconv.Itoa(l.loads)+"_"+l.sink.short)
 	if _, err := l.exec(ctx, p.createLoad(load)); err != nil {
 		return "", err
 	}

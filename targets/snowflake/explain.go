@@ -31,7 +31,7 @@ func (s *settings) explain(what string, err error) error {
 	if len(answer.MessageArgs) > 0 {
 		text = fmt.Sprintf(text, answer.MessageArgs...)
 	}
-	text = strings.TrimSpace(text)
+	text = bare(text)
 	e := func(code fault.Code, kind fault.Kind, msg, hint string, args ...any) error {
 		return fault.Wrap(code, &answered{answer, ""}, "target-snowflake: "+msg, args...).WithHint("%s", hint).WithKind(kind)
 	}
@@ -53,15 +53,16 @@ func (s *settings) explain(what string, err error) error {
 	case n == 390100 || n == 390101 || n == 390102 || has("incorrect username or password"):
 		return e(fault.BadConfig, fault.KindAuth, "Snowflake does not accept user %s with this password", "settings user and password; sign-in by password alone is being retired, see private_key and token", s.User)
 	case n == 390201 || n == 390190 || has("requested warehouse") || has("requested database") || has("requested schema"):
-		return e(fault.BadConfig, fault.KindPath, "%s", "settings database, warehouse, schema: does each exist, and has the role USAGE on it?", strings.TrimSuffix(text, "."))
+		return e(fault.BadConfig, fault.KindPath, "the database, warehouse or schema of the settings is not there",
+			fmt.Sprintf("database %s, warehouse %s: does each exist, and has role %s USAGE on it?", s.Database, s.Warehouse, s.roleName()))
 	case n == 606 || n == 57014 && has("warehouse") || has("no active warehouse"):
 		return e(fault.BadConfig, fault.KindPath, "there is no warehouse to load with", "setting warehouse names one that role %s has USAGE on (GRANT USAGE, OPERATE ON WAREHOUSE …)", s.roleName())
 	case n == 90073 || n == 608 || n == 609 || has("cannot be resumed") || has("warehouse") && has("suspended"):
 		return e(fault.Failed, fault.KindLimit, "warehouse %s does not run", "it is suspended without AUTO_RESUME, or a resource monitor has stopped it", s.Warehouse)
 	case n == 3001 || answer.SQLState == "42501" || has("insufficient privileges"):
-		return e(fault.BadConfig, fault.KindPermission, "role %s may not do this (%s): %s", "docs/connectors/target-snowflake.md lists the grants that a role needs", s.roleName(), what, firstLine(text))
+		return e(fault.BadConfig, fault.KindPermission, "role %s may not do this (%s)", "docs/connectors/target-snowflake.md lists the grants that a role needs", s.roleName(), what)
 	case n == 2003 || n == 2043:
-		return e(fault.BadConfig, fault.KindPath, "%s: %s", "does it exist, and has the role USAGE on its database and schema?", what, firstLine(text))
+		return e(fault.BadConfig, fault.KindPath, "%s meets something that is not there", "does it exist, and has the role USAGE on its database and schema?", what)
 	case n == 100078 || has("too long and would be truncated") || has("max lob size"):
 		return e(fault.BadInput, fault.KindLimit, "%s: a value is longer than its column, or than Snowflake takes at all", "leave the column out of the selection, or make it wider", what)
 	case n == 604 || n == 637 || has("execution canceled"):
@@ -133,19 +134,26 @@ var shown = regexp.MustCompile(`'(?:[^']|'')*'`)
 func (a *answered) Error() string {
 	text := a.text
 	if text == "" {
-		text = firstLine(a.Message)
+		text = firstLine(bare(a.Message))
 	}
 	if a.Number >= 100000 && a.Number < 101000 {
 		text = shown.ReplaceAllString(text, "'…'")
 	}
 	out := fmt.Sprintf("Snowflake %06d", a.Number)
-	if a.QueryID != "" {
+	if len(a.QueryID) > 8 {
 		out += ", query " + a.QueryID
 	}
 	return out + ": " + text
 }
 
 func (a *answered) Unwrap() error { return a.SnowflakeError }
+
+var numbered = regexp.MustCompile(`^\d{6} \(\w+\): (?:[0-9a-f-]{30,}: )?`)
+
+// bare takes the number off a message, which the driver puts there once more.
+func bare(text string) string {
+	return strings.TrimSpace(numbered.ReplaceAllString(strings.TrimSpace(text), ""))
+}
 
 // firstLine keeps what a message says and leaves out where in a file.
 func firstLine(text string) string {

@@ -58,7 +58,7 @@ func (s *settings) config(stateID, run string) (*sf.Config, error) {
 	tag := s.tag(stateID, run)
 	c := &sf.Config{
 		Account: s.Account, Host: s.Host, Port: s.Port, Protocol: s.Protocol,
-		Database: s.Database, Warehouse: s.Warehouse, Role: s.Role, Application: "elt",
+		Database: s.Database, Schema: s.ConnectSchema, Warehouse: s.Warehouse, Role: s.Role, Application: "elt",
 		LoginTimeout: loginTimeout, MaxRetryCount: retries,
 		DisableOCSPChecks: true, CertRevocationCheckMode: sf.CertRevocationCheckDisabled,
 		ClientStoreTemporaryCredential: sf.ConfigBoolFalse, ClientRequestMfaToken: sf.ConfigBoolFalse,

@@ -46,13 +46,13 @@ func settled(t testing.TB, over map[string]any) (*settings, error) {
 
 func TestAccountSpellings(t *testing.T) {
 	for written, want := range map[string]string{
-		"myorg-myaccount":                                                   "myorg-myaccount",
-		"myorg.myaccount":                                                   "myorg-myaccount",
-		"MYORG-MY_ACCOUNT":                                                  "MYORG-MY-ACCOUNT",
-		" xy12345 ":                                                         "xy12345",
-		"xy12345.eu-central-1":                                              "xy12345.eu-central-1",
-		"xy12345.us-east-2.aws":                                             "xy12345.us-east-2.aws",
-		"xy12345.west-europe.azure":                                         "xy12345.west-europe.azure",
+		"myorg-myaccount":           "myorg-myaccount",
+		"myorg.myaccount":           "myorg-myaccount",
+		"MYORG-MY_ACCOUNT":          "MYORG-MY-ACCOUNT",
+		" xy12345 ":                 "xy12345",
+		"xy12345.eu-central-1":      "xy12345.eu-central-1",
+		"xy12345.us-east-2.aws":     "xy12345.us-east-2.aws",
+		"xy12345.west-europe.azure": "xy12345.west-europe.azure",
 		"https://xy12345.eu-central-1.snowflakecomputing.com":               "xy12345.eu-central-1",
 		"https://myorg-myaccount.snowflakecomputing.com:443/console/login#": "myorg-myaccount",
 		"myorg-myaccount.privatelink.snowflakecomputing.com":                "myorg-myaccount.privatelink",

@@ -61,8 +61,27 @@ func (s *sink) namespace(ctx context.Context, c *session, name string) (*namespa
 		}
 		t.Columns = append(t.Columns, column)
 	}
+	if n.exists && len(rows) == 0 && !n.some {
+		if n.exists, err = c.hasSchema(ctx, name); err != nil {
+			return nil, err
+		}
+	}
 	s.schemas[name] = n
 	return n, nil
+}
+
+// hasSchema says whether there is a schema; one without tables shows no columns.
+func (c *session) hasSchema(ctx context.Context, name string) (bool, error) {
+	rows, err := c.query(ctx, "SHOW SCHEMAS LIKE "+literal(name))
+	if err != nil && alive(err) {
+		return true, nil // whatever is missing will say so itself
+	}
+	for _, r := range rows {
+		if r["NAME"] == name {
+			return true, nil
+		}
+	}
+	return false, err
 }
 
 // lookup is a table of a schema, nil when there is none of that name.
