@@ -30,6 +30,9 @@ func Serve(ctx context.Context, tap Tap, args []string, io IO, environ []string)
 	}
 	defer p.Close()
 	ctx = p.Log.WithContext(ctx)
+	if o.authorize {
+		return authorize(ctx, tap, p.Config, io.Out)
+	}
 	if o.discover {
 		return discover(ctx, tap, p.Config, io.Out)
 	}

@@ -12,6 +12,7 @@ type options struct {
 	state, catalog string
 	test           string // "": none; "records", "schema"
 	discover       bool
+	authorize      bool
 	checking       program.Checking
 }
 
@@ -22,6 +23,7 @@ func (o *options) flags(name string) []program.Flag {
 		program.Text(func(v string) { o.state = v }, "-s", "--state"),
 		program.Text(func(v string) { o.catalog = v }, "--catalog", "-p", "--properties"),
 		program.Switch(&o.discover, "-d", "--discover"),
+		program.Switch(&o.authorize, "--authorize"),
 		program.Switch(&ignored, "--dev"),
 		o.checking.Flag(name),
 		program.Optional(func(v string) error {
@@ -48,6 +50,7 @@ Usage: %[1]s [--config FILE]... [--catalog FILE] [--state FILE]
   -s, --state FILE       where to go on from
       --catalog FILE     what to read (also -p, --properties)
   -d, --discover         print the catalog of all there is
+      --authorize        log in with a browser and keep the login (OAuth2 sources)
       --test[=schema]    read one record of each stream (or only schemas)
       --check[=PATIENCE] try the connection and print JSON lines of results;
                          with a catalog, read the first rows of its streams

@@ -16,7 +16,7 @@ import (
 // OAuth2 is a token that a server hands out for credentials.
 type OAuth2 struct {
 	TokenURL     string
-	Grant        string // client_credentials, password, refresh_token
+	Grant        string // client_credentials, password, refresh_token, or JWTBearer
 	ClientID     string
 	ClientSecret string
 	User         string
@@ -26,9 +26,13 @@ type OAuth2 struct {
 	Style        oauth2.AuthStyle
 	Life         time.Duration // of tokens that do not say it; 0: until a 401
 	Refresh      *RefreshToken // of the grant refresh_token
+	JWT          *JWT          // of the grant JWTBearer
 	Silence      time.Duration
 	Secrets      *Secrets
 }
+
+// JWTBearer is the grant of RFC 7523.
+const JWTBearer = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
 // Auth is the login, made at the first request.
 func (o OAuth2) Auth() Auth { return &login{o: o} }
@@ -72,23 +76,46 @@ func (l *login) fetch(ctx context.Context) error {
 		params.Set(k, v)
 	}
 	if l.o.Grant == "refresh_token" {
-		return l.o.Refresh.exchange(ctx, func(old string) (string, error) {
+		got, err := l.o.Refresh.exchange(ctx, l.token, func(old string) (*oauth2.Token, error) {
 			params.Set("refresh_token", old)
-			err := l.get(ctx, params)
-			if err != nil {
-				return "", err
-			}
-			return l.token.RefreshToken, nil
+			return l.get(ctx, params)
 		})
+		if err == nil {
+			l.keep(got)
+		}
+		return err
+	}
+	if l.o.Grant == JWTBearer {
+		assertion, err := l.o.JWT.Sign(time.Now())
+		if err != nil {
+			return err
+		}
+		l.o.Secrets.Add(assertion)
+		params.Set("assertion", assertion)
 	}
 	if l.o.Grant == "password" {
 		params.Set("username", l.o.User)
 		params.Set("password", l.o.Password)
 	}
-	return l.get(ctx, params)
+	got, err := l.get(ctx, params)
+	if err == nil {
+		l.keep(got)
+	}
+	return err
 }
 
-func (l *login) get(ctx context.Context, params url.Values) error {
+// keep uses a token from now on.
+func (l *login) keep(token *oauth2.Token) {
+	l.o.Secrets.Add(token.AccessToken, token.RefreshToken)
+	l.token, l.until = token, time.Time{}
+	if !token.Expiry.IsZero() {
+		l.until = token.Expiry
+	}
+}
+
+// get asks for a token; its Expiry is when to ask for another, a little before
+// it runs out.
+func (l *login) get(ctx context.Context, params url.Values) (*oauth2.Token, error) {
 	conf := clientcredentials.Config{ClientID: l.o.ClientID, ClientSecret: l.o.ClientSecret, TokenURL: l.o.TokenURL,
 		Scopes: l.o.Scopes, EndpointParams: params, AuthStyle: l.o.Style}
 	asked := time.Now()
@@ -99,18 +126,17 @@ func (l *login) get(ctx context.Context, params url.Values) error {
 	token, err := conf.Token(context.WithValue(ctx, oauth2.HTTPClient, client))
 	client.CloseIdleConnections()
 	if err != nil {
-		return l.failed(ctx, err)
+		return nil, l.failed(ctx, err)
 	}
 	l.o.Secrets.Add(token.AccessToken, token.RefreshToken)
-	l.token, l.until = token, time.Time{}
 	life := l.o.Life
 	if !token.Expiry.IsZero() {
 		life = token.Expiry.Sub(asked)
 	}
-	if life > 0 {
-		l.until = asked.Add(life - min(10*time.Second, life/10))
+	if token.Expiry = (time.Time{}); life > 0 {
+		token.Expiry = asked.Add(life - min(10*time.Second, life/10))
 	}
-	return nil
+	return token, nil
 }
 
 // failed is a token server's refusal, without what it was sent.

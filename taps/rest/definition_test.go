@@ -43,13 +43,13 @@ func TestMistakesAreExplained(t *testing.T) {
 		{with(object{"params": object{"a": "{{ strat }}"}}), `no variable "strat"|did you mean {{ start }}?`},
 		{with(object{"primary_keys": []any{"idnt"}}), `the key "idnt" is no property of its records|did you mean "ident"?`},
 		{with(object{"schema": object{"type": "object"}}), "the schema has no properties"},
-		{object{"url_base": a.URL, "auth": object{"type": "jwt"}, "streams": []any{object{"name": "s"}}}, "signed JWT is not supported yet"},
+		{object{"url_base": a.URL, "auth": object{"type": "jwt"}, "streams": []any{object{"name": "s"}}}, "auth.type jwt needs auth.private_key or auth.credentials"},
 		{object{"url_base": a.URL, "auth": object{"type": "basik"}, "streams": []any{object{"name": "s"}}}, `must be one of none, basic|did you mean "basic"?`},
 		{object{"url_base": a.URL, "auth": object{"type": "bearer"}, "streams": []any{object{"name": "s"}}}, "needs auth.token"},
 		{object{"url_base": a.URL, "start_date": "2024-02-01", "end_date": "2024-01-01", "streams": []any{object{"name": "s"}}}, "is not before end_date"},
 		{object{"url_base": a.URL, "pagination_request_style": "odd_paginator", "streams": []any{object{"name": "s"}}}, `style "odd_paginator" is not supported`},
 		{object{"url_base": a.URL, "pagination_results_limit": 5, "streams": []any{object{"name": "s"}}}, "pagination_results_limit is not supported"},
-		{object{"url_base": a.URL, "auth_method": "aws", "streams": []any{object{"name": "s"}}}, "AWS is not supported"},
+		{object{"url_base": a.URL, "auth_method": "aws", "streams": []any{object{"name": "s"}}}, "auth.type aws needs auth."},
 	} {
 		got := run(t, c.config, "")
 		text, hint, _ := strings.Cut(c.text, "|")

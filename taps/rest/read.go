@@ -204,14 +204,8 @@ func (r *reader) position() error {
 // of the parent, with variables parent.NAME and members to add to each record.
 // The parent is read in full, since an old record may have new children.
 func (r *reader) contexts(ctx context.Context, src *source, visit func(vars variables, more []byte) error) error {
-	base := variables{"start": nil, "end": nil}
-	for name, value := range r.set.Variables {
-		text, err := plain(value)
-		if err != nil {
-			return err
-		}
-		base[name] = text
-	}
+	base := r.set.variables()
+	base["start"], base["end"] = nil, nil
 	if src.parent == nil {
 		return visit(base, nil)
 	}

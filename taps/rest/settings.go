@@ -132,6 +132,18 @@ func (s *settings) load() error {
 	return read(raw, &s.Auth, "auth of the definition "+s.Definition)
 }
 
+// variables are those of the settings, as text.
+func (s *settings) variables() variables {
+	vars := variables{}
+	for name, value := range s.Variables {
+		text, err := plain(value)
+		if err == nil { // decoded from JSON
+			vars[name] = text
+		}
+	}
+	return vars
+}
+
 // client is the HTTP client that the settings ask for.
 func (s *settings) client() (*httpapi.Client, error) {
 	o := s.Options(s.secrets)
@@ -140,7 +152,7 @@ func (s *settings) client() (*httpapi.Client, error) {
 	}
 	o.Extra = httpapi.Seconds(s.Extension)
 	var err error
-	if o.Auth, err = s.Auth.make(s.secrets, o.Silence); err != nil {
+	if o.Auth, err = s.Auth.make(s.secrets, o.Silence, s.variables()); err != nil {
 		return nil, err
 	}
 	return httpapi.NewClient(o), nil
