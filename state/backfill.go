@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"regexp"
 	"time"
 )
 
@@ -57,6 +59,17 @@ type Chunk struct {
 	Ended    *time.Time    `json:"ended_at,omitempty"`
 	Streams  []StreamStats `json:"streams,omitempty"`
 }
+
+// chunkID is a chunk's state id: REGULAR:backfill:DAY-RANDOM:N.
+var chunkID = regexp.MustCompile(`:backfill:[0-9]{8}-[0-9a-f]{6}:[0-9]+$`)
+
+// ChunkStateID is the state id of a chunk's runs.
+func ChunkStateID(regular, backfill string, n int) string {
+	return fmt.Sprintf("%s:backfill:%s:%d", regular, backfill, n)
+}
+
+// IsChunk says whether a state id is that of a chunk.
+func IsChunk(stateID string) bool { return chunkID.MatchString(stateID) }
 
 // Rows is what the chunk's last run loaded.
 func (c Chunk) Rows() (n int64) {

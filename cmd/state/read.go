@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -24,6 +25,7 @@ type listed struct {
 
 func newCmdList(app *cli.App) *cobra.Command {
 	var pattern string
+	var all bool
 	cmd := &cobra.Command{
 		Use:     "list",
 		Short:   "List the state ids that have state",
@@ -39,24 +41,28 @@ func newCmdList(app *cli.App) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if pattern == "" && !all {
+				ids = slices.DeleteFunc(ids, state.IsChunk)
+			}
 			if !app.Global.JSON {
 				for _, id := range ids {
 					fmt.Fprintln(app.IO.Out, id)
 				}
 				return nil
 			}
-			all := []listed{}
+			list := []listed{}
 			for _, id := range ids {
 				b, err := find(ctx, store, id)
 				if err != nil {
 					return err
 				}
-				all = append(all, listed{id, b.Epoch, b.Edit, b.Updated})
+				list = append(list, listed{id, b.Epoch, b.Edit, b.Updated})
 			}
-			return app.IO.PrintJSON(all)
+			return app.IO.PrintJSON(list)
 		},
 	}
 	cmd.Flags().StringVar(&pattern, "pattern", "", "only ids like this; * is any text, ? any character")
+	cmd.Flags().BoolVar(&all, "all", false, "also those of the chunks of backfills that are not finished")
 	return cmd
 }
 

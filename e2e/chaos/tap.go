@@ -21,6 +21,7 @@ type step struct {
 	Raw     *string         `json:"raw"`     // any line
 	Partial *string         `json:"partial"` // text without a line end
 	Records *records        `json:"records"`
+	Days    *days           `json:"days"`
 	Stderr  *noise          `json:"stderr"`
 	Touch   string          `json:"touch"` // make a file
 	Wait    string          `json:"wait"`  // until a file is there
@@ -48,6 +49,11 @@ type tapConfig struct {
 	Steps []step `json:"steps"`
 	// OnlyOnce: steps after the first start; nil is Steps again.
 	Again []step `json:"again"`
+	// Catalog is what --discover prints.
+	Catalog json.RawMessage `json:"catalog"`
+	// Start and End are the window of the step days.
+	Start string `json:"start_date"`
+	End   string `json:"end_date"`
 }
 
 // Tap is the program tap-chaos.
@@ -58,7 +64,10 @@ func Tap() {
 	readJSON(flag("--state"), &state)
 	out := bufio.NewWriterSize(os.Stdout, 1<<16)
 	if has("--discover") {
-		fmt.Fprintln(out, `{"streams":[]}`)
+		if cfg.Catalog == nil {
+			cfg.Catalog = json.RawMessage(`{"streams":[]}`)
+		}
+		fmt.Fprintf(out, "%s\n", cfg.Catalog)
 		out.Flush()
 		return
 	}
@@ -67,6 +76,9 @@ func Tap() {
 		steps = cfg.Again
 	}
 	for _, s := range steps {
+		if s.Days != nil {
+			s.Days.write(out, cfg.Start, cfg.End)
+		}
 		s.do(out, state)
 	}
 	out.Flush()

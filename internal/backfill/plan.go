@@ -277,7 +277,7 @@ func (p *Plan) record(id, environment string, o Options) (state.Backfill, error)
 		return b, err
 	}
 	for i, c := range p.Chunks {
-		b.Chunks = append(b.Chunks, state.Chunk{N: i + 1, From: c.From, To: c.To, StateID: fmt.Sprintf("%s:backfill:%s:%d", p.StateID, id, i+1)})
+		b.Chunks = append(b.Chunks, state.Chunk{N: i + 1, From: c.From, To: c.To, StateID: state.ChunkStateID(p.StateID, id, i+1)})
 	}
 	return b, nil
 }

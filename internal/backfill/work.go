@@ -186,12 +186,21 @@ func (w *Work) end(after, ctx context.Context, failed error) error {
 		return fault.New(fault.Failed, "backfill %s was cancelled when its last chunk was done", w.id)
 	}
 	if failed != nil {
-		return fault.Wrap(fault.CodeOf(failed), failed, "backfill %s is not finished", w.id).WithHint("elt backfill resume %s goes on with what is not done", w.id)
+		return fault.Wrap(fault.CodeOf(failed), failed, "backfill %s is not finished", w.id).WithHint("%selt backfill resume %s goes on with what is not done", hintOf(failed), w.id)
 	}
 	if err != nil {
 		return fmt.Errorf("store how backfill %s ended: %w", w.id, err)
 	}
 	return nil
+}
+
+// hintOf is what a chunk's error advises, to be followed by more.
+func hintOf(err error) string {
+	var e *fault.Error
+	if !errors.As(err, &e) || e.Hint == "" {
+		return ""
+	}
+	return e.Hint + "\n      "
 }
 
 // Forget removes what the store keeps of the chunks' own state ids once the

@@ -82,16 +82,15 @@ func (a *App) Backfill(ctx context.Context, r *runner.Runner, set *project.Set, 
 	}
 	plan, err := backfill.Make(ctx, r, set, window, o, a.Spec)
 	switch {
-	case plan == nil:
+	case err != nil && (plan == nil || len(plan.Streams) == 0):
 		return err
 	case dry && a.Global.JSON:
 		return errors.Join(err, a.IO.PrintJSON(plan))
 	case dry:
 		printPlan(a.IO.Out, plan)
 		return err
-	case len(plan.Streams) > 0 || err == nil:
-		printPlan(a.IO.Err, plan)
 	}
+	printPlan(a.IO.Err, plan)
 	if err != nil {
 		return err
 	}

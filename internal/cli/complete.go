@@ -119,7 +119,7 @@ func (a *App) CompleteStreams() Completion {
 func (a *App) CompleteStates(n int) Completion {
 	return a.completeStored(n, func(ctx context.Context, store state.Store, typed string) []string {
 		ids, _ := store.BookmarkIDs(ctx, typed+"*") // what is wrong says the command itself
-		return ids
+		return slices.DeleteFunc(ids, state.IsChunk)
 	})
 }
 

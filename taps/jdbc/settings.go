@@ -200,5 +200,6 @@ func (tap) Spec() spec.Spec {
 			{Name: "literals", Type: spec.Boolean, Default: false, Help: "Writes values into the query, for drivers that know no parameters.", Example: "true"},
 		}, shared...),
 		Capabilities: []string{"catalog", "discover", "state", "about"},
+		Window:       &spec.Window{Start: "start_date", End: "end_date"},
 	}
 }
