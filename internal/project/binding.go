@@ -145,7 +145,8 @@ func (b *binding) mapping(l *layers, plugin *Plugin, out *Settings) error {
 	}
 	for _, m := range plugin.node.get("mappings").list() {
 		if m.get("name").text() == b.o.Mapping {
-			l.mapping = append(flattenNode(m.get("config"), ""), flatValue{name: "_mapping_name", value: b.o.Mapping, at: m.at()})
+			l.mapping = append(flattenNode(m.get("config"), ""), flatValue{name: "_mapping_name", value: b.o.Mapping, at: m.at()},
+				flatValue{name: "_mapping", value: true, at: m.at()})
 			x := expander{env: l.references, strict: l.strict, outside: l.outside, secrets: l.secrets}
 			expanded, err := x.value(m.get("config").plain())
 			if err != nil {

@@ -113,7 +113,7 @@ func override(before, later []*Definition) []*Definition {
 // extraDefinitions are the extras of a kind, as settings.
 func extraDefinitions(kind Kind) []*Definition {
 	var out []*Definition
-	if kind.singer() {
+	if kind.singer() && kind != Mappers {
 		out = append(out, &Definition{Name: "_log_parser", Default: "singer-sdk"})
 	}
 	switch kind {
@@ -132,6 +132,7 @@ func extraDefinitions(kind Kind) []*Definition {
 	case Mappers:
 		out = append(out,
 			&Definition{Name: "_mappings", Kind: "array", Aliases: []string{"mappings"}, Default: []any{}},
+			&Definition{Name: "_mapping", Kind: "boolean"},
 			&Definition{Name: "_mapping_name", Kind: "string", Aliases: []string{"mapping_name"}})
 	case Transforms:
 		out = append(out,

@@ -1,6 +1,10 @@
 package project
 
-import "testing"
+import (
+	"slices"
+	"strings"
+	"testing"
+)
 
 // Stream maps drop a property or a stream by null, and their keys may have dots.
 func TestMappingKeepsNullsAndDots(t *testing.T) {
@@ -54,5 +58,19 @@ func TestMeltanoProjectMayIncludeNothing(t *testing.T) {
 	p := inProject(t, "include_paths: [./parts/none.yml]\n", Options{})
 	if len(p.Warnings) != 1 {
 		t.Errorf("warnings: %q", p.Warnings)
+	}
+}
+
+// As Meltano tells a mapping's process which mapping it is.
+func TestEnvironmentOfAMapping(t *testing.T) {
+	p := inProject(t, "plugins: {mappers: [{name: map-x, namespace: map_x, mappings: [{name: m, config: {a: 1}}]}]}", Options{})
+	environ := settings(t, p, "map-x", SettingsOptions{Mapping: "m"}).Environ()
+	for _, want := range []string{"MAP_X__MAPPING=true", "MAP_X__MAPPING_NAME=m", "MELTANO_MAP__MAPPING=true", `MAP_X__MAPPINGS=[{"name": "m", "config": {"a": 1}}]`} {
+		if !slices.Contains(environ, want) {
+			t.Errorf("no %s in %q", want, environ)
+		}
+	}
+	if slices.ContainsFunc(environ, func(kv string) bool { return strings.Contains(kv, "LOG_PARSER") }) {
+		t.Error("a mapper has a log parser")
 	}
 }

@@ -45,7 +45,7 @@ func (s *Stage) writeLogging(f *folder, prefix string, level zerolog.Level) erro
 		return nil
 	}
 	format := map[string]string{"format": "%(levelname)s %(message)s"}
-	if parser := s.Settings.Extra("log_parser"); s.Plugin.Can("structured-logging") && (parser == nil || parser == "singer-sdk") {
+	if s.Plugin.Can("structured-logging") && s.Settings.Extra("log_parser") == "singer-sdk" {
 		format = map[string]string{"()": "singer_sdk.logging.StructuredFormatter"}
 	}
 	name := pythonLevel(level)
