@@ -78,3 +78,15 @@ func (s *Server) Query(text string) (names []string, rows [][]any, err error) {
 	}
 	return names, rows, nil
 }
+
+// Blocked lists the sessions whose statement waits for another's lock.
+func (s *Server) Blocked() (ids []int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id, ss := range s.sessions {
+		if ss.engine.Waits() {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}

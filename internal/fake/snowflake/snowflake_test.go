@@ -19,6 +19,7 @@ import (
 
 func TestMain(m *testing.M) {
 	os.Setenv("SNOWFLAKE_DISABLE_PLATFORM_DETECTION", "true")
+	sf.GetLogger().SetLogLevel("off")
 	os.Exit(m.Run())
 }
 

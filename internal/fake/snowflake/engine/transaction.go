@@ -212,3 +212,10 @@ func (tx *transaction) apply(t *table, deleted []*record, added []*record) {
 	}
 	c.added = append(c.added, added...)
 }
+
+// Waits reports whether a statement of the session waits for a lock.
+func (s *Session) Waits() bool {
+	s.engine.mu.Lock()
+	defer s.engine.mu.Unlock()
+	return s.waiting != nil
+}
