@@ -33,6 +33,8 @@ type definition struct {
 	Schema         any               `json:"schema"`
 	Sample         int               `json:"num_inference_records"`
 	StartDate      string            `json:"start_date"`
+	Flatten        *bool             `json:"flatten"`
+	Except         []string          `json:"except_keys"`
 	Arrays         []string          `json:"arrays"`
 	Concurrency    int               `json:"concurrency"`
 	Pagination     pagination        `json:"pagination"`
@@ -86,6 +88,8 @@ type source struct {
 	lastOf   *httpapi.Path // in the last record of a page
 	more     *httpapi.Path
 	total    *httpapi.Path
+	raw      bool              // records get a copy of themselves
+	unpaged  bool              // nobody said whether there are pages
 	uses     map[string]bool   // variables in templates
 	kinds    map[string]string // of properties of the schema that are no texts
 	shortest time.Duration

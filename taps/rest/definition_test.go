@@ -131,3 +131,41 @@ func TestTheSettingsOfTapRestAPIMSDK(t *testing.T) {
 		t.Error(asked)
 	}
 }
+
+// What tap-rest-api-msdk makes of nested values, and its raw copy.
+func TestFlattenedRecords(t *testing.T) {
+	a := serveAPI(t, func(w http.ResponseWriter, _ *http.Request) {
+		reply(w, `[{"id":1,"a":{"b-c":{"d.e":1.10},"keep":{"x":[1]}},"list":[{"y":"é"}],"none":{},"null":null}]`)
+	})
+	config := object{"api_url": a.URL, "flatten": true, "except_keys": []any{"a_keep"}, "store_raw_json_message": true, "streams": []any{object{"name": "s", "primary_keys": []any{"id"}}}}
+	got := run(t, config, "")
+	if got.err != nil {
+		t.Fatal(got.err)
+	}
+	want(t, got.records, `s {"id":1,"a_b_c_d_e":1.10,"a_keep":"{\"x\":[1]}","list":"[{\"y\":\"é\"}]","null":null,"_sdc_raw_json":{"id":1,"a":{"b-c":{"d.e":1.10},"keep":{"x":[1]}},"list":[{"y":"é"}],"none":{},"null":null}}`)
+	delete(config, "flatten")
+	delete(config, "except_keys")
+	got = run(t, config, "")
+	want(t, got.records, `s {"id":1,"a":{"b-c":{"d.e":1.10},"keep":{"x":[1]}},"list":[{"y":"é"}],"none":{},"null":null,"_sdc_raw_json":{"id":1,"a":{"b-c":{"d.e":1.10},"keep":{"x":[1]}},"list":[{"y":"é"}],"none":{},"null":null}}`)
+}
+
+// A next page that nobody asks for would be rows lost in silence.
+func TestAnAnswerThatNamesANextPage(t *testing.T) {
+	a := serveAPI(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/link" {
+			w.Header().Set("Link", `<http://x/2>; rel="next"`)
+		}
+		reply(w, `{"rows":[{"id":1}],"next_page":"t2"}`)
+	})
+	for _, path := range []string{"/body", "/link"} {
+		stream := object{"name": "s", "path": path, "records_path": "$.rows[*]"}
+		config := object{"url_base": a.URL, "streams": []any{stream}}
+		if got := run(t, config, ""); got.err == nil || !strings.Contains(got.err.Error(), "names a next page") {
+			t.Errorf("%s: %v", path, got.err)
+		}
+		stream["pagination"] = object{"type": "none"}
+		if got := run(t, config, ""); got.err != nil {
+			t.Errorf("%s: %v", path, got.err)
+		}
+	}
+}

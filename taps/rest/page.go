@@ -197,6 +197,10 @@ func (p *pages) next(pg *page, records int, at *cursor) (bool, error) {
 		}
 	}
 	switch d.Type {
+	case "none":
+		if p.src.unpaged {
+			return false, p.alone(pg)
+		}
 	case "page", "offset":
 		if records == 0 || d.StopAt == "short" && records < d.Limit {
 			return false, nil
@@ -239,6 +243,28 @@ func (p *pages) next(pg *page, records int, at *cursor) (bool, error) {
 		return p.follow(pg, httpapi.Text(raw), at)
 	}
 	return false, nil
+}
+
+// nextPage is where many an answer names the next page.
+var nextPage, _ = httpapi.ParsePath("$.next_page")
+
+// alone makes sure that an answer which is taken for all there is does not
+// name a next page: rows would be missing in silence.
+func (p *pages) alone(pg *page) error {
+	more := linked(pg.res.Header.Values("Link"))
+	if pg.doc != nil && more == "" {
+		raw, err := nextPage.Value(pg.doc)
+		if err != nil {
+			return err
+		}
+		if more = httpapi.Text(raw); more == "false" {
+			more = ""
+		}
+	}
+	if more == "" {
+		return nil
+	}
+	return fault.New(fault.BadConfig, "the answer names a next page, but the stream has no pagination").WithHint("set pagination, or pagination: {type: none} if one page is enough")
 }
 
 // token is what the next page is asked with: nothing at the end.

@@ -315,6 +315,16 @@ func (r *reader) records(pg *page, visit func(record []byte) error) (err error) 
 		r.empty.add(pg.code)
 		return nil
 	}
+	if *r.src.Flatten || r.src.raw {
+		inner, f := visit, newFlattener(r.src)
+		visit = func(record []byte) error {
+			flat, err := f.record(record)
+			if err != nil {
+				return err
+			}
+			return inner(flat)
+		}
+	}
 	if r.src.lastOf != nil {
 		inner := visit
 		visit = func(record []byte) error {

@@ -30,6 +30,7 @@ type settings struct {
 	OnError    string           `json:"on_stream_error"`
 	Sample     int              `json:"num_inference_records"`
 	Infer      bool             `json:"infer"`
+	Flatten    bool             `json:"flatten"`
 	msdk
 
 	base    *url.URL
@@ -52,6 +53,7 @@ func (tap) Spec() spec.Spec {
 		{Name: "end_date", Type: spec.Date, Help: "Nothing from here on is read: the window is half open.", Example: "2024-02-01T00:00:00Z"},
 		{Name: "on_empty", Type: spec.String, Default: "ok", OneOf: []string{"ok", "warn", "fail"}, Help: "What a stream without records means; a stream may set its own.", Example: "fail"},
 		{Name: "num_inference_records", Type: spec.Integer, Default: 50, Help: "Discovery of a stream without schema reads whole pages until it has seen so many records.", Example: "500"},
+		{Name: "flatten", Type: spec.Boolean, Default: false, Help: "Properties of nested objects become properties of the record, as tap-rest-api-msdk does it: address_city; lists become JSON texts. A stream may set its own.", Example: "true"},
 		{Name: "infer", Type: spec.Boolean, Default: false, Help: "Takes strings that are all dates or all timestamps as such.", Example: "true"},
 	}
 	return spec.Spec{

@@ -38,7 +38,12 @@ func (src *source) check(s *settings) (err error) {
 	fill(&d.Response, asJSON)
 	fill(&d.BodyFormat, asJSON)
 	fill(&d.OnEmpty, s.OnEmpty)
+	src.unpaged = d.Pagination.Type == ""
 	fill(&d.Pagination.Type, "none")
+	if d.Flatten == nil {
+		d.Flatten = &s.Flatten
+	}
+	src.raw = s.Raw
 	fill(&d.Pagination.In, "query")
 	fill(&d.Pagination.StopAt, "empty")
 	fill(&d.Window.Format, "rfc3339")
