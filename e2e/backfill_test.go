@@ -6,18 +6,15 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// newest: resume and cancel are for the newest backfill of the script's store.
-func newest(command string) func(*testscript.TestScript, bool, []string) {
-	return func(ts *testscript.TestScript, neg bool, args []string) {
-		db, err := sql.Open("sqlite3", "file:"+ts.MkAbs(".elt/elt.db")+"?mode=ro&_busy_timeout=10000")
-		ts.Check(err)
-		var id string
-		err = db.QueryRow("select backfill_id from elt_backfills order by created_at desc limit 1").Scan(&id)
-		db.Close()
-		ts.Check(err)
-		err = ts.Exec("elt", append([]string{"backfill", command, id}, args...)...)
-		if (err != nil) != neg {
-			ts.Fatalf("elt backfill %s %s: %v", command, id, err)
-		}
+// newest: newest NAME puts the id of the newest backfill into $NAME.
+func newest(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: newest NAME")
 	}
+	db, err := sql.Open("sqlite3", "file:"+ts.MkAbs(".elt/elt.db")+"?mode=ro&_busy_timeout=10000")
+	ts.Check(err)
+	defer db.Close()
+	var id string
+	ts.Check(db.QueryRow("select backfill_id from elt_backfills order by created_at desc limit 1").Scan(&id))
+	ts.Setenv(args[0], id)
 }

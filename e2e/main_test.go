@@ -56,7 +56,7 @@ func TestScripts(t *testing.T) {
 				},
 				Cmds: map[string]func(*testscript.TestScript, bool, []string){
 					"pgdb": postgres, "pg": pgQuery, "pghold": pgHold, "pgwait": pgWait, "loaded": loaded, "pgserver": pgServer, "sqlite": sqlite, "sqlitedo": sqliteDo,
-					"resume": newest("resume"), "cancel": newest("cancel"), "waitfor": waitFor, "signal": send, "strike": strike, "gone": gone, "count": count, "disk": disk, "canary": canary, "shape": shape,
+					"newest": newest, "waitfor": waitFor, "signal": send, "strike": strike, "gone": gone, "count": count, "disk": disk, "canary": canary, "shape": shape,
 				},
 			})
 		})

@@ -14,6 +14,9 @@ type days struct {
 	// A window that begins at Breaks fails until the file Mended is there.
 	Breaks string `json:"breaks"`
 	Mended string `json:"mended"`
+	// A window that begins at Holds makes the file Hangs and waits for Mended.
+	Holds string `json:"holds"`
+	Hangs string `json:"hangs"`
 }
 
 func (d *days) write(out *bufio.Writer, start, end string) {
@@ -21,6 +24,10 @@ func (d *days) write(out *bufio.Writer, start, end string) {
 	must(err)
 	fmt.Fprintln(f, start, end)
 	must(f.Close())
+	if d.Holds == start {
+		must(os.WriteFile(d.Hangs, nil, 0o644))
+		waitFor(d.Mended)
+	}
 	at, err := time.Parse(time.DateOnly, start)
 	must(err)
 	to, err := time.Parse(time.DateOnly, end)
