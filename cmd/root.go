@@ -76,6 +76,10 @@ func execute(ctx context.Context, a *app, args []string) int {
 				if _, err := logging.NewSink(io.Discard, o); err != nil {
 					return err
 				}
+				if file := a.Global.LogConfig; file != "" {
+					log := a.Log()
+					log.Warn().Msg("--log-config " + file + " is not read: --log-level and --log-format say how elt logs, and plugins get logging files of their own")
+				}
 				return inner(c, args)
 			}
 		}
