@@ -45,6 +45,7 @@ func newApp(io *cli.IOStreams, redactor *secret.Redactor) *app {
 	a.Log = sync.OnceValue(func() zerolog.Logger { return logging.Join(a.console(a.IO.Err)) })
 	a.Project = a.loader(false)
 	a.ProjectExplicit = a.loader(true)
+	a.LoadProject = func(ctx context.Context) (*project.Project, error) { return a.load(ctx, false) }
 	a.Validate = a.validate
 	a.Store, a.StoreIfAny = a.openStore, a.storeIfAny
 	a.MigrateStore = a.migrateStore
@@ -100,11 +101,7 @@ func (a *app) loader(ignoreDefault bool) func(context.Context) (*project.Project
 		if loaded != nil {
 			return loaded, nil
 		}
-		o, err := a.projectOptions(ignoreDefault)
-		if err != nil {
-			return nil, err
-		}
-		p, err := project.Load(ctx, o)
+		p, err := a.load(ctx, ignoreDefault)
 		if err != nil {
 			return nil, err
 		}
@@ -115,6 +112,14 @@ func (a *app) loader(ignoreDefault bool) func(context.Context) (*project.Project
 		a.project, loaded = p, p
 		return p, nil
 	}
+}
+
+func (a *app) load(ctx context.Context, ignoreDefault bool) (*project.Project, error) {
+	o, err := a.projectOptions(ignoreDefault)
+	if err != nil {
+		return nil, err
+	}
+	return project.Load(ctx, o)
 }
 
 func (a *app) projectOptions(ignoreDefault bool) (project.Options, error) {

@@ -7,6 +7,7 @@ import (
 	"elt/cmd/builtin"
 	"elt/cmd/compile"
 	"elt/cmd/config"
+	"elt/cmd/daemon"
 	"elt/cmd/deploy"
 	"elt/cmd/doctor"
 	"elt/cmd/el"
@@ -34,6 +35,7 @@ func addCommands(root *cobra.Command, a *cli.App) {
 	root.AddCommand(
 		initproject.NewCmd(a),
 		run.NewCmd(a, nil),
+		daemon.NewCmd(a, nil),
 		el.NewCmd(a, nil),
 		el.NewLegacyCmd(a),
 		invoke.NewCmd(a, nil),

@@ -85,6 +85,7 @@ mappings, a target. All blocks are checked before the first is started.`,
 	f.StringVar(&o.Strategy, "state-strategy", "auto", "merge the new bookmark into the stored one, or overwrite it: auto, merge or overwrite")
 	f.BoolVar(&o.MergeState, "merge-state", false, "the same as --state-strategy=merge")
 	cli.UUIDVar(f, &o.Run.RunID, "run-id", "`UUID` of this run")
+	f.StringVar(&o.Run.Trigger, "trigger", "", "who asked for this run")
 	f.IntVar(&o.Timeout, "timeout", 0, "stop the run after this many `SECONDS`")
 	f.BoolVar(&o.Run.NoFuse, "no-fuse", false, "run a built-in tap and target in two processes")
 	f.BoolVar(&o.Run.TrustState, "trust-state", false, "go on although the destination has lost its position")
@@ -95,6 +96,7 @@ mappings, a target. All blocks are checked before the first is started.`,
 	o.Window.Add(cmd)
 	cli.InstallFlags(cmd)
 	f.MarkHidden("merge-state")
+	f.MarkHidden("trigger")
 	cmd.RegisterFlagCompletionFunc("select", app.CompleteStreams())
 	cmd.RegisterFlagCompletionFunc("exclude", app.CompleteStreams())
 	return cmd

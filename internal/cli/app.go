@@ -33,6 +33,8 @@ type App struct {
 	// ProjectExplicit is Project without default_environment: for commands
 	// that take an environment only when it is named.
 	ProjectExplicit func(ctx context.Context) (*project.Project, error)
+	// LoadProject reads the project file anew at each call.
+	LoadProject func(ctx context.Context) (*project.Project, error)
 	// Validate lists everything wrong in the project.
 	Validate func(ctx context.Context) ([]project.Finding, error)
 	// Store opens the state store once; Close closes it.

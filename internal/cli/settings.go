@@ -34,6 +34,7 @@ var own = []struct {
 	{"keep_days", 90, []string{"ELT_KEEP_DAYS"}},
 	{"lease_ttl", "30s", []string{"ELT_LEASE_TTL"}},
 	{"stop_grace", "20s", []string{"ELT_STOP_GRACE"}},
+	{"workers", 0, []string{"ELT_WORKERS"}},
 }
 
 // ReadSettings reads variables and the user's configuration file.

@@ -1,0 +1,184 @@
+// Package daemon is `elt daemon`: schedules and runs in one process that
+// stays, or in several that share the state store.
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"elt/internal/cli"
+	"elt/internal/fault"
+	"elt/internal/proc"
+	"elt/internal/schedule"
+	"elt/internal/worker"
+	"elt/state"
+)
+
+// Options are the flags of `elt daemon`.
+type Options struct {
+	Roles   []string
+	Workers int
+	Queues  []string
+	Airflow bool // the defaults of the DAGs that Meltano makes
+}
+
+var roles = []string{"scheduler", "worker"}
+
+// NewCmd is the command; runF replaces what it does, in tests.
+func NewCmd(app *cli.App, runF func(context.Context, *Options) error) *cobra.Command {
+	o := &Options{}
+	cmd := &cobra.Command{
+		Use:   "daemon",
+		Short: "Run the project's schedules, and stay",
+		Long: `Run the project's schedules: fire each at its times, see what was missed,
+repeat what failed as its schedule says. Edits of the project file count at
+once; a schedule with a mistake is reported, the others run.
+
+The daemon serves one project and one environment. Several on one state store
+(PostgreSQL) share the work: each time of a schedule fires once. SIGTERM stops
+what runs, keeps its bookmarks, hands it back to the queue and ends.`,
+		Example: `  elt daemon
+  elt --environment prod daemon --workers 4
+  elt daemon --role scheduler
+  elt daemon --role worker --queue default --queue heavy`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			for _, r := range o.Roles {
+				if !slices.Contains(roles, r) {
+					return fault.New(fault.Usage, "--role %s is none of %s", r, strings.Join(roles, ", "))
+				}
+			}
+			if runF != nil {
+				return runF(cmd.Context(), o)
+			}
+			return Run(cmd.Context(), app, o)
+		},
+	}
+	f := cmd.Flags()
+	f.StringSliceVar(&o.Roles, "role", roles, "what this process does: "+strings.Join(roles, ", "))
+	f.IntVar(&o.Workers, "workers", 0, "runs at the same time; 0 is one per core (ELT_WORKERS)")
+	f.StringArrayVar(&o.Queues, "queue", nil, "take only runs of this `QUEUE`; may be repeated")
+	f.BoolVar(&o.Airflow, "airflow-defaults", false, "where a schedule says nothing: no catch-up, one run at a time, one retry after 5 minutes")
+	cmd.RegisterFlagCompletionFunc("role", cobra.FixedCompletions(roles, cobra.ShellCompDirectiveNoFileComp))
+	return cmd
+}
+
+// Run is the daemon, until the context ends.
+func Run(ctx context.Context, app *cli.App, o *Options) error {
+	log := app.Log()
+	store, err := waitForStore(ctx, app)
+	if err != nil || store == nil {
+		return err
+	}
+	s := &source{app: app, defaults: schedule.Ours}
+	if o.Airflow {
+		s.defaults = schedule.Airflows
+	}
+	plan, err := s.load(ctx)
+	if err != nil {
+		return err
+	}
+	name := workerName()
+	clock, err := schedule.NewClock()
+	if err != nil {
+		return err
+	}
+	defer clock.Close()
+
+	var services []service
+	w, closeGuard, err := newWorker(app, o, s, plan, store, name)
+	if err != nil {
+		return err
+	}
+	defer closeGuard()
+	if slices.Contains(o.Roles, "worker") {
+		services = append(services, service{"worker", w.Run})
+	}
+	if slices.Contains(o.Roles, "scheduler") {
+		scheduler := &schedule.Scheduler{Store: store, Load: s.load, Alarm: clock, Log: log, Fired: w.Wake}
+		services = append(services, service{"scheduler", scheduler.Run})
+	}
+	log.Info().Str("project", plan.Project).Str("environment", plan.Environment).Str("store", store.URI()).Str("name", name).
+		Int("schedules", len(plan.Schedules)).Msgf("daemon started: %s", strings.Join(o.Roles, ", "))
+	err = runServices(ctx, services)
+	log.Info().Msg("daemon stopped")
+	return err
+}
+
+// waitForStore opens the store, and waits while it is away: the database may
+// start later than the daemon. Both nil when the context ended meanwhile.
+func waitForStore(ctx context.Context, app *cli.App) (state.Store, error) {
+	log := app.Log()
+	for told := false; ; {
+		store, err := app.Store(ctx)
+		switch {
+		case err == nil:
+			return store, nil
+		case ctx.Err() != nil:
+			return nil, nil
+		case fault.CodeOf(err) != fault.StoreAway:
+			return nil, err
+		}
+		if !told {
+			told = true
+			log.Error().Err(err).Msg("the state store is away; waiting for it")
+		}
+		select {
+		case <-ctx.Done():
+			return nil, nil
+		case <-time.After(5 * time.Second):
+		}
+	}
+}
+
+func workerName() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return fmt.Sprintf("%s/%d/%s", host, os.Getpid(), strconv.FormatInt(time.Now().UnixNano(), 36))
+}
+
+func newWorker(app *cli.App, o *Options, s *source, plan schedule.Plan, store state.Store, name string) (*worker.Worker, func(), error) {
+	self, err := app.Self()
+	if err != nil {
+		return nil, nil, err
+	}
+	settings, err := app.Settings()
+	if err != nil {
+		return nil, nil, err
+	}
+	grace, err := settings.Duration("stop_grace")
+	if err != nil {
+		return nil, nil, err
+	}
+	slots := o.Workers
+	if slots == 0 {
+		slots = settings.Int("workers")
+	}
+	if slots == 0 {
+		slots = runtime.NumCPU()
+	}
+	sysDir := s.project.SysDir()
+	guard, err := proc.StartGuard(self, filepath.Join(sysDir, "run", "daemon", strconv.Itoa(os.Getpid())+".lock"))
+	if err != nil {
+		return nil, nil, err
+	}
+	w := worker.New(worker.Worker{
+		Queue: store, Name: name, Project: plan.Project, Environment: plan.Environment, Queues: o.Queues, Slots: slots, Host: guard,
+		Command: func(e state.Execution) (proc.Command, error) { return s.command(self, e) },
+		LogPath: func(id string) string { return filepath.Join(sysDir, "logs", "elt", "executions", id+".log") },
+		After:   func(e state.Execution, now time.Time) []state.Execution { return s.current().After(e, now) },
+		Log:     app.Log(), Grace: grace,
+	})
+	return w, func() { _ = guard.Close() }, nil
+}
