@@ -143,6 +143,7 @@ const (
 // Run is the record of one run of one set (or command block).
 type Run struct {
 	ID          string          `json:"run_id"`
+	Execution   string          `json:"execution,omitempty"` // that made it, if one did
 	StateID     string          `json:"state_id,omitempty"`
 	Name        string          `json:"name"` // "tap-x target-y", "tool:go"
 	Environment string          `json:"environment,omitempty"`
@@ -178,6 +179,8 @@ type Runs interface {
 	Run(ctx context.Context, runID string) (Run, error)
 	// Runs lists newest first; stateID "" is all.
 	Runs(ctx context.Context, stateID string, limit int) ([]Run, error)
+	// RunsOf lists what an execution made, oldest first.
+	RunsOf(ctx context.Context, execution string) ([]Run, error)
 	// PruneRuns deletes ended runs beyond keep per state id or older than age, and
 	// returns the log paths that go with them.
 	PruneRuns(ctx context.Context, keep int, age time.Duration) ([]string, error)

@@ -7,8 +7,7 @@ import (
 )
 
 // Execution is a request to run blocks, and what became of it. What the
-// blocks did is in Runs: the first has the execution's id, each of the others
-// an id of its own.
+// blocks did is in Runs.RunsOf.
 type Execution struct {
 	ID          string          `json:"id"`
 	Project     string          `json:"project"` // project id

@@ -161,6 +161,10 @@ func newWorker(app *cli.App, o *Options, s *source, plan schedule.Plan, store st
 	if err != nil {
 		return nil, nil, err
 	}
+	silent, err := settings.Duration("worker_ttl")
+	if err != nil {
+		return nil, nil, err
+	}
 	slots := o.Workers
 	if slots == 0 {
 		slots = settings.Int("workers")
@@ -178,7 +182,7 @@ func newWorker(app *cli.App, o *Options, s *source, plan schedule.Plan, store st
 		Command: func(e state.Execution) (proc.Command, error) { return s.command(self, e) },
 		LogPath: func(id string) string { return filepath.Join(sysDir, "logs", "elt", "executions", id+".log") },
 		After:   func(e state.Execution, now time.Time) []state.Execution { return s.current().After(e, now) },
-		Log:     app.Log(), Grace: grace,
+		Log:     app.Log(), Grace: grace, Beat: silent / 4, Silent: silent,
 	})
 	return w, func() { _ = guard.Close() }, nil
 }

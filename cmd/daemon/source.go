@@ -94,7 +94,7 @@ func (s *source) command(self string, e state.Execution) (proc.Command, error) {
 			args = append(args, name, v)
 		}
 	}
-	more := []string{"--run-id", e.ID, "--trigger", e.Trigger}
+	more := []string{"--execution", e.ID, "--trigger", e.Trigger}
 	for name, v := range map[string]string{"--from": o.From, "--to": o.To, "--chunk": o.Chunk} {
 		if v != "" {
 			more = append(more, name, v)

@@ -86,6 +86,7 @@ mappings, a target. All blocks are checked before the first is started.`,
 	f.BoolVar(&o.MergeState, "merge-state", false, "the same as --state-strategy=merge")
 	cli.UUIDVar(f, &o.Run.RunID, "run-id", "`UUID` of this run")
 	f.StringVar(&o.Run.Trigger, "trigger", "", "who asked for this run")
+	f.StringVar(&o.Run.Execution, "execution", "", "the execution that this run belongs to")
 	f.IntVar(&o.Timeout, "timeout", 0, "stop the run after this many `SECONDS`")
 	f.BoolVar(&o.Run.NoFuse, "no-fuse", false, "run a built-in tap and target in two processes")
 	f.BoolVar(&o.Run.TrustState, "trust-state", false, "go on although the destination has lost its position")
@@ -97,6 +98,7 @@ mappings, a target. All blocks are checked before the first is started.`,
 	cli.InstallFlags(cmd)
 	f.MarkHidden("merge-state")
 	f.MarkHidden("trigger")
+	f.MarkHidden("execution")
 	cmd.RegisterFlagCompletionFunc("select", app.CompleteStreams())
 	cmd.RegisterFlagCompletionFunc("exclude", app.CompleteStreams())
 	return cmd

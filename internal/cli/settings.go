@@ -35,6 +35,7 @@ var own = []struct {
 	{"lease_ttl", "30s", []string{"ELT_LEASE_TTL"}},
 	{"stop_grace", "20s", []string{"ELT_STOP_GRACE"}},
 	{"workers", 0, []string{"ELT_WORKERS"}},
+	{"worker_ttl", "12s", []string{"ELT_WORKER_TTL"}},
 }
 
 // ReadSettings reads variables and the user's configuration file.

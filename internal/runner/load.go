@@ -271,7 +271,7 @@ func (s *set) record() state.Run {
 	}{s.report.Plugins, s.report.Fused, s.report.Changes, s.report.Notes, s.Version})
 	env, _ := s.Project.Environment()
 	run := state.Run{
-		ID: s.runID, StateID: s.plan.StateID, Name: s.report.Name, Environment: env, Trigger: s.Trigger,
+		ID: s.runID, StateID: s.plan.StateID, Name: s.report.Name, Environment: env, Trigger: s.Trigger, Execution: s.Execution,
 		Status: s.report.Status, Unconfirmed: s.report.Unconfirmed, Cause: s.Redactor.String(s.report.Cause),
 		Started: s.report.Started, Heartbeat: s.report.Started, LogPath: s.report.LogPath,
 		Streams: s.report.stats(), Detail: json.RawMessage(s.Redactor.String(string(detail))),

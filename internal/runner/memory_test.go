@@ -244,3 +244,7 @@ func (m *memory) DeleteSetting(_ context.Context, scope, name string) error {
 	delete(m.settings[scope], name)
 	return err
 }
+
+func (m *memory) RunsOf(context.Context, string) ([]state.Run, error) {
+	return nil, errors.New("not used here")
+}

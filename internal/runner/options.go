@@ -21,6 +21,7 @@ const (
 type Options struct {
 	RunID          string // of the first block; "" makes one
 	Trigger        string // "cli", "schedule"
+	Execution      string // that the run belongs to; "" none
 	FullRefresh    bool
 	RefreshCatalog bool
 	NoStateUpdate  bool

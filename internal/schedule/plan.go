@@ -92,7 +92,7 @@ func (p Plan) Execution(s project.Schedule, trigger string) state.Execution {
 // lockOf keeps the runs of one schedule apart.
 func lockOf(s project.Schedule) string { return "schedule " + s.Name }
 
-// NewID is a new execution's id, which is also its first run's.
+// NewID is a new execution's id: a UUID that sorts by time.
 func NewID() string {
 	id, err := uuid.NewV7()
 	if err != nil {

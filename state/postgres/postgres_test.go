@@ -105,7 +105,7 @@ func fourth(_ string, _, _ int64, err error) error { return err }
 func TestOlderSchema(t *testing.T) {
 	uri := pgtest.URL(t)
 	s := mustOpen(t, uri)
-	if _, err := s.DB().Exec(`drop table elt_executions, elt_held, elt_slots, elt_paused; delete from elt_schema where version_id = 3`); err != nil {
+	if _, err := s.DB().Exec(`drop table elt_executions, elt_execution_runs, elt_held, elt_slots, elt_paused; delete from elt_schema where version_id = 3`); err != nil {
 		t.Fatal(err)
 	}
 	s = mustOpen(t, uri)

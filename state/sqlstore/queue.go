@@ -341,6 +341,9 @@ delete from elt_executions where execution_id in (
     from elt_executions where ended_at is not null) ended
   where newest > $1 or ended_at < $2)`, orAll(keep), cutoff(now, age))
 		if err == nil {
+			_, err = tx.exec(ctx, `delete from elt_execution_runs where execution_id not in (select execution_id from elt_executions)`)
+		}
+		if err == nil {
 			_, err = tx.exec(ctx, `
 delete from elt_slots where at < $1 and slot < (select max(o.slot) from elt_slots o
   where o.project = elt_slots.project and o.environment = elt_slots.environment and o.schedule = elt_slots.schedule)`, cutoff(now, age))

@@ -17,8 +17,24 @@ const columnsOfRun = `run_id, state_id, name, environment, trigger_by, status, u
 func (s *Store) StartRun(ctx context.Context, r state.Run) error {
 	return s.write(ctx, func(tx conn, now time.Time) error {
 		r.Heartbeat = now
-		return putRun(ctx, tx, r)
+		if err := putRun(ctx, tx, r); err != nil || r.Execution == "" {
+			return err
+		}
+		_, err := tx.exec(ctx, `insert into elt_execution_runs (execution_id, run_id) values ($1, $2)`, r.Execution, r.ID)
+		return err
 	})
+}
+
+// RunsOf implements state.Runs.
+func (s *Store) RunsOf(ctx context.Context, execution string) (out []state.Run, err error) {
+	err = s.query(ctx, func(r row) error {
+		v, err := scanRun(r)
+		v.Execution = execution
+		out = append(out, v)
+		return err
+	}, `select `+columnsOfRun+` from elt_runs where run_id in (select e.run_id from elt_execution_runs e where e.execution_id = $1)
+order by started_at, run_id`, execution)
+	return out, err
 }
 
 func putRun(ctx context.Context, tx conn, r state.Run) error {

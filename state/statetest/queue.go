@@ -99,6 +99,12 @@ func executions(t *testing.T, e env) {
 		t.Fatalf("took %q, which is due in an hour", id)
 	}
 
+	for _, id := range []string{"r1", "r2"} {
+		must(t, e.StartRun(e.ctx, state.Run{ID: id, Execution: "a", Name: "x", Status: state.Running, Started: got.Created}))
+	}
+	if runs, err := e.RunsOf(e.ctx, "a"); err != nil || len(runs) != 2 || runs[1].ID != "r2" || runs[0].Execution != "a" {
+		t.Fatalf("%+v %v", runs, err)
+	}
 	list, err := e.Executions(e.ctx, state.Which{Project: "p", Environment: "dev"})
 	must(t, err)
 	if len(list) != 2 || list[0].ID != "c" || list[1].ID != "a" {

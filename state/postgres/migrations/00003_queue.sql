@@ -36,6 +36,14 @@ create index elt_executions_due on elt_executions (project, environment, not_bef
 create index elt_executions_newest on elt_executions (created_at);
 create index elt_executions_of on elt_executions (project, environment, name, created_at);
 
+-- The runs that an execution made: one per block, and anew when it was handed
+-- back. Not a column of elt_runs, which the release before writes too.
+create table elt_execution_runs (
+  execution_id text not null,
+  run_id       text not null,
+  primary key (execution_id, run_id)
+);
+
 -- The locks that running executions hold; the primary key lets one have it.
 create table elt_held (
   project      text not null,
