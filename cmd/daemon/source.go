@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -36,7 +37,7 @@ const fresh = time.Minute
 func (s *source) load(ctx context.Context) (schedule.Plan, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.project != nil && time.Since(s.at) < fresh && s.seen == stamp(s.project.Files()) {
+	if s.project != nil && time.Since(s.at) < fresh && s.seen == stamp(s.project) {
 		return s.plan, nil
 	}
 	p, err := s.app.LoadProject(ctx)
@@ -44,7 +45,7 @@ func (s *source) load(ctx context.Context) (schedule.Plan, error) {
 		return s.plan, err
 	}
 	environment, _ := p.Environment()
-	s.project, s.at, s.seen = p, time.Now(), stamp(p.Files())
+	s.project, s.at, s.seen = p, time.Now(), stamp(p)
 	s.plan = schedule.Plan{Project: p.ID(), Environment: environment, Digest: p.Digest(), Schedules: p.Schedules(), Defaults: s.defaults}
 	for _, j := range p.Jobs() {
 		s.plan.Jobs = append(s.plan.Jobs, j.Name)
@@ -58,8 +59,12 @@ func (s *source) current() schedule.Plan {
 	return s.plan
 }
 
-// stamp changes when one of the files does.
-func stamp(paths []string) string {
+// stamp changes when one of the project's files does.
+func stamp(p *project.Project) string {
+	paths := []string{p.Dotenv()}
+	for _, name := range p.Files() {
+		paths = append(paths, filepath.Join(p.Root, name))
+	}
 	var b strings.Builder
 	for _, path := range paths {
 		info, err := os.Stat(path)

@@ -15,16 +15,6 @@ func (p *Project) ID() string {
 	return filepath.Base(p.Root)
 }
 
-// Files are the paths of what the project was read from, .env last; one of
-// them may not exist.
-func (p *Project) Files() []string {
-	var paths []string
-	for _, s := range p.sources {
-		paths = append(paths, s.path)
-	}
-	return append(paths, p.Dotenv())
-}
-
 // Digest identifies the text of the project's files, .env aside, which may
 // differ from machine to machine.
 func (p *Project) Digest() string {
