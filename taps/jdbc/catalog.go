@@ -130,6 +130,7 @@ func catalog(streams []found) (*singer.Catalog, error) {
 		}
 		if f.key != "" {
 			cs.SetMeta("replication-key", f.key)
+			cs.SetMeta("inclusion", singer.Automatic, f.key)
 		}
 		if f.method != "" {
 			cs.SetMeta("replication-method", f.method)

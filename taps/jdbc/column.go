@@ -70,13 +70,13 @@ func named(columns []column, name string) *column {
 }
 
 func missing(columns []column, what, name string) error {
-	names := make([]string, len(columns))
-	for i, c := range columns {
-		names[i] = c.Name
-	}
 	e := fault.New(fault.BadConfig, "%s %q is no column", what, name)
-	if near := fault.Nearest(name, names); near != "" {
-		return e.WithHint("did you mean %q?", near)
+	names, folded := make([]string, len(columns)), make([]string, len(columns))
+	for i, c := range columns {
+		names[i], folded[i] = c.Name, strings.ToLower(c.Name)
+	}
+	if at := slices.Index(folded, fault.Nearest(strings.ToLower(name), folded)); at >= 0 {
+		return e.WithHint("did you mean %q?", names[at])
 	}
 	if len(names) > 12 {
 		names = append(names[:12], "…")

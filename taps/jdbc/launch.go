@@ -25,9 +25,12 @@ import (
 var classes embed.FS
 
 // cheap makes Java start and compile with little CPU and memory: a sync
-// waits for a database, not for the machine code of its reader. Time is UTC,
-// so that dates which a driver only knows as java.util.Date are not shifted.
+// waits for a database, not for the machine code of its reader.
 var cheap = []string{"-Xshare:auto", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-XX:-UsePerfData"}
+
+// smallHeap is where the heap starts, unless the user says something of its
+// size: Java's own choice is a part of the machine's memory, which it then fills.
+const smallHeap = "-Xms32m"
 
 // environment is what of ours the Java process sees; our own may hold secrets
 // (invariant 10).
@@ -47,7 +50,11 @@ func launch(ctx context.Context, s *settings) (*bridge, error) {
 	}
 	defer os.Remove(jar) // Java has it open, or is gone
 	log := zerolog.Ctx(ctx)
-	args := append(slices.Clone(cheap), s.flags...)
+	args := slices.Clone(cheap)
+	if !slices.ContainsFunc(s.flags, func(f string) bool { return strings.HasPrefix(f, "-Xm") || strings.Contains(f, "HeapSize") || strings.Contains(f, "RAM") }) {
+		args = append(args, smallHeap)
+	}
+	args = append(args, s.flags...)
 	args = append(args, "-cp", strings.Join(append([]string{jar}, s.jars...), string(os.PathListSeparator)), "Bridge")
 	var env []string
 	for _, name := range environment {

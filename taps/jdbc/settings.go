@@ -109,7 +109,7 @@ func decode(cfg spec.Config) (*settings, error) {
 func (s *settings) properties() {
 	s.hidden = &secret.Redactor{}
 	s.hidden.Add(s.Password)
-	s.system = []string{"user.timezone", "UTC"}
+	s.system = []string{"user.timezone", "UTC"} // java.sql's own dates are in this zone, and without summer time nothing is shifted
 	for _, o := range s.Options {
 		// On the command line everybody could read it (invariant 10).
 		if name, value, ok := strings.Cut(strings.TrimPrefix(o, "-D"), "="); ok && strings.HasPrefix(o, "-D") {
