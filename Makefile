@@ -32,11 +32,11 @@ check: ## formatting and vet
 	$(GO) vet ./...
 
 unit: ## tests of every package, with the race detector
-	@scripts/need go cc postgres
+	@scripts/need go cc postgres jdbc
 	$(GO) test -race -shuffle=on $$($(GO) list ./... | grep -v /e2e)
 
 e2e: ## the binary as a user runs it, with other people's plugins from PyPI
-	@scripts/need go cc postgres sqlite3 python3-venv
+	@scripts/need go cc postgres sqlite3 python3-venv jdbc
 	$(GO) test -shuffle=on -timeout 20m ./e2e/...
 
 cases: build ## recorded behaviour of Meltano, where the checker is there

@@ -5,10 +5,12 @@ package e2e
 
 import (
 	"database/sql"
+	"errors"
 	"flag"
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -57,6 +59,7 @@ func TestScripts(t *testing.T) {
 				Cmds: map[string]func(*testscript.TestScript, bool, []string){
 					"pgdb": postgres, "pg": pgQuery, "pghold": pgHold, "pgwait": pgWait, "loaded": loaded, "pgserver": pgServer, "sqlite": sqlite, "sqlitedo": sqliteDo,
 					"newest": newest, "waitfor": waitFor, "signal": send, "strike": strike, "gone": gone, "count": count, "disk": disk, "canary": canary, "shape": shape,
+					"jdbc": jdbc,
 				},
 			})
 		})
@@ -78,6 +81,25 @@ func folders(t *testing.T) []string {
 		t.Fatalf("no scripts: %v", err)
 	}
 	return dirs
+}
+
+// jdbc: jdbc NAME skips the script where there is no JDK or no driver jar of
+// that name as Debian's packages install them, and fails it in CI, which has
+// them; $JAR is the jar's path.
+func jdbc(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: jdbc NAME")
+	}
+	path := filepath.Join("/usr/share/java", args[0]+".jar")
+	_, noFile := os.Stat(path)
+	_, noJava := exec.LookPath("javac")
+	if err := errors.Join(noFile, noJava); err != nil {
+		if os.Getenv("CI") != "" {
+			ts.Fatalf("scripts/need jdbc should have installed it: %v", err)
+		}
+		ts.Value(testingKey{}).(testing.TB).Skipf("tap-jdbc cannot be tried here: %v", err)
+	}
+	ts.Setenv("JAR", path)
 }
 
 // postgres: pgdb NAME makes a fresh database and puts its address into $NAME.

@@ -24,6 +24,7 @@ type bridge struct {
 	frame   []byte // memory for payloads
 	unhook  func() bool
 	java    string
+	gone    bool // it has ended, or was told to
 
 	product, version, driver, quote string
 }
@@ -85,6 +86,7 @@ func (b *bridge) next() (kind byte, payload []byte, err error) {
 
 // died says how the process ended, when ctx did not end it.
 func (b *bridge) died(err error) error {
+	b.gone = true
 	if b.ctx.Err() != nil {
 		return context.Cause(b.ctx)
 	}

@@ -51,7 +51,9 @@ func launch(ctx context.Context, s *settings) (*bridge, error) {
 	defer os.Remove(jar) // Java has it open, or is gone
 	log := zerolog.Ctx(ctx)
 	args := slices.Clone(cheap)
-	if !slices.ContainsFunc(s.flags, func(f string) bool { return strings.HasPrefix(f, "-Xm") || strings.Contains(f, "HeapSize") || strings.Contains(f, "RAM") }) {
+	if !slices.ContainsFunc(s.flags, func(f string) bool {
+		return strings.HasPrefix(f, "-Xm") || strings.Contains(f, "HeapSize") || strings.Contains(f, "RAM")
+	}) {
 		args = append(args, smallHeap)
 	}
 	args = append(args, s.flags...)

@@ -75,9 +75,9 @@ func (b *bridge) explainOpen(err error) error {
 	case r.kind == "incomplete":
 		return bad("the driver needs a class that no jar of driver_jars has: %s", r.text).WithHint("add the jars that the driver depends on to driver_jars")
 	case strings.HasPrefix(r.state, "28") || strings.Contains(strings.ToLower(r.text), "access denied"):
-		return fault.Wrap(fault.BadConfig, err, "tap-jdbc: the database refuses the login of user %q", s.User).WithHint("check user and password")
+		return fault.Wrap(fault.BadConfig, err, "tap-jdbc: the database refuses the login of user %q", s.User).WithKind(fault.KindAuth).WithHint("check user and password")
 	case strings.HasPrefix(r.state, "3D") || strings.HasPrefix(r.state, "08"):
-		return fault.Wrap(fault.Failed, err, "tap-jdbc: there is no connection to the database").WithHint("check host, port and database in url, and whether the server can be reached from here")
+		return fault.Wrap(fault.Failed, err, "tap-jdbc: there is no connection to the database").WithKind(fault.KindConnect).WithHint("check host, port and database in url, and whether the server can be reached from here")
 	}
 	return fault.Wrap(fault.Failed, memory(err), "tap-jdbc: the driver cannot connect")
 }
@@ -121,7 +121,7 @@ func (p *plan) explain(err error) error {
 	case r.kind == "died" || r.kind == "value":
 		return err
 	case r.state == "42S02" || r.state == "42P01" || r.state == "42501" || strings.Contains(lower, "ora-00942") || strings.Contains(lower, "invalid object name"):
-		return e.WithHint("there is no such table, or the user may not read it: look at the query, run discovery again, or deselect the stream")
+		return e.WithKind(fault.KindPath).WithHint("there is no such table, or the user may not read it: look at the query, run discovery again, or deselect the stream")
 	case strings.HasPrefix(r.state, "0A") || strings.Contains(r.kind, "FeatureNotSupported"):
 		return e.WithHint("the driver lacks something: literals: true does without parameters, page_size: 0 without paging")
 	case p.method == incremental && (strings.HasPrefix(r.state, "22") || r.state == "42883" || r.state == "42804"):

@@ -3,7 +3,6 @@ package jdbc
 import (
 	"fmt"
 	"maps"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -107,14 +106,11 @@ func decode(cfg spec.Config) (*settings, error) {
 
 // properties sorts what goes to Java, and learns what must not be shown.
 func (s *settings) properties() {
-	s.hidden = &secret.Redactor{}
-	s.hidden.Add(s.Password)
 	s.system = []string{"user.timezone", "UTC"} // java.sql's own dates are in this zone, and without summer time nothing is shifted
 	for _, o := range s.Options {
 		// On the command line everybody could read it (invariant 10).
-		if name, value, ok := strings.Cut(strings.TrimPrefix(o, "-D"), "="); ok && strings.HasPrefix(o, "-D") {
+		if name, value, ok := property(o); ok {
 			s.system = append(s.system, name, value)
-			s.hide(name, value)
 		} else {
 			s.flags = append(s.flags, o)
 		}
@@ -126,36 +122,21 @@ func (s *settings) properties() {
 		s.connection = append(s.connection, "password", s.Password)
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Properties)) {
-		value := fmt.Sprint(s.Properties[name])
-		s.connection = append(s.connection, name, value)
-		s.hide(name, value)
+		s.connection = append(s.connection, name, fmt.Sprint(s.Properties[name]))
 	}
-	// Parameters of the URL: name=value, whatever stands between them.
-	for _, part := range strings.FieldsFunc(s.URL, func(c rune) bool { return strings.ContainsRune("?&;,()", c) }) {
-		if name, value, ok := strings.Cut(part, "="); ok {
-			s.hide(name, value)
-			if plain, err := url.QueryUnescape(value); err == nil {
-				s.hide(name, plain)
-			}
-		}
-	}
-	if _, rest, ok := strings.Cut(s.URL, "://"); ok { // user:password@host
-		if login, _, ok := strings.Cut(rest, "@"); ok {
-			if _, password, ok := strings.Cut(login, ":"); ok {
-				s.hidden.Add(password)
-			}
-		}
-	}
+	s.hidden = &secret.Redactor{}
+	s.hidden.Add(s.Password)
+	s.hidden.Add(s.secrets()...)
 }
 
-func (s *settings) hide(name, value string) {
-	name = strings.ToLower(name)
-	for _, word := range []string{"pass", "pwd", "secret", "token", "key", "credential", "clientid", "client_id", "consumer"} {
-		if strings.Contains(name, word) && value != "true" && value != "false" {
-			s.hidden.Add(value)
-			return
-		}
+// property is name and value of an option -Dname=value.
+func property(option string) (name, value string, ok bool) {
+	rest, ok := strings.CutPrefix(option, "-D")
+	if !ok {
+		return "", "", false
 	}
+	name, value, _ = strings.Cut(rest, "=")
+	return name, value, true
 }
 
 // entry is the user's stream of that name, nil when there is none.
@@ -200,6 +181,7 @@ func (tap) Spec() spec.Spec {
 			{Name: "literals", Type: spec.Boolean, Default: false, Help: "Writes values into the query, for drivers that know no parameters.", Example: "true"},
 		}, shared...),
 		Capabilities: []string{"catalog", "discover", "state", "about"},
+		Hidden:       hidden,
 		Window:       &spec.Window{Start: "start_date", End: "end_date"},
 	}
 }

@@ -85,9 +85,16 @@ func TestIncremental(t *testing.T) {
 		base := d.settings(t, map[string]any{"tables": []string{"events"}})
 		c, id, upper := d.stream(t, base)
 		states := map[string]string{}
-		variants := []map[string]any{{}, {"page_size": 7}, {"page_size": 50, "literals": true}, {"page_size": 64, "limit_clause": "none"}}
+		// Every start of Java costs half a second: only one key is read in all ways.
+		few := func(key string) []map[string]any {
+			ways := []map[string]any{{}, {"page_size": 7}, {"page_size": 50, "literals": true}, {"page_size": 64, "limit_clause": "none"}}
+			if key == "changed" {
+				return ways
+			}
+			return ways[:2]
+		}
 		for _, key := range []string{"day", "changed", "n"} {
-			for i, more := range variants {
+			for i, more := range few(key) {
 				cfg := maps.Clone(base)
 				maps.Copy(cfg, more)
 				out := mustSync(t, cfg, by(c, upper(key)), "").streams[id]
@@ -105,7 +112,7 @@ func TestIncremental(t *testing.T) {
 		}
 		d.exec(t, "insert into events values (1001, 'a', '2024-01-08', '2024-01-08 00:00:00.000777', 7.125), (1002, 'a', '2024-01-09', '2024-01-09 12:00:00', 8), (1003, 'a', null, null, null)")
 		for _, key := range []string{"day", "changed", "n"} {
-			for _, more := range variants[:3] {
+			for _, more := range few(key)[:2] {
 				cfg := maps.Clone(base)
 				maps.Copy(cfg, more)
 				out := mustSync(t, cfg, by(c, upper(key)), states[key+"0"]).streams[id]
@@ -183,7 +190,7 @@ func TestBrokenOff(t *testing.T) {
 			out := newRecorder()
 			writes := 0
 			out.onWrite = func(string, int) error {
-				if writes++; writes > run+3 {
+				if writes++; writes > 4*run {
 					return errBroken
 				}
 				return nil

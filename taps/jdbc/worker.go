@@ -54,9 +54,7 @@ func (w *worker) sync(ctx context.Context, p *plan) (err error) {
 	s := &sender{ctx: ctx, plan: p, out: w.out, pool: w.pool, warned: w.warned, keyAt: -1}
 	defer s.drop()
 	defer func() {
-		// A refused query leaves the bridge fit for the next stream; in the
-		// middle of a result, or dead, it is not.
-		if r := (*refusal)(nil); err != nil && (!errors.As(err, &r) || r.kind == "died") {
+		if err != nil && w.bridge.gone {
 			w.close()
 		}
 	}()
@@ -122,26 +120,33 @@ func (w *worker) query(p *plan, st statement, announce func([]column) error, tak
 	if err := w.bridge.ask(words...); err != nil {
 		return 0, err
 	}
+	var failed error // then the rest of the rows is not wanted
+	stopped := false
 	for {
 		kind, payload, err := w.bridge.next()
-		if err != nil {
+		switch {
+		case err != nil && failed != nil:
+			return 0, failed
+		case err != nil:
 			return 0, p.explain(err)
-		}
-		switch kind {
-		case 'T':
-			columns, err := columnsOf(payload)
-			if err != nil {
-				return 0, err
-			}
-			if err := announce(columns); err != nil {
-				return 0, err
-			}
-		case 'B':
-			if err := take(payload); err != nil {
-				return 0, err
-			}
-		case 'E':
+		case kind == 'E' && failed != nil:
+			return 0, failed
+		case kind == 'E':
 			return strconv.ParseInt(texts(payload)[0], 10, 64)
+		case failed != nil: // rows that were on their way
+		case kind == 'T':
+			var columns []column
+			if columns, failed = columnsOf(payload); failed == nil {
+				failed = announce(columns)
+			}
+		case kind == 'B':
+			failed = take(payload)
+		}
+		if failed != nil && !stopped {
+			stopped = true
+			if err := w.bridge.ask("stop"); err != nil {
+				return 0, failed
+			}
 		}
 	}
 }

@@ -22,6 +22,7 @@ import java.util.concurrent.LinkedBlockingQueue;
 public final class Bridge {
   private static final String[] END = new String[0];
   private static volatile boolean busy;
+  private static volatile boolean stopped;
 
   private final Frames out;
   private final BlockingQueue<String[]> requests = new LinkedBlockingQueue<>();
@@ -44,6 +45,7 @@ public final class Bridge {
     out.strings('H', System.getProperty("java.version"), System.getProperty("java.vendor"));
     for (String[] r = requests.take(); r != END; r = requests.take()) {
       busy = true;
+      stopped = false; // a late one meant the request before
       try {
         answer(r);
       } catch (Stopped e) {
@@ -64,6 +66,11 @@ public final class Bridge {
     Runtime.getRuntime().halt(0); // whatever threads a driver keeps
   }
 
+  /** The request stop: nobody wants the rest of the rows. */
+  static boolean stopped() {
+    return stopped;
+  }
+
   /** Reads requests ahead, so that the end of input is seen even in the middle of a query. */
   private void readRequests() {
     try (DataInputStream in = new DataInputStream(new FileInputStream(FileDescriptor.in))) {
@@ -77,7 +84,11 @@ public final class Bridge {
             r[i] = new String(text, StandardCharsets.UTF_8);
           }
         }
-        requests.put(r);
+        if (r[0].equals("stop")) {
+          stopped = true;
+        } else {
+          requests.put(r);
+        }
       }
     } catch (EOFException e) {
       if (busy) {

@@ -164,9 +164,20 @@ final class Source {
       }
       try (ResultSet rows = r.length > 4 ? ((PreparedStatement) s).executeQuery() : s.executeQuery(r[1])) {
         send(rows);
+        if (Bridge.stopped()) {
+          cancel(s); // or some drivers read the rest to close the result
+        }
       }
     }
     settle();
+  }
+
+  private static void cancel(Statement s) {
+    try {
+      s.cancel();
+    } catch (SQLException | RuntimeException e) {
+      // then it takes longer
+    }
   }
 
   private void send(ResultSet rows) throws Exception {
@@ -192,6 +203,9 @@ final class Source {
       n++;
       if (out.full()) {
         out.flush();
+        if (Bridge.stopped()) {
+          break;
+        }
       }
     }
     out.flush();
