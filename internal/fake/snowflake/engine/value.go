@@ -143,7 +143,10 @@ func appendValue(b []byte, v Value) []byte {
 		}
 		b = append(b, v.Scale)
 		b = binary.AppendVarint(b, v.I)
-	case Float, Date, Time:
+	case Float, Date:
+		b = binary.AppendVarint(b, v.I)
+	case Time:
+		b = append(b, v.Scale)
 		b = binary.AppendVarint(b, v.I)
 	case NTZ, LTZ, TZ:
 		b = append(b, v.Scale)
@@ -203,8 +206,11 @@ func readValue(s string) (v Value, rest string) {
 			break
 		}
 		v.I, s = varint(s[1:])
-	case Float, Date, Time:
+	case Float, Date:
 		v.I, s = varint(s)
+	case Time:
+		v.Scale = s[0]
+		v.I, s = varint(s[1:])
 	case NTZ, LTZ, TZ:
 		v.Scale = s[0]
 		v.I, s = varint(s[1:])
@@ -245,6 +251,8 @@ func groupKey(b []byte, v Value) []byte {
 		v = trimZeros(v)
 	case NTZ, LTZ, TZ:
 		v.Scale, v.Off = 0, 0
+	case Time:
+		v.Scale = 0
 	case Variant, Object, Array:
 		return groupKey(b, text(v.JSON()))
 	}
