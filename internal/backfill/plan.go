@@ -150,10 +150,14 @@ func (p *Plan) streams(d *runner.Described, set *project.Set, specs Spec) error 
 }
 
 // placer asks a built-in target where streams go. Of a third-party one it is
-// known only that it can merge by a key.
+// known only that it merges by a key, unless its setting load_method says otherwise.
 func placer(d *runner.Described, specs Spec) (func(*row.Schema) (targets.Place, error), error) {
+	method := d.Target.Settings.Get("load_method") // as the Meltano SDK calls it
 	byKey := func(s *row.Schema) (targets.Place, error) {
-		if len(s.Key) == 0 {
+		switch {
+		case method == "overwrite":
+			return targets.Place{Method: targets.Overwrite}, nil
+		case method == "append-only" || len(s.Key) == 0:
 			return targets.Place{Method: targets.Append}, nil
 		}
 		return targets.Place{Method: targets.Upsert}, nil

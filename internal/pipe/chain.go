@@ -19,6 +19,8 @@ type Chain struct {
 	Start json.RawMessage
 	// Grace is the time from the end of the context to the last SIGKILL; 0 is 22 s.
 	Grace time.Duration
+	// Windowed runs let no ACTIVATE_VERSION reach the target (invariant 9).
+	Windowed bool
 	Events
 	// Meter counts while the chain runs; nil makes one.
 	Meter *Meter

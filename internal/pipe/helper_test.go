@@ -171,9 +171,15 @@ func (h *heard) events() Events {
 // runStages runs a chain, which must end by itself.
 func runStages(t *testing.T, h *heard, stages ...Stage) Outcome {
 	t.Helper()
+	return runChain(t, h, Chain{}, stages...)
+}
+
+func runChain(t *testing.T, h *heard, c Chain, stages ...Stage) Outcome {
+	t.Helper()
+	c.Host, c.Stages, c.Events, c.Grace = proc.Direct{}, stages, h.events(), 300*time.Millisecond
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	o := Run(ctx, Chain{Host: proc.Direct{}, Stages: stages, Events: h.events(), Grace: 300 * time.Millisecond})
+	o := Run(ctx, c)
 	if ctx.Err() != nil {
 		t.Fatalf("the chain had not ended after 10 s and was stopped: %+v", o.Failure)
 	}

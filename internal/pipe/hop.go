@@ -102,9 +102,9 @@ func (h *hop) pass(block []byte) {
 		if h.streamed {
 			end := bytes.IndexByte(block, '\n') + 1
 			h.scan.part(block[:end], true)
-			h.scan.lines(block[end:])
+			block = block[:end+len(h.scan.lines(block[end:]))]
 		} else {
-			h.scan.lines(block)
+			block = h.scan.lines(block)
 		}
 	}
 	h.write(block)

@@ -34,6 +34,25 @@ func TestCleanRun(t *testing.T) {
 	}
 }
 
+// A windowed run purges nothing: the target hears of no table version.
+func TestWindowedRunsPassOnNoActivateVersion(t *testing.T) {
+	const version = `{"type":"ACTIVATE_VERSION","stream":"users","version":7}` + "\n"
+	const record = `{"type":"RECORD","stream":"users","record":{"id":1,"text":"ACTIVATE_VERSION"}}` + "\n"
+	text := version + schemaUsers + "\n" + record + version + version + record + `{"version":8,"stream":"users", "type": "activate_version"}` + "\n" + state1 + "\n" + version
+	for _, windowed := range []bool{true, false} {
+		var got sink
+		h := &heard{}
+		o := runChain(t, h, Chain{Windowed: windowed}, writes(text, 0), got.stage())
+		want := text
+		if windowed {
+			want = schemaUsers + "\n" + record + record + state1 + "\n"
+		}
+		if got.String() != want || o.Failure != nil {
+			t.Errorf("windowed %v: the target got %s", windowed, got.String())
+		}
+	}
+}
+
 // Whatever byte a tap dies at, the target gets whole lines only, and the tap
 // is the cause.
 func TestTapDiesAtEachByte(t *testing.T) {

@@ -16,6 +16,9 @@ type scanner struct {
 	trace  *singer.Trace
 	source string // whose lines these are, for messages
 	last   json.RawMessage
+	// windowed: an ACTIVATE_VERSION, which would purge what is outside of the
+	// window, goes no further (invariant 9).
+	windowed bool
 
 	line   int64
 	warned bool
@@ -30,29 +33,38 @@ type scanner struct {
 	partLen int
 }
 
-// lines looks at whole lines.
-func (s *scanner) lines(block []byte) {
+// lines looks at whole lines and returns those that go on, in block's memory.
+func (s *scanner) lines(block []byte) []byte {
 	s.bytes += int64(len(block))
-	for len(block) > 0 {
-		end := bytes.IndexByte(block, '\n') + 1
-		if end == 0 {
+	kept := 0
+	for at := 0; at < len(block); {
+		end := at + bytes.IndexByte(block[at:], '\n') + 1
+		if end == at {
 			end = len(block)
 		}
-		s.one(block[:end])
-		block = block[end:]
+		if line := block[at:end]; s.one(line) {
+			if kept != at {
+				copy(block[kept:], line)
+			}
+			kept += len(line)
+		}
+		at = end
 	}
+	return block[:kept]
 }
 
-func (s *scanner) one(line []byte) {
+// one looks at a line and says whether it goes on.
+func (s *scanner) one(line []byte) bool {
 	s.line++
 	s.tally.lines++
 	if s.stream != nil && bytes.HasPrefix(line, s.prefix) {
 		s.record(s.stream, len(line))
-		return
+		return true
 	}
 	s.env.reset()
 	needed := s.env.feed(line)
 	s.message(line, needed)
+	return !s.windowed || !strings.EqualFold(string(s.env.typ.text), "ACTIVATE_VERSION")
 }
 
 // message acts on a line whose envelope was read.

@@ -170,7 +170,7 @@ func (s *set) load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	chain := pipe.Chain{Grace: s.Grace, Meter: s.counts.meter}
+	chain := pipe.Chain{Grace: s.Grace, Meter: s.counts.meter, Windowed: s.Window != nil}
 	var first *claimed
 	if s.target().Choice.Native {
 		if first, err = s.claim(ctx, edit, catalogPath); err != nil {
