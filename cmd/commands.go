@@ -1,6 +1,8 @@
 package cmd
 
 import (
+	"context"
+
 	"github.com/spf13/cobra"
 
 	"elt/cmd/backfill"
@@ -38,7 +40,9 @@ func addCommands(root *cobra.Command, a *cli.App) {
 		daemon.NewCmd(a, nil),
 		el.NewCmd(a, nil),
 		el.NewLegacyCmd(a),
-		invoke.NewCmd(a, nil),
+		invoke.NewCmd(a, invoke.Hooks{Airflow: func(ctx context.Context) error {
+			return daemon.Run(ctx, a, daemon.Airflow())
+		}}, nil),
 		config.NewCmd(a, config.Hooks{Test: a.Probe}),
 		statecmd.NewCmd(a),
 		backfill.NewCmd(a),

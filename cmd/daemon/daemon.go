@@ -33,6 +33,16 @@ type Options struct {
 
 var roles = []string{"scheduler", "worker"}
 
+// Airflow are the options of a daemon that stands in for Airflow's scheduler:
+// its executor says whether several runs go on at the same time.
+func Airflow() *Options {
+	o := &Options{Roles: roles, Airflow: true}
+	if os.Getenv("AIRFLOW__CORE__EXECUTOR") == "SequentialExecutor" {
+		o.Workers = 1
+	}
+	return o
+}
+
 // NewCmd is the command; runF replaces what it does, in tests.
 func NewCmd(app *cli.App, runF func(context.Context, *Options) error) *cobra.Command {
 	o := &Options{}

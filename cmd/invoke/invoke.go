@@ -26,8 +26,14 @@ type Options struct {
 	Containers      bool
 }
 
+// Hooks are what other commands do for this one.
+type Hooks struct {
+	// Airflow is the daemon with Airflow's defaults.
+	Airflow func(context.Context) error
+}
+
 // NewCmd is the command.
-func NewCmd(app *cli.App, runF func(context.Context, *Options) error) *cobra.Command {
+func NewCmd(app *cli.App, hooks Hooks, runF func(context.Context, *Options) error) *cobra.Command {
 	o := &Options{}
 	cmd := &cobra.Command{
 		Use:   "invoke PLUGIN[:COMMAND] [ARGUMENT...]",
@@ -47,7 +53,7 @@ Flags of elt stand before the plugin's name.`,
 			if runF != nil {
 				return runF(cmd.Context(), o)
 			}
-			return invoke(cmd.Context(), app, o)
+			return invoke(cmd.Context(), app, hooks, o)
 		},
 	}
 	f := cmd.Flags()
@@ -63,7 +69,7 @@ Flags of elt stand before the plugin's name.`,
 	return cmd
 }
 
-func invoke(ctx context.Context, app *cli.App, o *Options) error {
+func invoke(ctx context.Context, app *cli.App, hooks Hooks, o *Options) error {
 	if o.Containers {
 		return fault.New(fault.Usage, "--containers is not supported").WithHint("name the image in a command: docker run …")
 	}
@@ -74,6 +80,9 @@ func invoke(ctx context.Context, app *cli.App, o *Options) error {
 	kind, ok := project.ParseKind(o.Kind)
 	if o.Kind != "" && !ok {
 		return fault.New(fault.Usage, "--plugin-type is %q", o.Kind).WithHint("extractor, loader, mapper, utility, …")
+	}
+	if o.Plugin == airflow && o.Command == "" && hooks.Airflow != nil && standsInForAirflow(app, p) {
+		return runAirflow(ctx, app, o.Args, hooks.Airflow)
 	}
 	plugin, err := p.Plugin(kind, o.Plugin)
 	if err != nil {

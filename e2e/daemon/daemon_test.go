@@ -94,15 +94,22 @@ func (w *world) remove(name string) {
 	}
 }
 
+// airflow starts what Meltano's users start.
+func (w *world) airflow() *daemon { return w.start("invoke", "airflow", "scheduler") }
+
 type daemon struct {
 	*exec.Cmd
 	said bytes.Buffer
 }
 
-// daemon starts one; it is killed when the test ends.
 func (w *world) daemon(args ...string) *daemon {
+	return w.start(append([]string{"daemon"}, args...)...)
+}
+
+// start starts a daemon; it is killed when the test ends.
+func (w *world) start(args ...string) *daemon {
 	w.t.Helper()
-	d := &daemon{Cmd: exec.Command(elt, append([]string{"--cwd", w.dir, "daemon"}, args...)...)}
+	d := &daemon{Cmd: exec.Command(elt, append([]string{"--cwd", w.dir}, args...)...)}
 	d.Stderr = &d.said
 	d.Env = append(os.Environ(), w.mark(), "ELT_WORKER_TTL=2s", "BEGUN="+filepath.Join(w.dir, "begun"))
 	if err := d.Start(); err != nil {
@@ -307,5 +314,32 @@ func add(t *testing.T, store state.Store, like state.Execution) {
 		Blocks: []string{"load"}, Trigger: "api"}
 	if _, _, err := store.Enqueue(t.Context(), e); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// In place of Airflow's scheduler: its DAGs do not catch up.
+func TestInPlaceOfAirflow(t *testing.T) {
+	w := newWorld(t, fmt.Sprintf("- {name: s, job: load, every: 1h, start_date: '%s'}\n- {name: new, job: load, every: 1h, start_date: '%s', catchup: all}\n",
+		minutesAgo(90), minutesAgo(2)))
+	if _, err := w.store.Fire(t.Context(), state.Slot{Project: filepath.Base(w.dir), Environment: "dev", Schedule: "s",
+		Slot: time.Now().Add(-3 * time.Hour), Outcome: state.SlotSeen}, nil, ""); err != nil {
+		t.Fatal(err)
+	}
+	d := w.airflow()
+	w.until("the schedule that asks for it", are("succeeded"))
+	slots, err := w.store.Slots(t.Context(), filepath.Base(w.dir), "dev", "s", 0)
+	if err != nil || len(slots) != 3 || slots[0].Outcome != state.SlotMissed || slots[1].Outcome != state.SlotMissed {
+		t.Errorf("%+v %v", slots, err)
+	}
+	d.Process.Signal(syscall.SIGTERM)
+	if err := d.Wait(); err != nil {
+		t.Error(err)
+	}
+	for args, code := range map[string]int{"db init": 0, "webserver": 1} {
+		c := exec.Command(elt, append([]string{"--cwd", w.dir, "invoke", "airflow"}, strings.Fields(args)...)...)
+		out, _ := c.CombinedOutput()
+		if c.ProcessState.ExitCode() != code || !strings.Contains(string(out), "elt stands in for Airflow") {
+			t.Errorf("airflow %s: %d\n%s", args, c.ProcessState.ExitCode(), out)
+		}
 	}
 }
