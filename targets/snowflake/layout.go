@@ -13,8 +13,9 @@ import (
 type layout struct {
 	schema *row.Schema // the source's, without metadata
 	meta   []row.Column
-	idents []string // of schema and metadata columns
-	into   []sqltarget.Column
+	idents []string           // of schema and metadata columns
+	into   []sqltarget.Column // Name "": left out
+	lies   []sqltarget.Column // into as it was when the files were begun: what lies in them
 	keyed  bool
 	key    []string // identifiers
 	ops    bool     // rows that are deletes may come
@@ -43,7 +44,7 @@ func (s *sink) plan(schema *row.Schema, at *table, w wants) (*layout, error) {
 	if err != nil {
 		return nil, err
 	}
-	l.into = fit.Into
+	l.into, l.lies = fit.Into, fit.Into
 	if !l.keyed {
 		l.masked = false
 		return l, nil
@@ -151,9 +152,13 @@ func fits(stream string, all *row.Schema, into []sqltarget.Column, seen []figure
 // layout are copied into. JSON arrives as text and is parsed by the merge.
 func (l *layout) loadColumns() []sqltarget.Column {
 	var out []sqltarget.Column
-	for _, c := range l.into {
-		if c.Name == "" {
+	for i, c := range l.into {
+		if l.lies[i].Name == "" {
 			continue
+		}
+		if c.Name == "" { // it stood in the way of another part of the same load
+			c = l.lies[i]
+			c.Cast = true
 		}
 		if c.Kind == row.JSON || c.Cast {
 			c.Type = "VARCHAR"

@@ -78,10 +78,13 @@ func (l *layout) merge(t *table, load string, segment int64, hard bool) string {
 	}
 	bit := 0
 	for i, c := range l.into {
-		if c.Name == "" {
+		if l.lies[i].Name == "" {
 			continue
 		}
 		bit++
+		if c.Name == "" {
+			continue
+		}
 		if slices.Contains(l.key, c.Name) {
 			continue
 		}

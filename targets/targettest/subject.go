@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"elt/internal/load"
+	"elt/internal/row"
 	"elt/internal/singer"
 	"elt/targets"
 )
@@ -225,6 +226,19 @@ func (s Subject) overtaken(t *testing.T, config map[string]any) {
 		return // a destination may notice this early
 	}
 	defer lane.Close()
+	shape := &row.Schema{Stream: "late", Columns: []row.Column{{Name: "id", Kind: row.Int64, Wire: row.WireInt8}}, Key: []string{"id"}}
+	loader, err := lane.Stream(t.Context(), shape)
+	if err != nil {
+		return
+	}
+	b := &row.Batch{}
+	b.Reset(shape)
+	b.Begin()
+	b.Int8(1)
+	b.End()
+	if err := loader.Write(t.Context(), b); err != nil {
+		return
+	}
 	if err := lane.Commit(t.Context(), targets.Commit{Whole: json.RawMessage(`{"bookmarks":{}}`)}); err == nil {
 		t.Error("a run that was overtaken could still commit")
 	}
