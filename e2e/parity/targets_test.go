@@ -14,6 +14,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	_ "github.com/mattn/go-sqlite3"
+
+	snowfake "elt/internal/fake/snowflake"
 )
 
 // destination is a kind of target with its settings.
@@ -42,6 +44,11 @@ func destinations(warehouse string) []destination {
 		add("postgres"+more, "target-postgres", func(t *testing.T, dir string) (string, func(*testing.T) snapshot) {
 			schema := fmt.Sprintf("out_%d", counter.Add(1))
 			return login(t, warehouse) + ", default_target_schema: " + schema + more + "}", func(t *testing.T) snapshot { return postgres(t, warehouse, schema) }
+		})
+		add("snowflake"+more, "target-snowflake", func(t *testing.T, dir string) (string, func(*testing.T) snapshot) {
+			srv := snowfake.Start(t)
+			return fmt.Sprintf("{account: %s, user: %s, password: %s, role: %s, warehouse: %s, database: %s, protocol: http, host: %q, port: %s, default_target_schema: OUT, temp_dir: .%s}",
+				snowfake.Account, snowfake.UserName, snowfake.Password, snowfake.Role, snowfake.Warehouse, snowfake.Database, srv.Host(), srv.Port(), more), func(t *testing.T) snapshot { return snowflake(t, srv) }
 		})
 	}
 	for _, behavior := range []string{"append_records", "replace_file"} {
@@ -179,6 +186,44 @@ func postgres(t *testing.T, address, schema string) snapshot {
 			values = append(values, q)
 		}
 		s["rows of "+table] = query("select row(" + strings.Join(values, ", ") + ")::text from " + name)
+	}
+	return foldPositions(s)
+}
+
+func snowflake(t *testing.T, srv *snowfake.Server) snapshot {
+	t.Helper()
+	query := func(q string) (out []string) {
+		_, rows, err := srv.Query(q)
+		if err != nil {
+			t.Fatalf("%s: %v", q, err)
+		}
+		for _, r := range rows {
+			out = append(out, fmt.Sprint(r...))
+		}
+		return out
+	}
+	s := snapshot{}
+	for _, table := range query("SELECT TABLE_NAME FROM INFORMATION_SCHEMA.TABLES WHERE TABLE_SCHEMA = 'OUT'") {
+		name := `OUT."` + strings.ReplaceAll(table, `"`, `""`) + `"`
+		if table == "_ELT_STATE" {
+			for _, position := range query("SELECT COALESCE(\"POSITION\", '') FROM " + name) {
+				s.add("_elt_state", "whole\t\t"+position)
+			}
+			continue
+		}
+		names, rows, err := srv.Query("SELECT * FROM " + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s["columns of "+table] = query("SELECT COLUMN_NAME || ' ' || DATA_TYPE FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_SCHEMA = 'OUT' AND TABLE_NAME = '" + strings.ReplaceAll(table, "'", "''") + "'")
+		for _, r := range rows {
+			for i, v := range r {
+				if strings.HasPrefix(names[i], "_SDC_") {
+					r[i] = v == nil
+				}
+			}
+			s.add("rows of "+table, fmt.Sprintf("%q", r))
+		}
 	}
 	return foldPositions(s)
 }

@@ -137,6 +137,8 @@ func (s *set) pipe(ctx context.Context, chain pipe.Chain) error {
 	if err := s.judge(ctx, outcome); err != nil || s.left == "" || s.NoStateUpdate {
 		return err
 	}
+	ctx, stop := s.afterwards(ctx)
+	defer stop()
 	return s.noteDestination(ctx, destination{}, destination{had: s.left != targets.KeptNone, kept: s.left})
 }
 

@@ -52,6 +52,7 @@ const (
 	float
 	hexBytes
 	day
+	clock
 	instantUTC
 	instantZoned
 	instantNaive
@@ -121,6 +122,8 @@ func (f *field) settle(stream string, to sqltarget.Column) error {
 		f.form = hexBytes
 	case row.Date:
 		f.form = day
+	case row.Time:
+		f.form = clock
 	case row.Timestamp, row.TimestampTZ:
 		switch {
 		case to.Kind == row.Timestamp && c.Kind == row.TimestampTZ:
@@ -218,11 +221,7 @@ func (e *encoder) append(dst []byte, b *row.Batch, i int, now int64) (_ []byte, 
 			}
 			v = e.scratch
 		}
-		ok := true
-		if dst, ok = f.append(dst, v, &e.seen[c]); !ok {
-			return dst, fault.New(fault.BadInput, "stream %q, row with key %s: column %q: Snowflake has no such %s", e.schema.Stream, sqltarget.KeyText(b, i), f.from.Name, f.from.Kind).
-				WithHint("it takes years from 1 to 9999 and no infinities; a text column takes any")
-		}
+		dst = f.append(dst, v, &e.seen[c])
 	}
 	for m, name := range e.meta {
 		dst = append(dst, ',')
@@ -279,32 +278,35 @@ func (e *encoder) note(b *row.Batch, i int, unset bool) {
 	e.keys[key] = struct{}{}
 }
 
-// append writes a value; false when the column's type has no such value.
-func (f *field) append(dst, v []byte, seen *figures) ([]byte, bool) {
+// append writes a value. What the column's type has no value for is written
+// all the same, and seen: the column it then goes into is text.
+func (f *field) append(dst, v []byte, seen *figures) []byte {
 	switch f.form {
 	case rawText:
-		return appendQuoted(dst, v), true
+		return appendQuoted(dst, v)
 	case plainText:
-		return row.AppendText(dst, &f.from, v), true
+		return row.AppendText(dst, &f.from, v)
 	case number:
 		seen.see(v)
-		return row.AppendNumericText(dst, v), true
+		return row.AppendNumericText(dst, v)
 	case float:
-		return appendFloat(dst, &f.from, v), true
+		return appendFloat(dst, &f.from, v)
 	case hexBytes:
-		return hex.AppendEncode(dst, v), true
+		return hex.AppendEncode(dst, v)
 	case day:
 		days := int32(binary.BigEndian.Uint32(v))
-		if days < firstDay || days > lastDay {
-			return dst, false
-		}
-		return row.AppendDateText(dst, days), true
+		seen.special = seen.special || days < firstDay || days > lastDay
+		return row.AppendDateText(dst, days)
+	case clock:
+		micros := int64(binary.BigEndian.Uint64(v))
+		seen.special = seen.special || micros >= 86400_000_000 // 24:00
+		return row.AppendTimeText(dst, micros)
 	case instantUTC, instantZoned, instantNaive:
-		return f.instant(dst, v)
+		return f.instant(dst, v, seen)
 	case jsonText:
-		return quoteTail(row.AppendJSON(append(dst, '"'), &f.from, v), len(dst)+1), true
+		return quoteTail(row.AppendJSON(append(dst, '"'), &f.from, v), len(dst)+1)
 	}
-	return quoteTail(row.AppendText(append(dst, '"'), &f.from, v), len(dst)+1), true
+	return quoteTail(row.AppendText(append(dst, '"'), &f.from, v), len(dst)+1)
 }
 
 // The first and the last day that Snowflake has, since 2000-01-01.
@@ -313,7 +315,7 @@ const (
 	lastDay  = 2921939 // 9999-12-31
 )
 
-func (f *field) instant(dst, v []byte) ([]byte, bool) {
+func (f *field) instant(dst, v []byte, seen *figures) []byte {
 	var i row.Instant
 	if f.from.Wire == row.WireTimestampExt {
 		i = row.TimestampExt(v)
@@ -333,10 +335,8 @@ func (f *field) instant(dst, v []byte) ([]byte, bool) {
 	if i.Offset != row.NoOffset && i.Sec != math.MinInt64 && i.Sec != math.MaxInt64 {
 		local += int64(i.Offset)
 	}
-	if local < firstDay*day+epoch || local >= (lastDay+1)*day+epoch {
-		return dst, false
-	}
-	return row.AppendInstantText(dst, i), true
+	seen.special = seen.special || local < firstDay*day+epoch || local >= (lastDay+1)*day+epoch
+	return row.AppendInstantText(dst, i)
 }
 
 // appendFloat writes NaN and the infinities as Snowflake spells them.

@@ -134,15 +134,16 @@ func (s *sink) fit(l *layout, at *table, seen []figures) (sqltarget.Fitting, err
 	}
 }
 
-// fits makes sure that no number would be rounded on its way into a column
+// fits makes sure that no value would be rounded or refused on its way into a column
 // that on_schema_change keeps as it is.
 func fits(stream string, all *row.Schema, into []sqltarget.Column, seen []figures) error {
 	for i, f := range seen {
 		to := into[i]
-		if to.Name == "" || to.Kind != row.Numeric || f.scale <= to.Scale && f.whole <= to.Precision-to.Scale && !f.special {
+		if to.Name == "" || !f.special && (to.Kind != row.Numeric || f.scale <= to.Scale && f.whole <= to.Precision-to.Scale) ||
+			to.Kind == row.Text || to.Kind == row.JSON {
 			continue
 		}
-		return fault.New(fault.BadInput, "stream %q: a number of column %q does not fit the table's %s", stream, all.Columns[i].Name, to.Type).
+		return fault.New(fault.BadInput, "stream %q: a value of column %q does not fit the table's %s", stream, all.Columns[i].Name, to.Type).
 			WithHint("on_schema_change: evolve makes a column beside it")
 	}
 	return nil

@@ -155,10 +155,12 @@ func inPlace(was, to row.Column) bool {
 	return false
 }
 
-// figures are what the numbers of a column were like, in the rows at hand.
+// figures are what the values of a column were like, in the rows at hand.
 type figures struct {
-	whole, scale int  // most digits before and behind the point
-	special      bool // NaN or an infinity among them
+	whole, scale int // most digits before and behind the point, of numbers
+	// special: some that the type does not have in Snowflake, as NaN in
+	// a NUMBER, or a date that is infinite or outside of the years 1 to 9999.
+	special bool
 }
 
 // see takes note of a WireNumeric field.
@@ -193,12 +195,12 @@ func (f *figures) see(field []byte) {
 // need is the column that the source's column c needs where have is what the
 // table has (nil: nothing yet), after rows with these figures.
 func (f figures) need(c row.Column, have *sqltarget.Column) row.Column {
-	if c.Kind != row.Numeric {
+	digits := f.whole + f.scale
+	if f.special || c.Kind == row.Numeric && digits > maxDigits {
+		c.Kind, c.Wire, c.Precision, c.Scale = row.Text, row.WireText, 0, 0
 		return c
 	}
-	digits := f.whole + f.scale
-	if f.special || digits > maxDigits {
-		c.Kind, c.Wire, c.Precision, c.Scale = row.Text, row.WireText, 0, 0
+	if c.Kind != row.Numeric {
 		return c
 	}
 	if have != nil && have.Kind == row.Float64 && digits <= exactFloat {
