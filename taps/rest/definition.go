@@ -57,6 +57,7 @@ type pagination struct {
 	RecordPath string `json:"record_path"`
 	Header     string `json:"header"`
 	MorePath   string `json:"more_path"`
+	EndPath    string `json:"end_path"`
 	TotalPath  string `json:"total_path"`
 	StopAt     string `json:"stop_at"`
 }
@@ -87,6 +88,7 @@ type source struct {
 	next     httpapi.Path
 	lastOf   *httpapi.Path // in the last record of a page
 	more     *httpapi.Path
+	end      *httpapi.Path
 	total    *httpapi.Path
 	raw      bool              // records get a copy of themselves
 	unpaged  bool              // nobody said whether there are pages

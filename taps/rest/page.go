@@ -190,9 +190,12 @@ func (p *pages) total(pg *page) (int, error) {
 // next moves at to the next page; false: there is none.
 func (p *pages) next(pg *page, records int, at *cursor) (bool, error) {
 	d := p.src.Pagination
-	if p.src.more != nil {
-		more, err := p.value(pg, *p.src.more)
-		if text := strings.ToLower(httpapi.Text(more)); err != nil || text != "true" && text != "1" {
+	for path, wanted := range map[*httpapi.Path]bool{p.src.more: true, p.src.end: false} {
+		if path == nil {
+			continue
+		}
+		said, err := p.value(pg, *path)
+		if text := strings.ToLower(httpapi.Text(said)); err != nil || (text == "true" || text == "1") != wanted {
 			return false, err
 		}
 	}

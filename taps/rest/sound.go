@@ -189,7 +189,7 @@ func (src *source) checkPaging() (err error) {
 	if p.StopAt == "short" && p.Limit <= 0 {
 		return fault.New(fault.BadConfig, "pagination.stop_at short needs a limit")
 	}
-	if paths := set(p.Path, p.MorePath, p.TotalPath); paths > 0 && src.Response != asJSON && src.Response != asXML {
+	if paths := set(p.Path, p.MorePath, p.EndPath, p.TotalPath); paths > 0 && src.Response != asJSON && src.Response != asXML {
 		return fault.New(fault.BadConfig, "pagination %s by a path in the answer needs JSON or XML answers", p.Type)
 	}
 	if src.next, err = httpapi.ParsePath(p.Path); err != nil {
@@ -198,7 +198,7 @@ func (src *source) checkPaging() (err error) {
 	for _, one := range []struct {
 		text string
 		to   **httpapi.Path
-	}{{p.RecordPath, &src.lastOf}, {p.MorePath, &src.more}, {p.TotalPath, &src.total}} {
+	}{{p.RecordPath, &src.lastOf}, {p.MorePath, &src.more}, {p.EndPath, &src.end}, {p.TotalPath, &src.total}} {
 		if one.text == "" {
 			continue
 		}

@@ -246,7 +246,7 @@ func (s *settings) look(ctx context.Context, client *httpapi.Client, src *source
 	for _, sl := range r.slices() {
 		err := r.contexts(ctx, src, func(vars variables, more []byte) error {
 			p := &pages{src: src, set: s, client: client, vars: windowed(vars, src, sl)}
-			return p.each(ctx, func(ctx context.Context, pg *page, _ int) (int, error) {
+			err := p.each(ctx, func(ctx context.Context, pg *page, _ int) (int, error) {
 				n := 0
 				err := r.records(pg, func(record []byte) error {
 					if n++; len(bytes.TrimSpace(record)) == 0 || bytes.TrimSpace(record)[0] != '{' {
@@ -262,6 +262,10 @@ func (s *settings) look(ctx context.Context, client *httpapi.Client, src *source
 				}
 				return n, err
 			})
+			if errors.Is(err, errEnough) {
+				return err
+			}
+			return r.parent(ctx, err)
 		})
 		if errors.Is(err, errEnough) {
 			break
