@@ -1,5 +1,7 @@
 # A static binary, nothing else but certificates, time zones and an init.
 #   docker build -t elt . && docker run --rm -v "$PWD:/project" elt run tap-csv target-sqlite
+# A project's own image builds on it: elt deploy docker (docs/deploy.md). The
+# link lets images and manifests that start "meltano" start elt.
 FROM golang:1.26-alpine AS build
 RUN apk add --no-cache gcc musl-dev tini-static ca-certificates tzdata
 WORKDIR /src
@@ -9,7 +11,8 @@ COPY . .
 ARG VERSION=dev
 RUN CGO_ENABLED=1 go build -trimpath -tags netgo,osusergo,sqlite_omit_load_extension,minicore_disabled \
       -ldflags "-s -w -X elt/cmd.version=${VERSION} -linkmode external -extldflags -static" -o /elt . \
- && mkdir -p /rootfs/project /rootfs/tmp /rootfs/etc && chmod 1777 /rootfs/tmp && chown 65532:65532 /rootfs/project \
+ && mkdir -p /rootfs/project /rootfs/tmp /rootfs/etc /rootfs/var/lib/elt /rootfs/usr/local/bin && chmod 1777 /rootfs/tmp \
+ && chown 65532:65532 /rootfs/project /rootfs/var/lib/elt && ln -s elt /rootfs/usr/local/bin/meltano \
  && printf 'elt:x:65532:65532::/project:/sbin/nologin\n' >/rootfs/etc/passwd \
  && printf 'elt:x:65532:\n' >/rootfs/etc/group
 

@@ -186,3 +186,11 @@ func disk(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 const tmpfs = 0x01021994
+
+// example: example NAME puts the project examples/NAME into the working directory.
+func example(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: example NAME")
+	}
+	ts.Check(os.CopyFS(ts.MkAbs(args[0]), os.DirFS(filepath.Join("..", "examples", args[0]))))
+}

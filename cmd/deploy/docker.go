@@ -3,6 +3,7 @@ package deploy
 import (
 	"context"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -14,6 +15,7 @@ import (
 type docker struct {
 	deploy.Docker
 	placing
+	command string
 }
 
 func newCmdDocker(app *cli.App) *cobra.Command {
@@ -30,16 +32,24 @@ virtual environment per plugin where plugins are that are not built in.
 elt's own image is what the Dockerfile of elt's repository builds; --base names
 it. Where a file was edited by hand, nothing is written unless --force is given.`,
 		Example: `  elt deploy docker --base elt:1.4.0
-  elt deploy docker --base elt:1.4.0 --output .`,
+  elt deploy docker --base elt:1.4.0 --output .
+  elt deploy docker --command "invoke airflow scheduler"`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o.Daemon = daemon(cmd)
+			if o.Command = strings.Fields(o.command); o.command == "" {
+				o.Command = []string{"--help"}
+				if o.Daemon {
+					o.Command = []string{"daemon", "--listen", "0.0.0.0:8080"}
+				}
+			}
 			return o.run(cmd.Context(), app)
 		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.Base, "base", "", "elt's own `image`, with a tag or digest; without it elt:VERSION of this elt")
 	f.StringVar(&o.Name, "name", "", "`name` of the image; without it that of the project's folder")
+	f.StringVar(&o.command, "command", "", "what the image runs unless told otherwise, as `WORDS` after elt; without it the daemon, where this elt has one")
 	o.register(cmd)
 	return cmd
 }

@@ -85,17 +85,17 @@ func printEnv(w io.Writer, n *needs.Needs, _ *flags) error {
 				continue
 			}
 			if first {
-				fmt.Fprintf(&b, "# %s\n", group)
+				fmt.Fprintf(&b, "\n##### %s\n", group)
 				first = false
 			}
 			off := ""
 			if !v.Required && !v.Set {
 				off = "# "
 			}
-			fmt.Fprintf(&b, "%s%s=  # %s\n", off, v.Name, uses(v.Uses))
+			fmt.Fprintf(&b, "# %s\n%s%s=\n", uses(v.Uses), off, v.Name)
 		}
 	}
-	_, err := io.WriteString(w, b.String())
+	_, err := io.WriteString(w, strings.TrimPrefix(b.String(), "\n"))
 	return err
 }
 

@@ -15,7 +15,8 @@ type Docker struct {
 	Name        string // of the image and of the compose project
 	Base        string // image that this repository's Dockerfile builds: NAME:TAG
 	Environment string
-	Daemon      bool // the image starts the daemon; else a schedule is named
+	Daemon      bool     // elt has one: compose starts it
+	Command     []string // what the image runs unless it is told otherwise
 	Needs       *needs.Needs
 }
 

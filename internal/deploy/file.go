@@ -59,12 +59,19 @@ func quote(text string) (string, error) {
 	return strings.TrimSpace(b.String()), err
 }
 
-// shell quotes an argument for sh; $NAME in it stays a variable.
+var special = regexp.MustCompile("[\\\\\"`]|\\$(?:[A-Za-z_][A-Za-z0-9_]*|\\{[A-Za-z_][A-Za-z0-9_]*\\})?")
+
+// shell quotes an argument for sh; $NAME and ${NAME} in it stay variables.
 func shell(arg string) string {
-	if !strings.Contains(arg, "$") {
+	if !variable.MatchString(arg) {
 		return "'" + strings.ReplaceAll(arg, "'", `'\''`) + "'"
 	}
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "`", "\\`").Replace(arg) + `"`
+	return `"` + special.ReplaceAllStringFunc(arg, func(s string) string {
+		if len(s) > 1 {
+			return s
+		}
+		return `\` + s
+	}) + `"`
 }
 
 var notInSlug = regexp.MustCompile(`[^a-z0-9]+`)

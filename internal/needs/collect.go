@@ -67,8 +67,8 @@ func (c *collector) plugin(ctx context.Context, r *plugins.Resolver, plugin *pro
 			c.add(v.Variable, sensitive, sensitive || set.Required, use)
 		case v.Definition.Extra():
 		case v.Value == nil || v.Value == "":
-			if len(v.Unset) > 0 {
-				break // the reference is noted by its own name
+			if len(v.Unset) > 0 || v.Unexpanded != nil {
+				break // what it names is noted by its own name
 			}
 			needed := set.Required || slices.Contains(lacking, v.Name)
 			if needed || v.Definition.Sensitive && !v.Definition.Custom {
@@ -135,7 +135,7 @@ func (c *collector) references(used []*project.Plugin) {
 func (c *collector) store(uri string) {
 	c.needs.Store.Postgres = strings.HasPrefix(uri, "postgres")
 	for _, name := range StoreVariables() {
-		if c.p.Given(name) != "" {
+		if c.p.Given(name) != "" && uri != "" {
 			c.needs.Store.Variable = name
 			c.add(name, true, c.needs.Store.Postgres, Use{Setting: "database_uri"})
 			return

@@ -148,11 +148,13 @@ func (n *Needs) Uses(connector string) bool {
 	return slices.ContainsFunc(n.Plugins, func(p Plugin) bool { return p.Connector == connector })
 }
 
-// Packages are the pip_urls of foreign plugins in use.
+// Packages are the foreign plugins in use that come from packages, one per
+// virtual environment.
 func (n *Needs) Packages() []Plugin {
 	var out []Plugin
 	for _, p := range n.Plugins {
-		if p.Connector == "" && p.PipURL != "" {
+		shared := func(o Plugin) bool { return o.Kind == p.Kind && o.Venv == p.Venv }
+		if p.Connector == "" && p.PipURL != "" && !slices.ContainsFunc(out, shared) {
 			out = append(out, p)
 		}
 	}

@@ -164,13 +164,13 @@ func (s *Settings) Lacking() []string {
 // SoundsSecret says that a setting or variable of this name holds a secret.
 func SoundsSecret(name string) bool { return secretName.MatchString(name) }
 
-// Given says whether a variable is set, and by what: "environment", "dotenv"
-// or "".
+// Given says by what a variable has a value: the environment, .env, or "" for
+// none. An empty one counts as none.
 func (p *Project) Given(variable string) Source {
-	if _, ok := p.environ[variable]; ok {
+	switch {
+	case p.environ[variable] != "":
 		return FromEnv
-	}
-	if _, ok := p.dotenv[variable]; ok {
+	case p.dotenv[variable] != "":
 		return FromDotenv
 	}
 	return ""
