@@ -5,6 +5,7 @@ package deploy
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -75,24 +76,22 @@ func daemon(cmd *cobra.Command) bool {
 }
 
 // stored makes the store what --store says.
-func stored(n *needs.Needs, store, variable string) error {
+func stored(n *needs.Needs, store string) error {
 	switch store {
 	case "":
+		return nil
 	case "sqlite":
 		n.Store = needs.Store{}
+		n.Variables = slices.DeleteFunc(n.Variables, func(v needs.Variable) bool { return v.Group == needs.Database })
+		return nil
 	case "postgres":
-		if n.Store.Postgres = true; n.Store.Variable == "" {
-			n.Store.Variable = variable
-			v := needs.Variable{Name: variable, Secret: true, Required: true, Group: needs.Database, Uses: []needs.Use{{Setting: "database_uri"}}}
-			n.Variables = append([]needs.Variable{v}, n.Variables...)
+		n.Store.Postgres = true
+		for i, v := range n.Variables {
+			if v.Name == n.Store.Variable {
+				n.Variables[i].Required = true
+			}
 		}
-	default:
-		return fault.New(fault.Usage, "--store %s is unknown", store).WithHint("postgres or sqlite")
+		return nil
 	}
-	for i, v := range n.Variables {
-		if v.Name == n.Store.Variable {
-			n.Variables[i].Required = n.Store.Postgres
-		}
-	}
-	return nil
+	return fault.New(fault.Usage, "--store %s is unknown", store).WithHint("postgres or sqlite")
 }

@@ -84,7 +84,10 @@ func (o *kubernetes) run(ctx context.Context, app *cli.App) error {
 	if k.Needs, err = app.Needs(ctx, false); err != nil {
 		return err
 	}
-	if err := stored(k.Needs, o.store, storeVariable(p)); err != nil {
+	if k.CloudSQL != "" && o.store == "" {
+		o.store = "postgres"
+	}
+	if err := stored(k.Needs, o.store); err != nil {
 		return err
 	}
 	if k.Environment, _ = p.Environment(); k.Namespace == "" {
@@ -126,14 +129,6 @@ func firing(s project.Schedule) deploy.Schedule {
 		out.Retries = max(0, t.Retry.Times)
 	}
 	return out
-}
-
-// storeVariable is the name under which the store's address is told.
-func storeVariable(p *project.Project) string {
-	if filepath.Base(p.File) == "meltano.yml" {
-		return "MELTANO_DATABASE_URI"
-	}
-	return "ELT_DATABASE_URI"
 }
 
 // mounted are the project's files for --project configmap.

@@ -74,7 +74,7 @@ func (k Kubernetes) check() error {
 		return bad("--cloud-sql", k.CloudSQL, "is no instance").WithHint("PROJECT:REGION:INSTANCE, as gcloud sql instances describe shows under connectionName")
 	case k.CloudSQL != "" && !k.Needs.Store.Postgres:
 		return fault.New(fault.Usage, "--cloud-sql, but the store is SQLite").
-			WithHint("set MELTANO_DATABASE_URI, or database_uri: $MELTANO_DATABASE_URI in the project file, or pass --store postgres")
+			WithHint("the proxy leads to a PostgreSQL: leave --store sqlite out")
 	case k.Replicas < 1:
 		return fault.New(fault.Usage, "--replicas %d: at least 1", k.Replicas)
 	case k.Replicas > 1 && !k.Needs.Store.Postgres:

@@ -2,6 +2,7 @@ package needs
 
 import (
 	"context"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -131,25 +132,31 @@ func (c *collector) references(used []*project.Plugin) {
 	}
 }
 
-// store notes where the store's address comes from.
+// store notes where the store's address comes from, or would: without one
+// state is kept in SQLite.
 func (c *collector) store(uri string) {
-	c.needs.Store.Postgres = strings.HasPrefix(uri, "postgres")
+	store := &c.needs.Store
+	store.Postgres = strings.HasPrefix(uri, "postgres")
 	for _, name := range StoreVariables() {
 		if c.p.Given(name) != "" && uri != "" {
-			c.needs.Store.Variable = name
-			c.add(name, true, c.needs.Store.Postgres, Use{Setting: "database_uri"})
+			store.Variable = name
+			c.add(name, true, store.Postgres, Use{Setting: "database_uri"})
 			return
 		}
 	}
-	for _, v := range c.byName {
-		for _, u := range v.Uses {
-			if u.Plugin == "" && u.Setting == "database_uri" && (c.needs.Store.Variable == "" || v.Name < c.needs.Store.Variable) {
-				c.needs.Store.Variable = v.Name
-			}
+	for _, ref := range c.p.References(nil) {
+		if ref.Setting == "database_uri" && ref.Variable != "" { // the project asks for one
+			store.Variable, store.Postgres = ref.Variable, true
+			c.byName[ref.Variable].Required = true
+			return
 		}
 	}
-	if v := c.byName[c.needs.Store.Variable]; v != nil {
-		c.needs.Store.Postgres, v.Required = true, true
+	if uri == "" {
+		store.Variable = "ELT_DATABASE_URI"
+		if filepath.Base(c.p.File) == "meltano.yml" {
+			store.Variable = "MELTANO_DATABASE_URI"
+		}
+		c.add(store.Variable, true, false, Use{Setting: "database_uri"})
 	}
 }
 

@@ -67,7 +67,7 @@ type Plugin struct {
 // Store is where state is kept.
 type Store struct {
 	Postgres bool
-	Variable string // that holds its address, "" when none does
+	Variable string // that holds its address, or would; "" when the project file has it
 }
 
 // Options say whose needs.
