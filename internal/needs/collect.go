@@ -63,6 +63,9 @@ func (c *collector) plugin(ctx context.Context, r *plugins.Resolver, plugin *pro
 			c.secret[usable.Name+" "+v.Name] = true
 		}
 		use := at(v.At, usable.Name, v.Name)
+		if v.Source == project.FromParent {
+			v.Variable = c.inherited(usable, v.Name)
+		}
 		switch {
 		case v.Variable != "":
 			c.add(v.Variable, sensitive, sensitive || set.Required, use)
@@ -88,6 +91,16 @@ func eldest(p *project.Plugin) *project.Plugin {
 		p = p.Parent
 	}
 	return p
+}
+
+// inherited is the variable of a parent by which a setting has its value, "" for none.
+func (c *collector) inherited(p *project.Plugin, setting string) string {
+	for p = p.Parent; p != nil; p = p.Parent {
+		if name := p.Variable(setting); c.p.Given(name) != "" {
+			return name
+		}
+	}
+	return ""
 }
 
 func (c *collector) kind(p *project.Plugin) {

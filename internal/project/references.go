@@ -14,7 +14,7 @@ type Reference struct {
 	Variable string  // "" for a file
 	File     string  // the PATH of ${file:PATH}, "" for a variable
 	Plugin   *Plugin // nil: the project itself
-	Setting  string  // "password", "_select", "env.TZ", "schedules.nightly.env.TZ"
+	Setting  string  // "password", "_select", "env.TZ"
 	At       fault.Position
 }
 
@@ -30,8 +30,10 @@ func (p *Project) References(plugins []*Plugin) []Reference {
 			r.node(nil, e.value, e.key)
 		}
 	}
-	for _, s := range p.file.get("schedules").list() {
-		r.block(nil, s.get("env"), "schedules."+s.get("name").text()+".env")
+	for _, s := range p.plans {
+		for name := range s.Env { // taken as they are written
+			r.defined[name] = true
+		}
 	}
 	r.block(nil, p.environment.get("env"), "env")
 	r.node(nil, p.environment.get("state_id_suffix"), "state_id_suffix")
