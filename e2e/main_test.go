@@ -58,7 +58,7 @@ func TestScripts(t *testing.T) {
 				},
 				Cmds: map[string]func(*testscript.TestScript, bool, []string){
 					"example": example,
-					"pgdb": postgres, "pg": pgQuery, "pghold": pgHold, "pgwait": pgWait, "loaded": loaded, "pgserver": pgServer, "sqlite": sqlite, "sqlitedo": sqliteDo,
+					"pgdb":    postgres, "pg": pgQuery, "pghold": pgHold, "pgwait": pgWait, "loaded": loaded, "pgserver": pgServer, "sqlite": sqlite, "sqlitedo": sqliteDo,
 					"newest": newest, "waitfor": waitFor, "signal": send, "strike": strike, "gone": gone, "count": count, "disk": disk, "canary": canary, "shape": shape,
 					"jdbc": jdbc,
 				},
