@@ -124,7 +124,7 @@ func (p *plan) explain(err error) error {
 		return e.WithKind(fault.KindPath).WithHint("there is no such table, or the user may not read it: look at the query, run discovery again, or deselect the stream")
 	case strings.HasPrefix(r.state, "0A") || strings.Contains(r.kind, "FeatureNotSupported"):
 		return e.WithHint("the driver lacks something: literals: true does without parameters, page_size: 0 without paging")
-	case p.method == incremental && (strings.HasPrefix(r.state, "22") || r.state == "42883" || r.state == "42804"):
+	case p.from != "" && (strings.HasPrefix(r.state, "22") || r.state == "42883" || r.state == "42804"):
 		return e.WithHint("the bookmark or start_date may not fit the replication key; literals: true lets the database convert it")
 	case strings.HasPrefix(r.state, "42"):
 		return e.WithHint("a column may be gone (run discovery again), or the database wants other quotes (identifier_quote) or another limit_clause")

@@ -172,7 +172,7 @@ final class Column {
         if (array == null) {
           out.nothing();
         } else {
-          out.text(Json.of(array));
+          out.text(array(array, rows));
           array.free();
         }
         return;
@@ -191,6 +191,15 @@ final class Column {
       out.nothing();
     } else {
       out.text(v);
+    }
+  }
+
+  /** An array that its driver cannot take apart (PostgreSQL's decimals with a NaN) is a JSON text of what it prints. */
+  private String array(java.sql.Array array, ResultSet rows) throws SQLException {
+    try {
+      return Json.of(array);
+    } catch (SQLException | RuntimeException e) {
+      return Json.quoted(rows.getString(at));
     }
   }
 
@@ -242,10 +251,12 @@ final class Column {
       out.nothing();
     } else if (d.equals(LocalDate.MAX) || d.equals(LocalDate.MIN)) {
       out.int4(d.getYear() > 0 ? Integer.MAX_VALUE : Integer.MIN_VALUE);
-    } else if (Math.abs(d.toEpochDay()) > 2_000_000_000L) {
-      throw new Refusal("value", "column " + name + ": the date " + d + " is too far away", null);
     } else {
-      out.int4((int) (d.toEpochDay() - EPOCH / 86400));
+      long days = d.toEpochDay() - EPOCH / 86400;
+      if (days >= Integer.MAX_VALUE || days <= Integer.MIN_VALUE) { // these are the infinities
+        throw new Refusal("value", "column " + name + ": the date " + d + " is too far away", null);
+      }
+      out.int4((int) days);
     }
   }
 

@@ -22,6 +22,12 @@ final class Json {
     return j.to.toString();
   }
 
+  static String quoted(String text) {
+    Json j = new Json(false);
+    j.text(text);
+    return j.to.toString();
+  }
+
   private void value(Object v) throws SQLException {
     if (v == null) {
       to.append("null");
