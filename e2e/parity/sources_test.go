@@ -2,8 +2,11 @@ package parity
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -38,7 +41,29 @@ func sources() []source {
 			out = append(out, source{"postgres, " + dialect + ", " + method, func(t *testing.T) reading { return postgresSource(t, dialect, method) }})
 		}
 	}
-	return out
+	return append(out, source{"jdbc", func(t *testing.T) reading { return postgresSource(t, jdbc, "INCREMENTAL") }})
+}
+
+// jdbc stands for the tables of PostgreSQL as tap-jdbc reads them.
+const jdbc = "jdbc"
+
+// jdbcLogin is the settings of tap-jdbc, with the driver of Debian's package.
+func jdbcLogin(t *testing.T, address string) string {
+	t.Helper()
+	jar := "/usr/share/java/postgresql.jar"
+	_, noFile := os.Stat(jar)
+	_, noJava := exec.LookPath("java")
+	if err := errors.Join(noFile, noJava); err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatalf("scripts/need jdbc should have installed it: %v", err)
+		}
+		t.Skipf("tap-jdbc cannot be tried here: %v", err)
+	}
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("{driver_jars: [%s], url: 'jdbc:postgresql://%s%s', user: %s, password: x, schemas: [src]}", jar, u.Host, u.Path, u.User.Username())
 }
 
 // file is an entity's file, and what is added to it later.
@@ -215,6 +240,12 @@ func postgresSource(t *testing.T, dialect, method string) reading {
 	metadata := "{}"
 	if method == "INCREMENTAL" {
 		metadata = "{'*': {replication-method: INCREMENTAL, replication-key: seq}}"
+	}
+	if dialect == jdbc {
+		return reading{
+			tap: "tap-jdbc", metadata: metadata, config: jdbcLogin(t, address),
+			change: func(t *testing.T) { exec(t, changes) },
+		}
 	}
 	return reading{
 		tap: "tap-postgres", metadata: metadata,
