@@ -129,6 +129,9 @@ func (s *Session) copyInto(ctx context.Context, tx *transaction, d *sql.Copy) (*
 	s.engine.mu.Lock()
 	history := map[string]string{}
 	for k, f := range t.loaded {
+		if tx.change(t).truncated {
+			break
+		}
 		history[k] = f.etag
 	}
 	for k, f := range tx.change(t).loaded {

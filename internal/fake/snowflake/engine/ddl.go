@@ -172,23 +172,34 @@ func (s *Session) addColumn(t *table, d sql.ColumnDef) error {
 	return nil
 }
 
-func (s *Session) truncate(ctx context.Context, d *sql.Truncate) (*Result, error) {
+// truncate is DML (docs.snowflake.com/en/sql-reference/transactions,
+// "Terminology"): it can be rolled back, and waits for locks. The load history
+// goes with the rows.
+func (s *Session) truncate(ctx context.Context, tx *transaction, d *sql.Truncate) (*Result, error) {
+	done := status(typeDDL, "Statement executed successfully.")
 	t, err := s.lookup(d.Name)
 	if err != nil {
 		if d.IfExists {
-			return status(typeDDL, "Statement executed successfully."), nil
+			return done, nil
 		}
 		return nil, err
 	}
-	tx := s.newTransaction()
+	if err := s.mayWrite(t, "TRUNCATE"); err != nil {
+		return nil, err
+	}
 	if err := tx.lock(ctx, t); err != nil {
 		return nil, err
 	}
+	var deleted []*record
+	if err := s.scan(ctx, t, func(r *record) error { deleted = append(deleted, r); return nil }); err != nil {
+		return nil, err
+	}
+	tx.apply(t, deleted, nil)
 	s.engine.mu.Lock()
-	t.rows, t.loaded = nil, map[string]loadedFile{} // the load history goes too
-	s.engine.mu.Unlock()
-	tx.commit()
-	return status(typeDDL, "Statement executed successfully."), nil
+	defer s.engine.mu.Unlock()
+	c := tx.change(t)
+	c.truncated, c.loaded = true, map[string]loadedFile{}
+	return done, nil
 }
 
 func (s *Session) drop(d *sql.Drop) (*Result, error) {

@@ -37,6 +37,8 @@ func (s *Session) dispatch(ctx context.Context, do any) (*Result, error) {
 		return s.dml(ctx, typeMerge, func(tx *transaction) (*Result, error) { return s.merge(ctx, tx, d) })
 	case *sql.Copy:
 		return s.dml(ctx, typeCopy, func(tx *transaction) (*Result, error) { return s.copyInto(ctx, tx, d) })
+	case *sql.Truncate:
+		return s.dml(ctx, typeDDL, func(tx *transaction) (*Result, error) { return s.truncate(ctx, tx, d) })
 	case *sql.Begin:
 		if !s.explicit || s.tx == nil {
 			s.tx, s.explicit = s.newTransaction(), true
@@ -83,8 +85,6 @@ func (s *Session) dispatch(ctx context.Context, do any) (*Result, error) {
 		return s.create(d)
 	case *sql.Drop:
 		return s.drop(d)
-	case *sql.Truncate:
-		return s.truncate(ctx, d)
 	case *sql.Comment:
 		return s.comment(d)
 	case *sql.Alter:

@@ -123,6 +123,7 @@ func TestStatements(t *testing.T) {
 		"drop if exists":           {"DROP TABLE IF EXISTS nothing", "Drop statement executed successfully (NOTHING already dropped)."},
 		"drop missing":             {"DROP TABLE nothing", "!2003"},
 		"truncate":                 {fill + "TRUNCATE TABLE t; SELECT COUNT(*) FROM t", "0"},
+		"truncate rolled back":     {fill + "BEGIN; TRUNCATE TABLE t; ROLLBACK; SELECT COUNT(*) FROM t", "4"},
 		"temporary hides":          {fill + "CREATE TEMP TABLE t (a INT); SELECT COUNT(*) FROM t; DROP TABLE t; SELECT COUNT(*) FROM t", "4"},
 		"rollback":                 {fill + "BEGIN; DELETE FROM t; ROLLBACK; SELECT COUNT(*) FROM t", "4"},
 		"reserved word":            {"CREATE TABLE order (a INT)", "!1003"},

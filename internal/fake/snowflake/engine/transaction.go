@@ -20,9 +20,10 @@ type transaction struct {
 }
 
 type change struct {
-	deleted map[*record]struct{}
-	added   []*record
-	loaded  map[string]loadedFile
+	deleted   map[*record]struct{}
+	added     []*record
+	loaded    map[string]loadedFile
+	truncated bool // the load history from before is gone
 }
 
 func (s *Session) newTransaction() *transaction {
@@ -100,7 +101,7 @@ func (tx *transaction) lock(ctx context.Context, t *table) error {
 			e.mu.Unlock()
 			return nil
 		}
-		holder, released := t.writer, e.released
+		holder, released, holding := t.writer, e.released, t.writer.session.query
 		if waitsFor(holder, tx) {
 			e.mu.Unlock()
 			return sql.Errorf(625, "57014", "Statement was aborted because of a deadlock on table '%s'.", t.name)
@@ -114,7 +115,7 @@ func (tx *transaction) lock(ctx context.Context, t *table) error {
 			err = ctx.Err()
 		case <-deadline.C:
 			err = sql.Errorf(625, "57014", "Statement '%s' has locked table '%s' in transaction %d and this lock has not yet been released.",
-				holder.session.lastQuery(), t.name, holder.id)
+				holding, t.name, holder.id)
 		}
 		e.mu.Lock()
 		tx.session.waiting = nil
@@ -152,6 +153,9 @@ func (tx *transaction) commit() {
 			t.rows = kept
 		}
 		t.rows = append(t.rows, c.added...)
+		if c.truncated {
+			t.loaded = map[string]loadedFile{}
+		}
 		for name, f := range c.loaded {
 			t.loaded[name] = f
 		}
