@@ -160,8 +160,8 @@ func TestShapesAreChecked(t *testing.T) {
 
 // Every number of the service's may be at fault at any moment, in one run.
 func TestFaultsTogether(t *testing.T) {
-	tables := fake.Tables(80)
-	for seed := range 4 {
+	tables := fake.Tables(60)
+	for seed := range 2 {
 		s := start(t, fake.Behaviour{PerToken: 41 + seed, Location: []string{"", "api", "absolute", "relative"}[seed%4], Silent: seed%2 == 0, Piece: 13 + seed,
 			Every: map[int]string{17 + seed: "429", 19: "cut", 23: "503", 29 + seed: "expired", 31: "shrunk", 37: "short", 41: "reset"}}, tables...)
 		got := run(t, config(s, object{"page_size": 50, "parallelism": 4}), "")
