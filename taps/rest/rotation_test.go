@@ -105,13 +105,14 @@ func TestARotatedTokenSurvivesAKill(t *testing.T) {
 		cmd.Env = append(os.Environ(), "ELT_TEST_TAP_CONFIG="+path)
 		cmd.Stdout, cmd.Stderr = io.Discard, io.Discard
 		started := make(chan struct{})
-		s.kill = func() { <-started; _ = cmd.Process.Kill(); <-started }
+		ended := make(chan struct{})
+		s.kill = func() { <-started; _ = cmd.Process.Kill(); <-ended }
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		started <- struct{}{}
-		err := cmd.Wait()
 		close(started)
+		err := cmd.Wait()
+		close(ended)
 		if err == nil {
 			t.Fatalf("%s: nothing was killed", c.moment)
 		}
