@@ -1,6 +1,7 @@
 package crash
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"database/sql"
@@ -107,6 +108,7 @@ type filling struct {
 	tap    string
 	target string
 	flags  []string
+	fresh  bool                          // no regular run came before, and the table is the backfill's
 	rows   func(query string) (a, b int) // of the destination
 }
 
@@ -181,6 +183,12 @@ func fillPostgres(t *testing.T) *filling {
 	return f
 }
 
+func fillFresh(t *testing.T) *filling {
+	f := fillPostgres(t)
+	f.fresh, f.flags = true, append(f.flags, "--no-fuse")
+	return f
+}
+
 func fillForeign(t *testing.T) *filling {
 	f := &filling{dir: t.TempDir(), tap: "tap-windows", target: "target-sqlite", flags: []string{"--chunk", "1w", "--allow-duplicates"}}
 	self, err := os.Executable()
@@ -234,6 +242,13 @@ func (f *filling) regular(t *testing.T) string {
 	defer db.Close()
 	var row string
 	id := "dev:" + f.tap + "-to-" + f.target
+	if f.fresh { // there must be none
+		var n int
+		if err := db.QueryRow("select count(*) from elt_bookmarks where state_id not like '%:backfill:%'").Scan(&n); err != nil || n > 0 {
+			t.Errorf("%d regular bookmarks, %v", n, err)
+		}
+		return ""
+	}
 	if err := db.QueryRow(`select completed || '|' || coalesce(partial, '') || '|' || edit || '|' || updated_at ||
 		(select group_concat(id || op || completed) from elt_bookmark_history where state_id = b.state_id) from elt_bookmarks b where state_id = ?`, id).Scan(&row); err != nil {
 		t.Fatal(err)
@@ -269,9 +284,10 @@ func (f *filling) list(t *testing.T) []listedBackfill {
 // again, and the regular bookmark is what it was, to the byte.
 func TestBackfillKilledElevenTimes(t *testing.T) {
 	for name, make := range map[string]func(*testing.T) *filling{
-		"by weeks, keyed rows over HTTP into SQLite":                      fillRest,
-		"by weeks, keyless rows of Postgres into Postgres, two at a time": fillPostgres,
-		"by weeks, keyless rows of a third-party tap into SQLite":         fillForeign,
+		"by weeks, keyed rows over HTTP into SQLite":                            fillRest,
+		"by weeks, keyless rows of Postgres into Postgres, two at a time":       fillPostgres,
+		"by weeks, keyless rows of Postgres into a new table, in two processes": fillFresh,
+		"by weeks, keyless rows of a third-party tap into SQLite":               fillForeign,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -279,19 +295,26 @@ func TestBackfillKilledElevenTimes(t *testing.T) {
 			seed := uint64(time.Now().UnixNano())
 			t.Logf("seed %d", seed)
 			random := rand.New(rand.NewPCG(seed, 1))
-			f.must(t, "run", f.tap, f.target)
-			before := f.regular(t)
-			each, january := f.rows("select count(*) / count(distinct id), count(distinct id) from events")
-			if january != hours(yearEnds, allEnds) {
-				t.Fatalf("the regular run loaded %d hours", january)
+			each, want, before := 30, hours(yearBegins, yearEnds), ""
+			if !f.fresh {
+				f.must(t, "run", f.tap, f.target)
+				before, want = f.regular(t), hours(yearBegins, allEnds)
+				january := 0
+				if each, january = f.rows("select count(*) / count(distinct id), count(distinct id) from events"); january != hours(yearEnds, allEnds) {
+					t.Fatalf("the regular run loaded %d hours", january)
+				}
 			}
 			start := append([]string{"run", f.tap, f.target, "--from", "2024-01-01", "--to", "2025-01-01"}, f.flags...)
+			planned := time.Now()
+			f.must(t, append(start, "--dry-run")...)
+			begun := int64(time.Since(planned)) // about as long as a chunk
 			for kills := 0; kills < 11; {
-				args := start
+				args, ahead := start, false
 				if all := f.list(t); len(all) > 0 {
 					args = []string{"backfill", "resume", all[0].ID}
+					ahead = all[0].Done*11 > all[0].Total*(kills+1) // it must not be done before the eleventh
 				}
-				if f.killed(t, fmt.Sprintf("ELT_CRASH_MARK=b%d-%d-%d", os.Getpid(), seed, kills), args, time.Duration(random.IntN(400))*time.Millisecond) {
+				if f.killed(t, fmt.Sprintf("ELT_CRASH_MARK=b%d-%d-%d", os.Getpid(), seed, kills), args, kills%3 > 0 && !ahead, time.Duration(random.Int64N(begun*3))) {
 					kills++
 				} else if all := f.list(t); all[0].Status == "succeeded" {
 					t.Fatalf("it was done after %d kills", kills)
@@ -324,39 +347,64 @@ func TestBackfillKilledElevenTimes(t *testing.T) {
 				t.Errorf("%s, %d of %d chunks, %d runs", last.Status, last.Done, last.Total, attempts)
 			}
 			rows, ids := f.rows("select count(*), count(distinct id) from events")
-			if want := hours(yearBegins, allEnds); ids != want || rows != want*each {
+			if ids != want || rows != want*each {
 				t.Errorf("%d rows of %d ids; want %d of %d", rows, ids, want*each, want)
 			}
 			if after := f.regular(t); after != before {
 				t.Errorf("the regular bookmark was\n%s\nis\n%s", before, after)
 			}
-			if ids := strings.Fields(f.must(t, "state", "list")); len(ids) != 1 {
-				t.Errorf("states: %v", ids)
+			if states := f.must(t, "state", "list", "--all"); strings.Contains(states, "backfill") {
+				t.Errorf("states: %v", states)
 			}
 			if f.source != nil {
 				f.checkRequests(t, last, attempts)
 			}
 			f.must(t, "run", f.tap, f.target) // the regular run goes on where it was
+			if _, ids := f.rows("select count(*), count(distinct id) from events"); ids != hours(yearBegins, allEnds) {
+				t.Errorf("after the next regular run there are %d ids", ids)
+			}
 		})
 	}
 }
 
-// killed runs a command and kills everything of it after a while; false: it
-// was over before.
-func (f *filling) killed(t *testing.T, mark string, args []string, delay time.Duration) bool {
+// killed runs a command and kills everything of it after a while, which may
+// begin with its chunks; false: it was over before.
+func (f *filling) killed(t *testing.T, mark string, args []string, atChunks bool, delay time.Duration) bool {
 	t.Helper()
-	ended := make(chan error, 1)
+	cmd := exec.Command(elt, args...)
+	cmd.Dir, cmd.Env = f.dir, append(os.Environ(), "NO_COLOR=1", mark)
+	talk, err := cmd.StderrPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	said, ended := make(chan struct{}), make(chan error, 1)
 	go func() {
-		_, err := f.elt(mark, args...)
-		ended <- err
+		lines := bufio.NewScanner(talk)
+		for first := true; lines.Scan(); {
+			if first && strings.Contains(lines.Text(), "chunks to run") {
+				first = false
+				close(said)
+			}
+		}
+		ended <- cmd.Wait()
 	}()
+	if atChunks {
+		select {
+		case <-said:
+		case err := <-ended:
+			t.Fatalf("it ended before it had begun: %v", err)
+		}
+	}
 	select {
 	case err := <-ended:
 		if err != nil {
 			t.Fatal(err)
 		}
 		return false
-	case <-time.After(100*time.Millisecond + delay):
+	case <-time.After(delay):
 	}
 	for alive := marked(mark, f.dir); len(alive) > 0; alive = marked(mark, f.dir) {
 		for _, p := range alive {
