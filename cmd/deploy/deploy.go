@@ -69,10 +69,10 @@ func (o *placing) place(app *cli.App, files []deploy.File) error {
 	return err
 }
 
-// daemon says that this elt has one.
+// daemon says that this elt has one that can be asked how it is.
 func daemon(cmd *cobra.Command) bool {
 	found, _, err := cmd.Root().Find([]string{"daemon"})
-	return err == nil && found != cmd.Root()
+	return err == nil && found.Flags().Lookup("listen") != nil
 }
 
 // stored makes the store what --store says.

@@ -48,7 +48,7 @@ Where a file was edited by hand, nothing is written unless --force is given.`,
 			}
 			if o.As == deploy.AsDaemon && !daemon(cmd) {
 				log := app.Log()
-				log.Warn().Msg("this elt has no daemon yet: the image has to hold one that does, or use --schedule-as cronjob")
+				log.Warn().Msg("this elt's daemon takes no --listen yet, so its probes cannot be answered: the image has to hold one that does, or use --schedule-as cronjob")
 			}
 			return o.run(cmd.Context(), app)
 		},

@@ -86,7 +86,7 @@ func invoke(ctx context.Context, app *cli.App, hooks Hooks, o *Options) error {
 	}
 	plugin, err := p.Plugin(kind, o.Plugin)
 	if err != nil {
-		return o.airflow(err)
+		return err
 	}
 	r, err := app.Runner(ctx, p, runner.Options{RefreshCatalog: o.RefreshCatalog})
 	if err != nil {
@@ -104,23 +104,10 @@ func invoke(ctx context.Context, app *cli.App, hooks Hooks, o *Options) error {
 		}
 	}
 	code, err := r.Invoke(ctx, plugin, o.Command, o.Args, runner.Streams{In: app.IO.In, Out: app.IO.Out, Err: app.IO.Err})
-	if fault.CodeOf(err) == fault.PluginMissing {
-		return o.airflow(err)
-	}
 	if err == nil && code != 0 {
 		return cli.ExitCode(code)
 	}
 	return err
-}
-
-// airflow explains `invoke airflow scheduler`, the command of many Meltano
-// images, where no Airflow is installed; else it is err.
-func (o *Options) airflow(err error) error {
-	if o.Plugin != "airflow" || o.Command != "" || len(o.Args) == 0 || o.Args[0] != "scheduler" {
-		return err
-	}
-	return fault.New(fault.PluginMissing, "no Airflow is installed, and a scheduler of elt's own is not in this release").
-		WithHint("let cron or Kubernetes keep the clock: elt schedule run NAME at each schedule's time, or elt deploy kubernetes --schedule-as cronjob, which writes a CronJob per schedule; docs/deploy.md")
 }
 
 // listCommands prints the commands in two columns, in the order of the file.

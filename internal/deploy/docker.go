@@ -15,7 +15,7 @@ type Docker struct {
 	Name        string // of the image and of the compose project
 	Base        string // image that this repository's Dockerfile builds: NAME:TAG
 	Environment string
-	Daemon      bool     // elt has one: compose starts it
+	Daemon      bool     // elt has one that listens: compose opens its port
 	Command     []string // what the image runs unless it is told otherwise
 	Needs       *needs.Needs
 }
@@ -88,6 +88,9 @@ func (d Docker) Git() bool {
 func (d Docker) Venv(p needs.Plugin) string {
 	return fmt.Sprintf("/project/.meltano/%s/%s/venv", p.Kind, p.Venv)
 }
+
+// Idle says that the image on its own only helps.
+func (d Docker) Idle() bool { return len(d.Command) == 1 && d.Command[0] == "--help" }
 
 // StoreVariable is the variable that tells the store's address.
 func (d Docker) StoreVariable() string {

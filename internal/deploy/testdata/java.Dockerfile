@@ -50,10 +50,9 @@ Dockerfile
 compose.yaml
 kubernetes/
 ##### compose.yaml
-# elt deploy docker, written by elt; edited by hand when this no longer holds: sha256 43fe761b2ed4d702
+# elt deploy docker, written by elt; edited by hand when this no longer holds: sha256 3da354966c460c67
 # The project and a PostgreSQL that keeps its state.
-#   docker compose up --build
-#   docker compose run --rm elt schedule run NAME
+#   docker compose up --build -d
 # Variables come from .env beside this file; POSTGRES_PASSWORD is needed too.
 name: data
 services:
@@ -81,7 +80,7 @@ services:
     tmpfs: [/tmp]
     volumes:
     - elt:/var/lib/elt
-    command: [schedule, list]
+    restart: unless-stopped
     stop_grace_period: 60s
     depends_on:
       postgres:
