@@ -106,7 +106,9 @@ func TestARotatedTokenSurvivesAKill(t *testing.T) {
 		cmd.Stdout, cmd.Stderr = io.Discard, io.Discard
 		started := make(chan struct{})
 		ended := make(chan struct{})
+		s.mu.Lock()
 		s.kill = func() { <-started; _ = cmd.Process.Kill(); <-ended }
+		s.mu.Unlock()
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
