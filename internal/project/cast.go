@@ -142,4 +142,8 @@ func kindOf(v any) string {
 	return ""
 }
 
+// whereabouts are names that only say where a secret is: hiding a file's name
+// or a token server's address would hide what went wrong.
+var whereabouts = regexp.MustCompile(`(?i)(_file|_path|_url)$`)
+
 var secretName = regexp.MustCompile(`(?i)(password|passwd|passphrase|secret|token|api_?key|private_?key|access_?key|credential)`)

@@ -149,7 +149,7 @@ func (s *Settings) Variables() map[string]string { return maps.Clone(s.passed) }
 func (s *Settings) Secrets() []string {
 	out := slices.Clone(s.fetched)
 	for _, v := range s.Values {
-		if v.Definition.Sensitive || secretName.MatchString(v.Name) && !v.Definition.Extra() {
+		if v.Definition.Sensitive || secretName.MatchString(v.Name) && !whereabouts.MatchString(v.Name) && !v.Definition.Extra() {
 			out = append(out, texts(v.Value)...)
 		}
 	}
