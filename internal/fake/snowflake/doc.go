@@ -79,6 +79,8 @@
 //   - GRANT, roles' hierarchies (WithPrivileges takes single privileges away),
 //     time travel, streams, tasks, procedures, sequences, UNDROP, INTERVAL,
 //     window frames, PIVOT, COLLATE, multi-table INSERT, MERGE … ALL BY NAME.
+//   - AUTO detection of dates and times reads ISO 8601 and integers in strings,
+//     not 12/31/2024 or RFC 822.
 //   - Rows come in the order they went in; Snowflake promises none.
 //   - Every table is in memory, some 150 bytes for a row of sixteen columns.
 //

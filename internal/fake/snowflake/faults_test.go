@@ -326,7 +326,9 @@ func TestCloseStopsEverything(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, b := open(t, config(srv)), open(t, config(srv))
+	cfg := config(srv)
+	cfg.MaxRetryCount = 1
+	a, b := open(t, cfg), open(t, cfg)
 	exec(t, a, "CREATE TABLE t (v INT)", "INSERT INTO t VALUES (1)", "BEGIN", "UPDATE t SET v = 2")
 	done := make(chan struct{})
 	go func() {

@@ -24,6 +24,20 @@ type Engine struct {
 	starts     int
 	localFS    bool
 	results    map[string]*Result // by query id, for RESULT_SCAN
+	kept       []string           // ids of results, oldest first
+}
+
+// keep remembers a result for RESULT_SCAN; the oldest of many is forgotten.
+// The lock is held.
+func (e *Engine) keep(id string, r *Result) {
+	if _, again := e.results[id]; !again {
+		e.kept = append(e.kept, id)
+	}
+	e.results[id] = r
+	if len(e.kept) > 200 {
+		delete(e.results, e.kept[0])
+		e.kept = e.kept[1:]
+	}
 }
 
 // Denied says that a role lacks a privilege on an object. An empty Role is

@@ -191,7 +191,7 @@ func (s *Session) one(ctx context.Context, st sql.Statement, r Request) (*Result
 	s.engine.mu.Lock()
 	s.query = r.ID
 	if r.ID != "" {
-		s.engine.results[r.ID] = res
+		s.engine.keep(r.ID, res)
 	}
 	s.engine.mu.Unlock()
 	return res, nil

@@ -59,10 +59,37 @@ func (s *Session) show(d *sql.Show) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if d.Limit > 0 && len(l.r.Rows) > d.Limit {
-		l.r.Rows = l.r.Rows[:d.Limit]
+	if d.From != "" {
+		l.after(d.From)
 	}
+	limit := shownMost
+	if d.Limit > 0 {
+		limit = min(limit, d.Limit)
+	}
+	l.r.Rows = l.r.Rows[:min(limit, len(l.r.Rows))]
 	return l.r, nil
+}
+
+// shownMost: "The command returns a maximum of ten thousand records for the
+// specified object type" (every SHOW page). LIMIT … FROM 'name' pages on.
+const shownMost = 10000
+
+// after drops the rows up to the first whose name begins with a text.
+func (l *listing) after(name string) {
+	at := -1
+	for i, c := range l.r.Columns {
+		if c.Name == "name" || c.Name == "column_name" && at < 0 {
+			at = i
+		}
+	}
+	cells := make([]Value, len(l.r.Columns))
+	for i, r := range l.r.Rows {
+		decodeRow(r, cells)
+		if at >= 0 && strings.HasPrefix(cells[at].S, name) {
+			l.r.Rows = l.r.Rows[i+1:]
+			return
+		}
+	}
 }
 
 func (s *Session) showLocked(d *sql.Show, match func(string) bool) (*listing, error) {

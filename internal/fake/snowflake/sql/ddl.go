@@ -118,6 +118,7 @@ type (
 		Name       []string
 		StartsWith string
 		Limit      int
+		From       string // with Limit: rows behind the one of this name
 	}
 	// Describe is DESCRIBE TABLE or STAGE.
 	Describe struct {

@@ -343,6 +343,9 @@ func (p *parser) show() any {
 	}
 	if p.word("LIMIT") {
 		s.Limit = p.int()
+		if p.word("FROM") {
+			s.From = p.string()
+		}
 	}
 	return s
 }
