@@ -162,6 +162,31 @@ func TestBindings(t *testing.T) {
 	}
 }
 
+// Beyond a number of values the driver stages an array binding as CSV itself.
+func TestArrayBindingThroughAStage(t *testing.T) {
+	srv := snowflake.Start(t, snowflake.WithAccountParameter("CLIENT_STAGE_ARRAY_BINDING_THRESHOLD", "10"))
+	db := open(t, config(srv))
+	exec(t, db, "CREATE TABLE t (a INT, b VARCHAR)")
+	var n []int
+	var s []string
+	for i := range 500 {
+		n, s = append(n, i), append(s, fmt.Sprintf("a \"%d\", \n", i))
+	}
+	ints, _ := sf.Array(&n)
+	texts, _ := sf.Array(&s)
+	if _, err := db.Exec("INSERT INTO t (a, b) VALUES (?, ?)", ints, texts); err != nil {
+		t.Fatal(err)
+	}
+	want(t, srv, "SELECT COUNT(*), SUM(a), MAX(LENGTH(b)) FROM t", []any{"500", "124750", "10"})
+	staged := false
+	for _, st := range srv.Statements() {
+		staged = staged || st.Kind == "PUT"
+	}
+	if !staged {
+		t.Fatal("the driver staged nothing")
+	}
+}
+
 func TestSeveralStatementsAndTags(t *testing.T) {
 	srv := snowflake.Start(t)
 	db := open(t, config(srv))

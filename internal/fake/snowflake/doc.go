@@ -74,8 +74,6 @@
 //
 //   - Results are JSON, never Arrow. S3 and Azure stages, downscoped GCS
 //     tokens, GET, unloading, external stages, PARQUET, AVRO, ORC and XML.
-//   - Array bindings above CLIENT_STAGE_ARRAY_BINDING_THRESHOLD, which the
-//     driver loads through a stage.
 //   - GRANT, roles' hierarchies (WithPrivileges takes single privileges away),
 //     time travel, streams, tasks, procedures, sequences, UNDROP, INTERVAL,
 //     window frames, PIVOT, COLLATE, multi-table INSERT, MERGE … ALL BY NAME.

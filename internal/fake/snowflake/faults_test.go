@@ -220,6 +220,28 @@ func TestAbortUndoesAStatement(t *testing.T) {
 	}
 }
 
+func TestAbortStopsARunningStatement(t *testing.T) {
+	srv := snowflake.Start(t)
+	db := open(t, config(srv))
+	exec(t, db, "CREATE TABLE t (a INT)", "CREATE TABLE n (a INT)", "BEGIN", "INSERT INTO t VALUES (1)")
+	exec(t, db, "INSERT INTO n VALUES (0)"+strings.Repeat(",(1)", 2999))
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error)
+	go func() { // years of work
+		_, err := db.ExecContext(ctx, "INSERT INTO t SELECT x.a FROM n x, n y, n z WHERE x.a + y.a + z.a < 0")
+		done <- err
+	}()
+	for len(srv.Running()) == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	cancel()
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Fatalf("got %v", err)
+	}
+	exec(t, db, "COMMIT") // the transaction goes on without it
+	want(t, srv, "SELECT a FROM t", []any{"1"})
+}
+
 func TestTransactionsOfTwoSessions(t *testing.T) {
 	srv := snowflake.Start(t)
 	a, b := open(t, config(srv)), open(t, config(srv))

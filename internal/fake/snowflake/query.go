@@ -172,9 +172,7 @@ func engineRequest(req *queryRequest, ss *session) (engine.Request, error) {
 	if _, err := fmt.Sscanf(fmt.Sprint(count), "%d", &er.Count); err != nil {
 		er.Count = 1
 	}
-	if req.BindStage != "" {
-		return er, sql.Unsupported("array binding through a stage: set CLIENT_STAGE_ARRAY_BINDING_THRESHOLD higher")
-	}
+	er.Stage = req.BindStage
 	for i := 1; i <= len(req.Bindings); i++ {
 		b, ok := req.Bindings[strconv.Itoa(i)]
 		if !ok {

@@ -90,3 +90,17 @@ func (s *Server) Blocked() (ids []int64) {
 	}
 	return ids
 }
+
+// Running lists the SQL of the statements that run or wait.
+func (s *Server) Running() (texts []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, q := range s.queries {
+		select {
+		case <-q.done:
+		default:
+			texts = append(texts, q.text)
+		}
+	}
+	return texts
+}

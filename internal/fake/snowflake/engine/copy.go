@@ -737,3 +737,38 @@ func (s *Session) readStaged(ctx context.Context, f *format, file *stagedFile, n
 		}
 	}
 }
+
+// stagedBinds reads the rows of an array binding that the driver put into a
+// stage of its own, beyond CLIENT_STAGE_ARRAY_BINDING_THRESHOLD values.
+func (s *Session) stagedBinds(ctx context.Context, text string) (rows [][]sql.Expr, err error) {
+	ref, err := sql.ParseStage(text)
+	if err != nil {
+		return nil, err
+	}
+	st, _, err := s.find(ref)
+	if err != nil {
+		return nil, err
+	}
+	f, err := s.format(nil, st)
+	if err != nil {
+		return nil, err
+	}
+	files, err := st.matching(ref.Path, "")
+	if err != nil {
+		return nil, err
+	}
+	for _, file := range files {
+		err := s.readStaged(ctx, f, file, file.name, func(row []Value) error {
+			var binds []sql.Expr
+			for _, v := range row[2:] { // behind the metadata columns
+				binds = append(binds, v)
+			}
+			rows = append(rows, binds)
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return rows, nil
+}

@@ -129,6 +129,7 @@ type Request struct {
 	Text  string
 	Binds []sql.Expr
 	Rows  [][]sql.Expr // array binding: Binds of each row
+	Stage string       // array binding whose rows the client staged as CSV
 	Count int          // MULTI_STATEMENT_COUNT: 1 unless given, 0 any
 }
 
@@ -183,6 +184,12 @@ func (s *Session) one(ctx context.Context, st sql.Statement, r Request) (*Result
 		}
 	}
 	s.binds, s.bindRows = r.Binds, r.Rows
+	if r.Stage != "" {
+		var err error
+		if s.bindRows, err = s.stagedBinds(ctx, r.Stage); err != nil {
+			return &about, err
+		}
+	}
 	res, err := s.dispatch(ctx, st.Do)
 	if err != nil {
 		return &about, err

@@ -417,3 +417,20 @@ func ParseName(text string, opts ParseOptions) (name []string, err error) {
 	p := &parser{text: text, tokens: tokens, opts: opts}
 	return p.name(), nil
 }
+
+// ParseStage reads a stage reference that stands outside of a statement.
+func ParseStage(text string) (stage Stage, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			e, ok := r.(*Error)
+			if !ok {
+				panic(r)
+			}
+			err = e
+		}
+	}()
+	if !strings.HasPrefix(text, "@") {
+		return stage, Compile(1003, "42000", "syntax error: invalid stage reference '%s'.", text)
+	}
+	return (&parser{}).parseStage(text), nil
+}
