@@ -130,8 +130,17 @@ func (ld *loader) copy(ctx context.Context, p *part) (load string, err error) {
 			loaded += n
 		}
 	}
+	if len(p.buffer) > 0 {
+		few, _ := insert(load, p.buffer)
+		n, err := l.exec(ctx, few.sql, few.args...)
+		if err != nil {
+			return "", err
+		}
+		loaded += n
+		p.buffer = nil
+	}
 	if loaded != p.count {
-		return "", fmt.Errorf("COPY loaded %d rows of %d; nothing was committed", loaded, p.count)
+		return "", fmt.Errorf("of %[2]d rows %[1]d were loaded; nothing was committed", loaded, p.count)
 	}
 	return load, nil
 }

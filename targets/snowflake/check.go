@@ -48,7 +48,7 @@ func (target) Check(ctx context.Context, cfg spec.Config, report *check.Report) 
 			return "", fault.New(fault.BadConfig, "schema %s does not exist, or role %s may not use it", home, set.roleName()).WithKind(fault.KindPath).
 				WithHint("a run creates it where the role has CREATE SCHEMA on database %s", set.Database)
 		}
-		lane := newLane(s, c, 0)
+		lane := newLane(s, c)
 		if err := lane.stage(ctx); err != nil {
 			return "", err
 		}

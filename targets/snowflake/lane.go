@@ -13,13 +13,11 @@ import (
 // lane gathers rows of some streams in files, uploads them while more come,
 // and loads them by one burst of statements per Commit.
 type lane struct {
-	sink   *sink
-	number int
+	sink *sink
 	*session
 	loaders  []*loader
 	uploader *uploader
 	open     []*part // those with a writer, the one used longest ago first
-	files    int     // made so far
 	loads    int     // load tables made in this session
 	at       string  // the stage, "" when there is none in this session
 	rejected []targets.Reject
@@ -29,10 +27,7 @@ type lane struct {
 // openMost is how many files a lane compresses at the same time.
 const openMost = 4
 
-func newLane(s *sink, c *session, number int) *lane {
-	l := &lane{sink: s, session: c, number: number}
-	return l
-}
+func newLane(s *sink, c *session) *lane { return &lane{sink: s, session: c} }
 
 // fail remembers the first error: rows of batches that were consumed with it
 // are lost.
@@ -43,25 +38,27 @@ func (l *lane) fail(err error) error {
 	return l.broken
 }
 
-// room gives a part a buffer, and a writer where it has none.
+// room gives a part a writer, and its rows so far to that.
 func (l *lane) room(p *part) (err error) {
-	if p.writer == nil {
-		if len(l.open) == openMost {
-			if err := l.finish(l.open[0]); err != nil {
-				return err
-			}
-		}
-		if l.uploader == nil {
-			l.uploader = newUploader(func(files []file) error { return l.put(context.Background(), files) })
-		}
-		next := func() int { l.files++; return l.files<<8 | l.number&0xff }
-		if p.writer, err = newWriter(l.sink.folder.path, l.sink.set.Compression, l.sink.set.FileSizeMB<<20, next, l.uploader.add); err != nil {
+	if len(l.open) == openMost {
+		if err := l.finish(l.open[0]); err != nil {
 			return err
 		}
-		l.open = append(l.open, p)
 	}
-	p.buffer, err = p.writer.buffer()
-	return err
+	if l.uploader == nil {
+		l.uploader = newUploader(func(files []file) error { return l.put(context.Background(), files) })
+	}
+	next := func() int { return int(l.sink.files.Add(1)) }
+	if p.writer, err = newWriter(l.sink.folder.path, l.sink.set.Compression, l.sink.set.FileSizeMB<<20, next, l.uploader.add); err != nil {
+		return err
+	}
+	l.open = append(l.open, p)
+	rows := p.buffer
+	if p.buffer, err = p.writer.buffer(); err != nil {
+		return err
+	}
+	p.buffer = append(p.buffer, rows...)
+	return nil
 }
 
 // finish completes the files of a part.

@@ -35,7 +35,8 @@ type part struct {
 	*encoder
 	stream string
 	writer *writer // nil: none is open
-	buffer []byte
+	buffer []byte  // without a writer: a few rows that may do without a file
+	binary bool
 	files  []string // on the stage, or on their way
 	count  int64
 }
@@ -102,7 +103,7 @@ func (ld *loader) shape(schema *row.Schema) error {
 	if err := ld.closePart(); err != nil {
 		return err
 	}
-	ld.schema, ld.part = schema, &part{encoder: e, stream: schema.Stream}
+	ld.schema, ld.part = schema, &part{encoder: e, stream: schema.Stream, binary: l.hasBinary()}
 	ld.parts = append(ld.parts, ld.part)
 	return nil
 }
@@ -160,17 +161,22 @@ func (ld *loader) write(ctx context.Context, b *row.Batch) error {
 		if skips && b.Op(i) == row.Delete {
 			continue // a table of plain rows has no key to delete by
 		}
-		if p.buffer == nil {
-			if err := ld.lane.room(p); err != nil {
+		var err error
+		if p.buffer == nil && p.writer != nil {
+			if p.buffer, err = p.writer.buffer(); err != nil {
 				return err
 			}
 		}
-		var err error
 		if p.buffer, err = p.append(p.buffer, b, i, now); err != nil {
 			return err
 		}
 		p.count++
-		if len(p.buffer) >= bufferBytes {
+		if p.writer == nil && !p.inlined() {
+			if err := ld.lane.room(p); err != nil {
+				return err
+			}
+		}
+		if p.writer != nil && len(p.buffer) >= bufferBytes {
 			if err := p.writer.hand(p.buffer); err != nil {
 				return err
 			}

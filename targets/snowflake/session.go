@@ -54,7 +54,7 @@ func (s *sink) dial(ctx context.Context) (*session, error) {
 
 // config is the driver's configuration.
 func (s *settings) config(stateID, run string) (*sf.Config, error) {
-	yes, no := "true", "false"
+	yes, no, utc, auto, hex := "true", "false", "UTC", "AUTO", "HEX"
 	tag := s.tag(stateID, run)
 	c := &sf.Config{
 		Account: s.Account, Host: s.Host, Port: s.Port, Protocol: s.Protocol,
@@ -64,6 +64,8 @@ func (s *settings) config(stateID, run string) (*sf.Config, error) {
 		ClientStoreTemporaryCredential: sf.ConfigBoolFalse, ClientRequestMfaToken: sf.ConfigBoolFalse,
 		Params: map[string]*string{
 			"CLIENT_TELEMETRY_ENABLED": &no, "CLIENT_SESSION_KEEP_ALIVE": &yes, "QUERY_TAG": &tag,
+			// what text means does not depend on the account's own settings
+			"TIMEZONE": &utc, "DATE_INPUT_FORMAT": &auto, "TIME_INPUT_FORMAT": &auto, "TIMESTAMP_INPUT_FORMAT": &auto, "BINARY_INPUT_FORMAT": &hex,
 		},
 	}
 	if s.IgnoreCase {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"elt/internal/singer"
@@ -23,15 +24,15 @@ type sink struct {
 	lanes   int
 	report  func(targets.Change)
 
-	short string // in names of what this run makes
-	run   string // names this run in the state table
-	kept  string // what the last run left, "" when not known
+	files atomic.Int64 // made so far
+	short string       // in names of what this run makes
+	run   string       // names this run in the state table
+	kept  string       // what the last run left, "" when not known
 
 	mu      sync.Mutex // guards what follows
 	idle    []*session
 	schemas map[string]*namespace
 	owner   map[string]string // table -> the stream that has it
-	opened  int               // lanes so far
 
 	// The state id. commit is held from the state's write to the COMMIT's end,
 	// so that lanes count their commits one after another.
@@ -181,10 +182,7 @@ func (s *sink) Lane(ctx context.Context) (targets.Lane, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.opened++
-	return newLane(s, c, s.opened), nil
+	return newLane(s, c), nil
 }
 
 func (s *sink) Finish(context.Context) error { return nil }
