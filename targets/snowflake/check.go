@@ -18,7 +18,7 @@ func (target) Check(ctx context.Context, cfg spec.Config, report *check.Report) 
 		if set, err = decode(cfg); err != nil {
 			return "", err
 		}
-		_, err = set.config("", "")
+		_, err = set.config()
 		return "account " + set.Account + " at " + set.endpoint(), err
 	}) {
 		return

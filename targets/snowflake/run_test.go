@@ -27,6 +27,7 @@ type runner struct {
 	state  json.RawMessage // the store's
 	had    bool
 	kept   string
+	target targets.Target
 }
 
 func newRunner(t testing.TB, srv *fake.Server, over map[string]any) *runner {
@@ -35,7 +36,7 @@ func newRunner(t testing.TB, srv *fake.Server, over map[string]any) *runner {
 	for k, v := range over {
 		config[k] = v
 	}
-	return &runner{srv: srv, config: config}
+	return &runner{srv: srv, config: config, target: New()}
 }
 
 // run is one run; the error is the target's.
@@ -48,7 +49,7 @@ func (r *runner) run(t testing.TB, lines ...string) (load.ClaimReply, error) {
 		t.Fatal(err)
 	}
 	r.kept = ""
-	out, talk, err := targettest.Subject{Target: New()}.Serve(t, r.config, []string{load.EnvClaim + "=" + path, load.EnvEnd + "=1"}, append(lines, singer.EndLine)...)
+	out, talk, err := targettest.Subject{Target: r.target}.Serve(t, r.config, []string{load.EnvClaim + "=" + path, load.EnvEnd + "=1"}, append(lines, singer.EndLine)...)
 	if strings.Contains(out+talk, "canary") || err != nil && strings.Contains(err.Error(), "canary") {
 		t.Errorf("a secret was shown:\n%s\n%s\n%v", out, talk, err)
 	}
@@ -257,4 +258,17 @@ func integers(schema *row.Schema, values ...int64) *row.Batch {
 		b.End()
 	}
 	return b
+}
+
+func upTo(n int) []int64 {
+	values := make([]int64, n)
+	for i := range values {
+		values[i] = int64(i)
+	}
+	return values
+}
+
+// twoColumns is the shape of schemaA.
+func twoColumns(stream string) *row.Schema {
+	return &row.Schema{Stream: stream, Columns: []row.Column{{Name: "id", Kind: row.Int64, Wire: row.WireInt8}, {Name: "n", Kind: row.Int64, Wire: row.WireInt8}}, Key: []string{"id"}}
 }

@@ -20,6 +20,7 @@ type session struct {
 	conn *sql.Conn
 	db   *sql.DB
 	set  *settings
+	tag  func() string // QUERY_TAG, which names the run once it is known
 	// stop ends the statement under way (an abort request) some time after the
 	// run was told to stop.
 	stop context.Context
@@ -28,7 +29,7 @@ type session struct {
 // dial logs in. Nothing but the account's host is contacted: no telemetry, no
 // look at the machine's cloud, no revocation lists.
 func (s *sink) dial(ctx context.Context) (*session, error) {
-	config, err := s.set.config(s.stateID, s.run)
+	config, err := s.set.config()
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +40,10 @@ func (s *sink) dial(ctx context.Context) (*session, error) {
 		db := sql.OpenDB(sf.NewConnector(sf.SnowflakeDriver{}, *config))
 		conn, err := db.Conn(ctx)
 		if err == nil {
-			return &session{conn: conn, db: db, set: s.set, stop: s.stopping()}, nil
+			return &session{
+				conn: conn, db: db, set: s.set, stop: s.stopping(),
+				tag: func() string { return s.set.tag(s.stateID, s.run) },
+			}, nil
 		}
 		db.Close()
 		if !unreachable(err) || time.Now().Add(wait).After(deadline) || ctx.Err() != nil {
@@ -53,17 +57,16 @@ func (s *sink) dial(ctx context.Context) (*session, error) {
 }
 
 // config is the driver's configuration.
-func (s *settings) config(stateID, run string) (*sf.Config, error) {
+func (s *settings) config() (*sf.Config, error) {
 	yes, no, utc, auto, hex := "true", "false", "UTC", "AUTO", "HEX"
-	tag := s.tag(stateID, run)
 	c := &sf.Config{
 		Account: s.Account, Host: s.Host, Port: s.Port, Protocol: s.Protocol,
 		Database: s.Database, Schema: s.ConnectSchema, Warehouse: s.Warehouse, Role: s.Role, Application: "elt",
-		LoginTimeout: loginTimeout, MaxRetryCount: retries,
+		LoginTimeout: loginTimeout, MaxRetryCount: s.attempts,
 		DisableOCSPChecks: true, CertRevocationCheckMode: sf.CertRevocationCheckDisabled,
 		ClientStoreTemporaryCredential: sf.ConfigBoolFalse, ClientRequestMfaToken: sf.ConfigBoolFalse,
 		Params: map[string]*string{
-			"CLIENT_TELEMETRY_ENABLED": &no, "CLIENT_SESSION_KEEP_ALIVE": &yes, "QUERY_TAG": &tag,
+			"CLIENT_TELEMETRY_ENABLED": &no, "CLIENT_SESSION_KEEP_ALIVE": &yes,
 			// what text means does not depend on the account's own settings
 			"TIMEZONE": &utc, "DATE_INPUT_FORMAT": &auto, "TIME_INPUT_FORMAT": &auto, "TIMESTAMP_INPUT_FORMAT": &auto, "BINARY_INPUT_FORMAT": &hex,
 		},
@@ -110,7 +113,7 @@ func (l lines) Write(line []byte) (int, error) {
 
 // bounded ends with ctx, or some time after the run was told to stop.
 func (c *session) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancel(sf.WithQueryTag(ctx, c.tag()))
 	end := context.AfterFunc(c.stop, cancel)
 	return ctx, func() { end(); cancel() }
 }

@@ -136,6 +136,9 @@ type settings struct {
 	Stage            string `json:"stage"`
 	MasterKey        string `json:"client_side_encryption_master_key"`
 	Archive          bool   `json:"archive_load_files"`
+
+	attempts int           // of a request
+	grace    time.Duration // of the statement under way when the run is told to stop
 }
 
 // names is a list of names that may also be written as one name.
@@ -176,6 +179,7 @@ func decode(cfg spec.Config) (*settings, error) {
 	if s.Account, err = account(s.Account, s.Host); err != nil {
 		return nil, err
 	}
+	s.attempts, s.grace = retries, stopGrace
 	if s.TempDir == "" {
 		s.TempDir = os.TempDir()
 	}

@@ -120,7 +120,7 @@ func TestEveryWayToLogIn(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		got, err := s.config("dev:a-to-b", "run1")
+		got, err := s.config()
 		if err != nil || got.Authenticator != c.want || got.Token != c.token || c.want == sf.AuthTypeJwt && !got.PrivateKey.Equal(key) {
 			t.Errorf("%s: %v, authenticator %v", name, err, got)
 		}
@@ -140,7 +140,7 @@ func TestEveryWayToLogIn(t *testing.T) {
 	} {
 		s, err := settled(t, c.set)
 		if err == nil {
-			_, err = s.config("", "")
+			_, err = s.config()
 		}
 		var told *fault.Error
 		if !errors.As(err, &told) || told.Code != fault.BadConfig || !strings.Contains(err.Error(), c.says) || told.Hint == "" && name != "no file" {

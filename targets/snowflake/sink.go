@@ -173,7 +173,7 @@ func (s *sink) give(c *session) {
 // what is being committed then has that long to finish.
 func (s *sink) stopping() context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
-	context.AfterFunc(s.signal, func() { time.AfterFunc(stopGrace, cancel) })
+	context.AfterFunc(s.signal, func() { time.AfterFunc(s.set.grace, cancel) })
 	return ctx
 }
 

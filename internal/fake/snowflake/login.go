@@ -398,3 +398,18 @@ func (s *Server) ExpireMasters() {
 		ss.dies = time.Time{}
 	}
 }
+
+// EndSessions ends every session, as the service does with those whose client
+// has died: open transactions are rolled back, what is temporary goes.
+func (s *Server) EndSessions() {
+	s.mu.Lock()
+	gone := s.sessions
+	s.sessions = map[int64]*session{}
+	for _, q := range s.queries {
+		q.cancel()
+	}
+	s.mu.Unlock()
+	for _, ss := range gone {
+		ss.engine.Close()
+	}
+}
