@@ -47,7 +47,7 @@ func (s *settings) explain(what string, err error) error {
 		return e(fault.BadConfig, fault.KindAuth, "Snowflake refuses the programmatic access token of user %s",
 			"it has expired, is revoked, or the user's network policy does not allow tokens: ALTER USER … ADD PROGRAMMATIC ACCESS TOKEN makes a new one", s.User)
 	case n == 390422 || n == 390432 || has("is not allowed to access snowflake") || has("network policy"):
-		return e(fault.BadConfig, fault.KindPermission, "a network policy of Snowflake keeps this machine out", "the policy of the account or of user %s must allow its address", s.User)
+		return e(fault.BadConfig, fault.KindPermission, "a network policy of Snowflake keeps this machine out", "the policy of the account or of user "+s.User+" must allow its address")
 	case n == 390189 || has("role") && has("connect string"):
 		return e(fault.BadConfig, fault.KindPermission, "role %q does not exist, or user %s may not take it", "GRANT ROLE … TO USER …; setting role", s.Role, s.User)
 	case n == 390100 || n == 390101 || n == 390102 || has("incorrect username or password"):
@@ -56,7 +56,7 @@ func (s *settings) explain(what string, err error) error {
 		return e(fault.BadConfig, fault.KindPath, "the database, warehouse or schema of the settings is not there",
 			fmt.Sprintf("database %s, warehouse %s: does each exist, and has role %s USAGE on it?", s.Database, s.Warehouse, s.roleName()))
 	case n == 606 || n == 57014 && has("warehouse") || has("no active warehouse"):
-		return e(fault.BadConfig, fault.KindPath, "there is no warehouse to load with", "setting warehouse names one that role %s has USAGE on (GRANT USAGE, OPERATE ON WAREHOUSE …)", s.roleName())
+		return e(fault.BadConfig, fault.KindPath, "there is no warehouse to load with", "setting warehouse names one that role "+s.roleName()+" has USAGE on: GRANT USAGE ON WAREHOUSE … TO ROLE …")
 	case n == 90073 || n == 608 || n == 609 || has("cannot be resumed") || has("warehouse") && has("suspended"):
 		return e(fault.Failed, fault.KindLimit, "warehouse %s does not run", "it is suspended without AUTO_RESUME, or a resource monitor has stopped it", s.Warehouse)
 	case n == 3001 || answer.SQLState == "42501" || has("insufficient privileges"):
@@ -91,8 +91,8 @@ func (s *settings) network(what string, err error) error {
 	switch {
 	case errors.Is(err, context.Canceled):
 		return fault.Wrap(fault.Terminated, err, "target-snowflake: %s was cancelled", what)
-	case strings.Contains(text, "HTTP: 404") || strings.Contains(text, "HTTP: 403") || strings.Contains(text, "Status: 403") || strings.Contains(text, "Status: 404") || isDNS(err):
-		return fault.Wrap(fault.BadConfig, err, "target-snowflake: there is no account %s at %s", s.Account, host).WithKind(fault.KindDNS).
+	case strings.Contains(text, "verify account name") || strings.Contains(text, "HTTP: 404") || strings.Contains(text, "HTTP: 403") || strings.Contains(text, "Status: 403") || strings.Contains(text, "Status: 404") || isDNS(err):
+		return fault.New(fault.BadConfig, "target-snowflake: there is no account %s at %s", s.Account, host).WithKind(fault.KindDNS).
 			WithHint("setting account is ORGANISATION-ACCOUNT, or an account locator with its region (xy12345.eu-central-1)")
 	}
 	e := fault.Wrap(fault.Failed, err, "target-snowflake: %s: %s gives no answer", what, host).
