@@ -76,7 +76,7 @@ func (p *Project) CheckBackfill(plugin *Plugin) error {
 // is declared, and those that its configuration uses.
 func (b *Backfill) settable(plugin *Plugin, declared []string, name string) bool {
 	return len(declared) == 0 || slices.ContainsFunc(plugin.own, func(d *Definition) bool {
-		return d.Name == name || slices.Contains(d.Aliases, name)
+		return d.Name == name
 	})
 }
 

@@ -130,11 +130,16 @@ func (b *binding) stored(plugin *Plugin) (map[string]string, error) {
 }
 
 // definitions are the plugin's, and those that only the environment's or the
-// mapping's configuration brings up.
+// mapping's configuration, or a flag, brings up.
 func (b *binding) definitions(plugin *Plugin, l *layers) []*Definition {
 	defs := plugin.Definitions()
 	defs = slices.Concat(defs, custom(defs, l.chosen))
-	return slices.Concat(defs, custom(defs, l.mapping))
+	defs = slices.Concat(defs, custom(defs, l.mapping))
+	var flags []flatValue
+	for _, name := range slices.Sorted(maps.Keys(l.flags)) {
+		flags = append(flags, flatValue{name: name, value: l.flags[name]})
+	}
+	return slices.Concat(defs, custom(defs, flags))
 }
 
 // mapping adds the configuration of a mapping. It reaches the mapper as it is
