@@ -214,7 +214,7 @@ func (j *joining) run(ctx context.Context, outer *env, f func([]Value) error) er
 			}
 			decodeRow(kept[i], row[nl:])
 			e.row = row
-			ok, err := all3(j.rest, e)
+			ok, err := allTrue(j.rest, e)
 			if err != nil {
 				return err
 			}
@@ -247,8 +247,8 @@ func (j *joining) run(ctx context.Context, outer *env, f func([]Value) error) er
 	return nil
 }
 
-// all3 reports whether every condition is true (not NULL).
-func all3(list []compiled, e *env) (bool, error) {
+// allTrue reports whether every condition is true (not NULL).
+func allTrue(list []compiled, e *env) (bool, error) {
 	for _, c := range list {
 		v, err := c.eval(e)
 		if err != nil || !v.isTrue() {

@@ -197,7 +197,7 @@ func (m *merging) run(ctx context.Context) (deleted, added []*record, n merged, 
 		for _, i := range candidates {
 			decodeRow(source[i], row[nt:])
 			e.row = row
-			ok, err := all3(m.rest, e)
+			ok, err := allTrue(m.rest, e)
 			if err != nil {
 				return err
 			}

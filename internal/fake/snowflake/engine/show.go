@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"context"
 	"fmt"
 	"regexp"
 	"strings"
@@ -249,86 +248,6 @@ func (s *Session) showLocked(d *sql.Show, match func(string) bool) (*listing, er
 	return nil, sql.Unsupported("SHOW %s", d.What)
 }
 
-type shownSchema struct {
-	db     string
-	schema *schema
-}
-
-// showSchemas finds the schemas a SHOW … IN looks into; the lock is held.
-func (s *Session) showSchemas(d *sql.Show) (out []shownSchema, err error) {
-	e := s.engine
-	db, sch := s.Database, s.Schema
-	switch {
-	case d.In == "ACCOUNT":
-		db, sch = "", ""
-	case d.In == "DATABASE":
-		sch = ""
-		if len(d.Name) > 0 {
-			db = d.Name[0]
-		}
-	case len(d.Name) == 2:
-		db, sch = d.Name[0], d.Name[1]
-	case len(d.Name) == 1 && d.In == "SCHEMA", len(d.Name) == 1 && d.In == "":
-		sch = d.Name[0]
-		if d.In == "" && e.databases[sch] != nil && (e.databases[db] == nil || e.databases[db].schemas[sch] == nil) {
-			db, sch = sch, ""
-		}
-	}
-	if db != "" && sch != "" {
-		at, err := s.schemaOf(db, sch)
-		if err != nil {
-			if d.In == "" && d.Name == nil {
-				return nil, nil
-			}
-			return nil, sql.Compile(2043, "02000", "Object does not exist, or operation cannot be performed.")
-		}
-		return []shownSchema{{db, at}}, nil
-	}
-	if db != "" && (e.databases[db] == nil || e.lacks(s.Role, "USAGE", db)) {
-		return nil, sql.Compile(2043, "02000", "Object does not exist, or operation cannot be performed.")
-	}
-	for _, name := range sortedKeys(e.databases) {
-		if db != "" && name != db || e.lacks(s.Role, "USAGE", name) {
-			continue
-		}
-		for _, n := range sortedKeys(e.databases[name].schemas) {
-			if !e.lacks(s.Role, "USAGE", name+"."+n) {
-				out = append(out, shownSchema{name, e.databases[name].schemas[n]})
-			}
-		}
-	}
-	return out, nil
-}
-
-// showTables finds the tables a SHOW … IN means, temporary ones of the session too.
-func (s *Session) showTables(d *sql.Show) (out []*table, err error) {
-	if d.In == "TABLE" || d.What == "COLUMNS" && d.In == "" && len(d.Name) > 0 || d.What == "PRIMARY KEYS" && d.In == "" && len(d.Name) > 0 {
-		t, err := s.table(d.Name)
-		if err != nil {
-			return nil, missing("Table", display(d.Name...))
-		}
-		return []*table{t}, nil
-	}
-	schemas, err := s.showSchemas(d)
-	if err != nil {
-		return nil, err
-	}
-	for _, at := range schemas {
-		prefix := at.db + "." + at.schema.name + "."
-		for _, n := range sortedKeys(at.schema.tables) {
-			if s.temporary[prefix+n] == nil {
-				out = append(out, at.schema.tables[n])
-			}
-		}
-		for _, key := range sortedKeys(s.temporary) {
-			if strings.HasPrefix(key, prefix) {
-				out = append(out, s.temporary[key])
-			}
-		}
-	}
-	return out, nil
-}
-
 // typeJSON is the data_type of SHOW COLUMNS.
 func typeJSON(c *column) string {
 	n := fmt.Sprint(!c.notNull)
@@ -369,91 +288,4 @@ func (s *Session) describe(d *sql.Describe) (*Result, error) {
 		l.add(c.name, c.t.String(), "COLUMN", yes(!c.notNull), defaultText(c), yes(contains(t.primaryKey, c.name)), "N", nil, nil, comment, nil, nil)
 	}
 	return l.r, nil
-}
-
-// informationSchema gives INFORMATION_SCHEMA's views TABLES, COLUMNS and SCHEMATA.
-func (s *Session) informationSchema(r *sql.TableRef) (*relation, bool, error) {
-	n := len(r.Name)
-	if n < 2 || r.Name[n-2] != "INFORMATION_SCHEMA" {
-		return nil, false, nil
-	}
-	db := s.Database
-	if n == 3 {
-		db = r.Name[0]
-	}
-	e := s.engine
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.databases[db] == nil || e.lacks(s.Role, "USAGE", db) {
-		return nil, true, missing("Database", display(db))
-	}
-	tables, err := s.showTables(&sql.Show{What: "TABLES", In: "DATABASE", Name: []string{db}})
-	if err != nil {
-		return nil, true, err
-	}
-	var l *listing
-	switch r.Name[n-1] {
-	case "TABLES":
-		l = columnsOf("TABLE_CATALOG", "TABLE_SCHEMA", "TABLE_NAME", "TABLE_OWNER", "TABLE_TYPE", "IS_TRANSIENT", "ROW_COUNT", "COMMENT")
-		for _, t := range tables {
-			kind := map[string]string{"": "BASE TABLE", "TRANSIENT": "BASE TABLE", "TEMPORARY": "LOCAL TEMPORARY"}[t.kind]
-			l.add(t.db, t.schema, t.name, "ELT_ROLE", kind, map[bool]string{true: "YES", false: "NO"}[t.kind == "TRANSIENT"], len(t.rows), t.comment)
-		}
-		l.retype("ROW_COUNT")
-	case "COLUMNS":
-		l = columnsOf("TABLE_CATALOG", "TABLE_SCHEMA", "TABLE_NAME", "COLUMN_NAME", "ORDINAL_POSITION", "COLUMN_DEFAULT", "IS_NULLABLE", "DATA_TYPE",
-			"CHARACTER_MAXIMUM_LENGTH", "CHARACTER_OCTET_LENGTH", "NUMERIC_PRECISION", "NUMERIC_SCALE", "DATETIME_PRECISION", "COMMENT")
-		for _, t := range tables {
-			for i, c := range t.columns {
-				var length, octets, prec, scale, dt any
-				typ := c.t.Name()
-				switch c.t.K {
-				case Number:
-					typ, prec, scale = "NUMBER", c.t.Prec, c.t.Scale
-				case Float:
-					typ = "FLOAT"
-				case Text:
-					length, octets = c.t.Length, min(c.t.Length*4, limitText)
-				case Binary:
-					octets = c.t.Length
-				case Time, NTZ, LTZ, TZ:
-					dt = c.t.Scale
-				}
-				l.add(t.db, t.schema, t.name, c.name, i+1, defaultText(c), map[bool]string{true: "NO", false: "YES"}[c.notNull], typ, length, octets, prec, scale, dt, c.comment)
-			}
-		}
-		l.retype("ORDINAL_POSITION", "CHARACTER_MAXIMUM_LENGTH", "CHARACTER_OCTET_LENGTH", "NUMERIC_PRECISION", "NUMERIC_SCALE", "DATETIME_PRECISION")
-	case "SCHEMATA":
-		l = columnsOf("CATALOG_NAME", "SCHEMA_NAME", "SCHEMA_OWNER", "COMMENT")
-		for _, name := range sortedKeys(e.databases[db].schemas) {
-			l.add(db, name, "ELT_ROLE", e.databases[db].schemas[name].comment)
-		}
-	default:
-		return nil, true, sql.Unsupported("INFORMATION_SCHEMA.%s", r.Name[n-1])
-	}
-	path := r.Name
-	if r.Alias != "" {
-		path = alias(r.Alias)
-	}
-	rows := l.r.Rows
-	return planned(l.r.Columns, path, func(ctx context.Context, _ *env) ([]string, error) { return rows, nil }), true, nil
-}
-
-// retype makes columns of a listing numbers.
-func (l *listing) retype(names ...string) {
-	for j := range l.r.Columns {
-		if contains(names, l.r.Columns[j].Name) {
-			l.r.Columns[j].Type = integerType
-		}
-	}
-	cells := make([]Value, len(l.r.Columns))
-	for i, r := range l.r.Rows {
-		decodeRow(r, cells)
-		for j := range cells {
-			if contains(names, l.r.Columns[j].Name) && cells[j].K == Text {
-				cells[j], _ = parseNumber(cells[j].S)
-			}
-		}
-		l.r.Rows[i] = rowOf(cells...)
-	}
 }

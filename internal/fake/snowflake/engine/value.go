@@ -285,7 +285,6 @@ func compare(a, b Value) (int, error) {
 	case a.K == b.K && (a.K == Bool || a.K == Date || a.K == Time):
 		return order(a.I, b.I), nil
 	case isTimestamp(a.K) && isTimestamp(b.K):
-		a, b = utc(a), utc(b)
 		if a.I != b.I {
 			return order(a.I, b.I), nil
 		}
@@ -311,9 +310,6 @@ func compare(a, b Value) (int, error) {
 	}
 	return 0, sql.Compile(1044, "42P13", "Invalid argument types for comparison: (%s, %s)", typeOf(a), typeOf(b))
 }
-
-// utc is the instant of a timestamp; NTZ is taken as it stands.
-func utc(v Value) Value { return v }
 
 func order[T int64 | int32 | float64 | int](a, b T) int {
 	switch {

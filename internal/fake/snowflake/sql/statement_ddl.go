@@ -24,7 +24,6 @@ func (p *parser) create() any {
 		p.unsupported("CREATE " + what)
 	}
 	c := &Create{What: what, Temporary: kind == "TEMPORARY", Replace: replace, IfNotExists: p.ifNotExists()}
-	// The driver's own bind stage has a name no other could have.
 	c.Name = p.name()
 	if what == "VIEW" {
 		if p.isOp("(") {
