@@ -105,16 +105,19 @@ func (s *sink) fit(l *layout, at *table, seen []figures) (sqltarget.Fitting, err
 		names[i] = c.Name
 	}
 	l.idents = s.set.naming().Columns(names, taken)
+	source := slices.Clone(all.Columns)
+	seenOf := func(i int) (f figures) {
+		if seen != nil {
+			f = seen[i]
+		}
+		return f
+	}
 	for i, ident := range l.idents {
 		var existing *sqltarget.Column
 		if n := slices.IndexFunc(have, func(c sqltarget.Column) bool { return c.Name == ident }); n >= 0 {
 			existing = &have[n]
 		}
-		var f figures
-		if seen != nil {
-			f = seen[i]
-		}
-		all.Columns[i] = f.need(all.Columns[i], existing)
+		all.Columns[i] = seenOf(i).need(source[i], existing)
 	}
 	var pinned []string
 	for {
@@ -126,6 +129,9 @@ func (s *sink) fit(l *layout, at *table, seen []figures) (sqltarget.Fitting, err
 		for _, change := range fit.Changes {
 			if change.Widens() && !inPlace(change.Was, change.Column.Column) {
 				pinned, more = append(pinned, change.Column.Name), true
+				if i := slices.Index(l.idents, change.Column.Name); i >= 0 { // as for a new column
+					all.Columns[i] = seenOf(i).need(source[i], nil)
+				}
 			}
 		}
 		if !more {

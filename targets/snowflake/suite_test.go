@@ -51,6 +51,13 @@ func TestTarget(t *testing.T) {
 			config := at(srv)
 			servers[srv.Host()+srv.Port()] = srv
 			config["temp_dir"] = t.TempDir()
+			t.Cleanup(func() {
+				var all []string
+				for _, s := range srv.Statements() {
+					all = append(all, s.SQL)
+				}
+				valid(t, all)
+			})
 			return config
 		},
 		Rows: func(t testing.TB, config map[string]any, stream string) []targettest.Row {
