@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -35,6 +36,24 @@ type reader struct {
 	from   httpapi.Mark
 	high   httpapi.Mark
 	equal  map[[16]byte]int // how often the same row came in this slice
+	tail   tail             // of the slices before
+}
+
+// tail are the rows of the greatest time that were sent: the next slice begins
+// with them.
+type tail struct {
+	at   time.Time
+	rows map[[16]byte]int
+}
+
+// add notes a row that was sent.
+func (t *tail) add(at time.Time, id [16]byte) {
+	if at.After(t.at) || t.rows == nil {
+		t.at, t.rows = at, map[[16]byte]int{}
+	}
+	if at.Equal(t.at) {
+		t.rows[id]++
+	}
 }
 
 func (r *reader) list(ctx context.Context) error {
@@ -67,7 +86,7 @@ func (r *reader) export(ctx context.Context) error {
 			return fault.New(fault.BadInput, "the export has no header with the dataset's columns")
 		}
 		first = false
-		more := r.hashed(names, texts)
+		more := r.hashed(digest(names, texts))
 		names, texts = names[:0], texts[:0]
 		return r.rows.Add(ctx, res.Place, record, more)
 	})
@@ -85,26 +104,40 @@ func (r *reader) slices(ctx context.Context) error {
 	if back := r.from.At.Add(-httpapi.Seconds(r.set.Lookback)); !r.from.At.IsZero() && back.After(at) {
 		at = back
 	}
-	for width := end.Sub(at); at.Before(end); {
+	// A slice begins at the last time seen, not where the one before ended: what
+	// a growing dataset got meanwhile below that end would be passed over by the
+	// first row above it.
+	for from, done, width := at, at, end.Sub(at); done.Before(end); {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
 		to := end
-		if width < end.Sub(at) {
-			to = at.Add(width)
+		if width < end.Sub(done) {
+			to = done.Add(width)
 		}
-		n, err := r.slice(ctx, at, to)
+		n, err := r.slice(ctx, from, to)
 		if errors.Is(err, errTooMuch) {
-			width = max((to.Sub(at) / 2).Truncate(time.Second), shortest)
+			if to.Sub(done) > shortest {
+				width = max((to.Sub(done) / 2).Truncate(time.Second), shortest)
+			} else {
+				from, r.tail = done, tail{} // what is asked for again is too much beside it
+			}
 			continue
 		}
 		if err != nil {
-			return fmt.Errorf("%s from %s to %s: %w", r.key, literal(at), literal(to), err)
+			return fmt.Errorf("%s from %s to %s: %w", r.key, literal(from), literal(to), err)
 		}
 		if err := r.position(); err != nil {
 			return err
 		}
-		if at = to; n < r.set.SliceRows/4 && width < end.Sub(at) {
+		done = to
+		switch {
+		case to.Sub(from) <= shortest: // its rows may be too many to be asked for with others
+			from, r.tail = to, tail{}
+		case r.tail.at.After(from):
+			from = r.tail.at
+		}
+		if n < r.set.SliceRows/4 && width < end.Sub(done) {
 			width *= 2
 		}
 	}
@@ -158,6 +191,7 @@ func (r *reader) slice(ctx context.Context, at, to time.Time) (int, error) {
 	}
 	n := seen.rows
 	r.equal = map[[16]byte]int{}
+	sent := tail{r.tail.at, maps.Clone(r.tail.rows)}
 	var record []byte
 	var names []string
 	var values [][]byte
@@ -172,11 +206,18 @@ func (r *reader) slice(ctx context.Context, at, to time.Time) (int, error) {
 			record = r.value(record, columns[i], raw)
 			names, values = append(names, columns[i].name), append(values, bytes.Clone(record[from:]))
 		}
-		take, err := r.inside(names, values, at, to)
-		if err != nil || !take {
+		when, err := r.inside(names, values, at, to)
+		if err != nil || when.IsZero() {
 			return err
 		}
-		return r.rows.Add(ctx, res.Place, append(record, '}'), r.hashed(names, values))
+		id := digest(names, values)
+		more := r.hashed(id)
+		if when.Equal(sent.at) && sent.rows[id] > 0 {
+			sent.rows[id]--
+			return nil
+		}
+		r.tail.add(when, id)
+		return r.rows.Add(ctx, res.Place, append(record, '}'), more)
 	}); err != nil {
 		return 0, fmt.Errorf("%s: %w", res.Place, err)
 	}
@@ -266,24 +307,25 @@ func tookTooLong(err error) bool {
 	return httpapi.TimedOut(err)
 }
 
-// inside notes the row's time and says whether it lies in [at, to), whatever
-// the server takes its comparisons for.
-func (r *reader) inside(names []string, values [][]byte, at, to time.Time) (bool, error) {
+// inside notes the row's time and returns it; zero when it lies outside of
+// [at, to), whatever the server takes its comparisons for.
+func (r *reader) inside(names []string, values [][]byte, at, to time.Time) (time.Time, error) {
+	var none time.Time
 	i := slices.Index(names, r.key)
 	if i < 0 {
-		return false, errNoTime(r.key)
+		return none, errNoTime(r.key)
 	}
 	m := httpapi.ParseMark(values[i], "")
 	if m.At.IsZero() {
-		return false, fault.New(fault.BadInput, "a row has %s as its %s, which is no time", kindOf(values[i]), r.key)
+		return none, fault.New(fault.BadInput, "a row has %s as its %s, which is no time", kindOf(values[i]), r.key)
 	}
 	if m.At.Before(at) || !m.At.Before(to) {
-		return false, nil
+		return none, nil
 	}
 	if r.high.Less(m) {
 		r.high = m
 	}
-	return true, nil
+	return m.At, nil
 }
 
 func kindOf(value []byte) string {
@@ -309,13 +351,21 @@ func (r *reader) value(dst []byte, c column, raw json.RawMessage) []byte {
 	return cell(dst, domo, raw, false)
 }
 
-// hashed is the member with the row's hash: of all columns that have a value,
-// whatever their order; a row that is the same as another of its slice gets a
-// number, so that neither is lost.
-func (r *reader) hashed(names []string, values [][]byte) []byte {
+// hashed is the member with the row's hash; a row that is the same as another
+// of its slice gets a number, so that neither is lost.
+func (r *reader) hashed(id [16]byte) []byte {
 	if !r.keyed {
 		return nil
 	}
+	text := hex.EncodeToString(id[:])
+	if r.equal[id]++; r.equal[id] > 1 {
+		text += fmt.Sprintf("-%d", r.equal[id])
+	}
+	return []byte(`"` + rowHash + `":"` + text + `"`)
+}
+
+// digest is of all columns that have a value, whatever their order.
+func digest(names []string, values [][]byte) [16]byte {
 	order := make([]int, len(names))
 	for i := range order {
 		order[i] = i
@@ -328,12 +378,7 @@ func (r *reader) hashed(names []string, values [][]byte) []byte {
 			part(sum, values[i])
 		}
 	}
-	id := [16]byte(sum.Sum(nil))
-	text := hex.EncodeToString(id[:])
-	if r.equal[id]++; r.equal[id] > 1 {
-		text += fmt.Sprintf("-%d", r.equal[id])
-	}
-	return []byte(`"` + rowHash + `":"` + text + `"`)
+	return [16]byte(sum.Sum(nil))
 }
 
 // part hashes a text with its length, so that texts cannot run together.

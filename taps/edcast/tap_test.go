@@ -328,3 +328,55 @@ func TestMistakesAreExplained(t *testing.T) {
 		t.Errorf("%v %v", got.err, got.records)
 	}
 }
+
+// A dataset that grows while it is read, several rows to a second, below the
+// end of a slice that was read already: nothing is passed over, nothing comes
+// twice in a run, and equal rows are told apart, with a key and without.
+func TestADatasetThatGrowsWhileItIsRead(t *testing.T) {
+	for _, keys := range []map[string]any{nil, {domo.ExplorerName: []any{}}} {
+		for _, perRequest := range []int{1, 7} {
+			at := 1500
+			d := domo.Start(domo.Behaviour{Grow: func(s *domo.Dataset) {
+				for range min(perRequest, 1650-at) {
+					s.Rows = append(s.Rows, domo.ExplorerRow(at))
+					at++
+				}
+			}}, domo.Explorer(at))
+			more := map[string]any{"slice_rows": 150, "datasets": []any{"b1c2-explorer"}}
+			if keys != nil {
+				more["stream_keys"] = keys
+			}
+			first := run(t, config(d, more), "")
+			if first.err != nil {
+				t.Fatal(first.err)
+			}
+			got := first.records[explorer]
+			seen := map[string]bool{}
+			for _, r := range got {
+				if keys == nil && seen[r] {
+					t.Fatalf("twice: %s", r)
+				}
+				seen[r] = true
+			}
+			// All rows up to the bookmark's second are there: compared with
+			// the source as often as they are there.
+			at2 := map[string]int{}
+			_, newest, _ := strings.Cut(first.state, `"replication_key_value":"`)
+			newest, _, _ = strings.Cut(newest, "+")
+			for _, r := range got {
+				_, when, _ := strings.Cut(r, `"Time":"`)
+				when, _, _ = strings.Cut(when, "+")
+				at2[when]++
+			}
+			for when, n := range at2 {
+				if when != newest && n != 5 {
+					t.Errorf("%d per request: %d rows at %s, not 5", perRequest, n, when)
+				}
+			}
+			if n := len(at2); n < 300 {
+				t.Errorf("only %d seconds", n)
+			}
+			d.Close()
+		}
+	}
+}
