@@ -7,6 +7,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS  = -s -w -X elt/cmd.version=$(VERSION)
 # The Snowflake driver would load a library of its own from a temporary file.
 TAGS     = minicore_disabled
+export GOFLAGS += -tags=$(TAGS)
 export CGO_ENABLED = 1
 
 .PHONY: help build quickstart test check unit e2e cases long bench image clean
@@ -16,7 +17,7 @@ help: ## this list
 
 build: ## ./elt
 	@scripts/need go cc
-	$(GO) build -trimpath -tags $(TAGS) -ldflags '$(LDFLAGS)' -o elt .
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o elt .
 
 quickstart: build ## three public tables from CSV into SQLite
 	cd examples/quickstart && ../../elt run tap-csv target-sqlite
