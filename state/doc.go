@@ -1,6 +1,6 @@
 // Package state is the contract of the state store: bookmarks with their
-// history, runs with their logs, leases, backfills, the queue of executions, pins and settings kept in
-// the database. Two stores fulfil it, state/sqlite and state/postgres; the suite
+// history, runs with their logs, leases, backfills, the queue of executions, the API's tokens and audit,
+// pins and settings kept in the database. Two stores fulfil it, state/sqlite and state/postgres; the suite
 // state/statetest runs on both. Nothing here knows SQL.
 package state
 
@@ -14,6 +14,8 @@ import (
 var (
 	// ErrNotFound: no such bookmark, run or revision.
 	ErrNotFound = errors.New("not found")
+	// ErrEdited: a user has changed the bookmark since; nothing was written.
+	ErrEdited = errors.New("the bookmark was changed meanwhile")
 	// ErrFenced: the lease was lost to another run; nothing was written (invariant 6).
 	ErrFenced = errors.New("the lease on this state id was lost to another run")
 )
@@ -26,6 +28,9 @@ type Store interface {
 	Settings
 	Backfills
 	Queue
+	Tokens
+	Audit
+	Callbacks
 	// URI names the store without secrets.
 	URI() string
 	Close() error
@@ -57,6 +62,9 @@ type Bookmarks interface {
 	// one. A nil value with op "clear" leaves an entry without state, so that
 	// the destination learns of the decision.
 	EditBookmark(ctx context.Context, stateID, op string, completed, partial json.RawMessage) error
+	// EditBookmarkAt is EditBookmark where the count of edits is still as
+	// given (0: also where there is no entry); else ErrEdited.
+	EditBookmarkAt(ctx context.Context, stateID, op string, completed, partial json.RawMessage, edit int64) error
 	// DeleteBookmark forgets the entry (its history stays).
 	DeleteBookmark(ctx context.Context, stateID string) error
 	// History lists changes, newest first.
@@ -179,8 +187,11 @@ type Runs interface {
 	Run(ctx context.Context, runID string) (Run, error)
 	// Runs lists newest first; stateID "" is all.
 	Runs(ctx context.Context, stateID string, limit int) ([]Run, error)
-	// RunsOf lists what an execution made, oldest first.
-	RunsOf(ctx context.Context, execution string) ([]Run, error)
+	// RunsOf lists what executions made, oldest first.
+	RunsOf(ctx context.Context, executions ...string) ([]Run, error)
+	// LoneRuns lists runs that no execution made, newest first; of w it takes
+	// Environment, Name, Statuses, Since, At, Before and Limit.
+	LoneRuns(ctx context.Context, w Which) ([]Run, error)
 	// PruneRuns deletes ended runs beyond keep per state id or older than age, and
 	// returns the log paths that go with them.
 	PruneRuns(ctx context.Context, keep int, age time.Duration) ([]string, error)

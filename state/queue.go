@@ -74,8 +74,13 @@ const (
 // Which says which executions are listed; zero fields say nothing.
 type Which struct {
 	Project, Environment, Name, Schedule, Status string
-	Before                                       string // only older than this execution
-	Limit                                        int    // 0: all
+	Names, Statuses                              []string  // any of them
+	Since                                        time.Time // created then or later
+	// Before lists only what is older than this execution; with At, what is
+	// older than that instant or, of the same instant, has a lower id.
+	Before string
+	At     time.Time
+	Limit  int // 0: all
 }
 
 // Queue is the executions and the slots of schedules. Time is the database's.
@@ -118,6 +123,10 @@ type Queue interface {
 	Execution(ctx context.Context, id string) (Execution, error)
 	// Executions lists the newest first.
 	Executions(ctx context.Context, w Which) ([]Execution, error)
+	// LastExecutions lists the newest n of each name, newest first.
+	LastExecutions(ctx context.Context, project, environment string, n int) ([]Execution, error)
+	// CountExecutions counts them by status.
+	CountExecutions(ctx context.Context, project, environment string) (map[string]int, error)
 	// PruneExecutions deletes ended ones beyond keep per name or older than
 	// age, and slots older than age, but each schedule's newest.
 	PruneExecutions(ctx context.Context, keep int, age time.Duration) error

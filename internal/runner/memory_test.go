@@ -31,6 +31,9 @@ type memory struct {
 type unused interface {
 	state.Backfills
 	state.Queue
+	state.Tokens
+	state.Audit
+	state.Callbacks
 }
 
 type held struct {
@@ -245,6 +248,14 @@ func (m *memory) DeleteSetting(_ context.Context, scope, name string) error {
 	return err
 }
 
-func (m *memory) RunsOf(context.Context, string) ([]state.Run, error) {
+func (m *memory) RunsOf(context.Context, ...string) ([]state.Run, error) {
 	return nil, errors.New("not used here")
+}
+
+func (m *memory) LoneRuns(context.Context, state.Which) ([]state.Run, error) {
+	return nil, errors.New("not used here")
+}
+
+func (m *memory) EditBookmarkAt(context.Context, string, string, json.RawMessage, json.RawMessage, int64) error {
+	return errors.New("not used here")
 }

@@ -149,6 +149,14 @@ func (s *Store) EditBookmark(ctx context.Context, stateID, op string, completed,
 	return s.replace(ctx, stateID, func() error { return s.Store.EditBookmark(ctx, stateID, op, completed, partial) })
 }
 
+// EditBookmarkAt implements state.Bookmarks: an edit of the file counts too.
+func (s *Store) EditBookmarkAt(ctx context.Context, stateID, op string, completed, partial json.RawMessage, edit int64) error {
+	if _, err := s.Bookmark(ctx, stateID); err != nil && !errors.Is(err, state.ErrNotFound) {
+		return err
+	}
+	return s.replace(ctx, stateID, func() error { return s.Store.EditBookmarkAt(ctx, stateID, op, completed, partial, edit) })
+}
+
 // DeleteBookmark implements state.Bookmarks.
 func (s *Store) DeleteBookmark(ctx context.Context, stateID string) error {
 	return s.replace(ctx, stateID, func() error { return s.Store.DeleteBookmark(ctx, stateID) })

@@ -117,7 +117,7 @@ func ready(ctx context.Context, db *sql.DB, o Options) error {
 }
 
 // now is the server's time: machines need not agree about theirs (invariant 6).
-func now(ctx context.Context, tx *sql.Tx) (time.Time, error) {
+func now(ctx context.Context, tx sqlstore.Queryer) (time.Time, error) {
 	var t time.Time
 	err := tx.QueryRowContext(ctx, `select clock_timestamp()`).Scan(&t)
 	return t, err

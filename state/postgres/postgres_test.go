@@ -49,6 +49,10 @@ func TestSuite(t *testing.T) {
 				`update elt_executions set created_at = created_at - make_interval(secs => $1), heartbeat_at = heartbeat_at - make_interval(secs => $1),
   ended_at = ended_at - make_interval(secs => $1), not_before = not_before - make_interval(secs => $1)`,
 				`update elt_slots set at = at - make_interval(secs => $1)`,
+				`update elt_tokens set created_at = created_at - make_interval(secs => $1), expires_at = expires_at - make_interval(secs => $1),
+  revoked_at = revoked_at - make_interval(secs => $1), last_used_at = last_used_at - make_interval(secs => $1)`,
+				`update elt_audit set at = at - make_interval(secs => $1)`,
+				`update elt_callbacks set next_at = next_at - make_interval(secs => $1)`,
 			} {
 				if _, err := stores[place].DB().Exec(back, d.Seconds()); err != nil {
 					t.Fatal(err)
@@ -105,21 +109,24 @@ func fourth(_ string, _, _ int64, err error) error { return err }
 func TestOlderSchema(t *testing.T) {
 	uri := pgtest.URL(t)
 	s := mustOpen(t, uri)
-	if _, err := s.DB().Exec(`drop table elt_executions, elt_execution_runs, elt_held, elt_slots, elt_paused; delete from elt_schema where version_id = 3`); err != nil {
+	if _, err := s.DB().Exec(`drop table elt_tokens, elt_audit, elt_callbacks; drop index elt_executions_callback; delete from elt_schema where version_id = 4`); err != nil {
 		t.Fatal(err)
 	}
 	s = mustOpen(t, uri)
 	if err := second(s.Runs(t.Context(), "", 0)); err != nil {
 		t.Fatal(err)
 	}
-	err := second(s.Executions(t.Context(), state.Which{}))
+	if err := second(s.Executions(t.Context(), state.Which{})); err != nil {
+		t.Fatal(err)
+	}
+	err := second(s.Tokens(t.Context(), false))
 	if fault.CodeOf(err) != fault.StoreSchema || !strings.Contains(fault.Render(err), "elt store migrate") {
 		t.Fatal(fault.Render(err))
 	}
-	if _, from, to, err := Migrate(t.Context(), Options{URI: uri}); from != 2 || to < 3 || err != nil {
+	if _, from, to, err := Migrate(t.Context(), Options{URI: uri}); from != 3 || to < 4 || err != nil {
 		t.Fatalf("%d, %d, %v", from, to, err)
 	}
-	if err := second(s.Executions(t.Context(), state.Which{})); err != nil {
+	if err := second(s.Tokens(t.Context(), false)); err != nil {
 		t.Fatal(err)
 	}
 }

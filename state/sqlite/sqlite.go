@@ -86,7 +86,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	d := sqlstore.Dialect{
 		Parameter: "?",
-		Now:       func(context.Context, *sql.Tx) (time.Time, error) { return o.Clock(), nil },
+		Now:       func(context.Context, sqlstore.Queryer) (time.Time, error) { return o.Clock(), nil },
 		Explain:   f.explain,
 	}
 	return &Store{sqlstore.New(db, f.uri(), d, o.Keep), f}, nil

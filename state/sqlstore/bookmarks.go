@@ -108,6 +108,29 @@ func (s *Store) EditBookmark(ctx context.Context, stateID, op string, completed,
 	})
 }
 
+// EditBookmarkAt implements state.Bookmarks.
+func (s *Store) EditBookmarkAt(ctx context.Context, stateID, op string, completed, partial json.RawMessage, edit int64) error {
+	return s.write(ctx, func(tx conn, now time.Time) error {
+		var there int64
+		err := tx.row(ctx, `select edit from elt_bookmarks where state_id = $1`+s.dialect.ForUpdate, stateID).Scan(&there)
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+		if there != edit {
+			return state.ErrEdited
+		}
+		// Where two make the first entry, the second one's count is wrong by now.
+		ok, err := changed(tx.exec(ctx, putBookmark+` where elt_bookmarks.edit = $6`, stateID, jsonText(completed), jsonText(partial), 1, now, edit))
+		if err == nil && !ok {
+			return state.ErrEdited
+		}
+		if err != nil {
+			return err
+		}
+		return s.revise(ctx, tx, state.Revision{StateID: stateID, Op: op, Completed: completed, Partial: partial, At: now})
+	})
+}
+
 // DeleteBookmark implements state.Bookmarks.
 func (s *Store) DeleteBookmark(ctx context.Context, stateID string) error {
 	return s.write(ctx, func(tx conn, _ time.Time) error {

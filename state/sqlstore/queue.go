@@ -298,27 +298,34 @@ func (s *Store) Execution(ctx context.Context, id string) (state.Execution, erro
 
 // Executions implements state.Queue.
 func (s *Store) Executions(ctx context.Context, w state.Which) ([]state.Execution, error) {
-	var conditions []string
-	var args []any
-	where := func(condition string, arg any) {
-		args = append(args, arg)
-		conditions = append(conditions, fmt.Sprintf(condition, len(args)))
-	}
-	for column, value := range map[string]string{"project": w.Project, "environment": w.Environment, "name": w.Name, "schedule": w.Schedule, "status": w.Status} {
-		if value != "" {
-			where(column+" = $%d", value)
-		}
-	}
-	if w.Before != "" {
-		where(`(created_at, execution_id) < (select o.created_at, o.execution_id from elt_executions o where o.execution_id = $%d)`, w.Before)
-	}
-	query := ""
-	if len(conditions) > 0 {
-		query = "where " + strings.Join(conditions, " and ")
-	}
-	args = append(args, orAll(w.Limit))
-	list, err := executionsOf(ctx, s.conn(s.db), fmt.Sprintf("%s order by created_at desc, execution_id desc limit $%d", query, len(args)), args...)
+	f := which(w, "execution_id", "created_at", map[string]string{
+		"project": w.Project, "environment": w.Environment, "name": w.Name, "schedule": w.Schedule, "status": w.Status})
+	list, err := executionsOf(ctx, s.conn(s.db), f.text("created_at desc, execution_id desc", w.Limit), f.args...)
 	return list, s.explain(err)
+}
+
+// LastExecutions implements state.Queue.
+func (s *Store) LastExecutions(ctx context.Context, project, environment string, n int) ([]state.Execution, error) {
+	list, err := executionsOf(ctx, s.conn(s.db), `where execution_id in (
+  select execution_id from (
+    select execution_id, row_number() over (partition by name order by created_at desc, execution_id desc) as newest
+    from elt_executions where project = $1 and environment = $2) numbered
+  where newest <= $3)
+order by created_at desc, execution_id desc`, project, environment, int64(n))
+	return list, s.explain(err)
+}
+
+// CountExecutions implements state.Queue.
+func (s *Store) CountExecutions(ctx context.Context, project, environment string) (map[string]int, error) {
+	counts := map[string]int{}
+	err := s.query(ctx, func(r row) error {
+		var status string
+		var n int
+		err := r.Scan(&status, &n)
+		counts[status] = n
+		return err
+	}, `select status, count(*) from elt_executions where project = $1 and environment = $2 group by status`, project, environment)
+	return counts, err
 }
 
 func executionsOf(ctx context.Context, tx conn, which string, args ...any) (list []state.Execution, err error) {

@@ -5,6 +5,9 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"elt/state"
@@ -26,14 +29,46 @@ func (s *Store) StartRun(ctx context.Context, r state.Run) error {
 }
 
 // RunsOf implements state.Runs.
-func (s *Store) RunsOf(ctx context.Context, execution string) (out []state.Run, err error) {
+func (s *Store) RunsOf(ctx context.Context, executions ...string) (out []state.Run, err error) {
+	for some := range slices.Chunk(executions, 500) { // databases limit the parameters of a statement
+		var args []any
+		var marks []string
+		for _, id := range some {
+			args = append(args, id)
+			marks = append(marks, fmt.Sprintf("$%d", len(args)))
+		}
+		err := s.query(ctx, func(r row) error {
+			var execution string
+			v, err := scanRun(also{r, &execution})
+			v.Execution = execution
+			out = append(out, v)
+			return err
+		}, `select e.execution_id, `+columnsOfRun+` from elt_execution_runs e join elt_runs using (run_id)
+where e.execution_id in (`+strings.Join(marks, ", ")+`) order by started_at, run_id`, args...)
+		if err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// also is a row with one column more, the first.
+type also struct {
+	row
+	first any
+}
+
+func (a also) Scan(to ...any) error { return a.row.Scan(append([]any{a.first}, to...)...) }
+
+// LoneRuns implements state.Runs.
+func (s *Store) LoneRuns(ctx context.Context, w state.Which) (out []state.Run, err error) {
+	f := which(w, "run_id", "started_at", map[string]string{"environment": w.Environment, "name": w.Name})
+	f.add(`not exists (select 1 from elt_execution_runs e where e.run_id = elt_runs.run_id)`)
 	err = s.query(ctx, func(r row) error {
 		v, err := scanRun(r)
-		v.Execution = execution
 		out = append(out, v)
 		return err
-	}, `select `+columnsOfRun+` from elt_runs where run_id in (select e.run_id from elt_execution_runs e where e.execution_id = $1)
-order by started_at, run_id`, execution)
+	}, `select `+columnsOfRun+` from elt_runs `+f.text("started_at desc, run_id desc", w.Limit), f.args...)
 	return out, err
 }
 

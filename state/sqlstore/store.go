@@ -28,9 +28,14 @@ type Dialect struct {
 	// Parameter is what stands before a parameter's number: "$" or "?".
 	Parameter string
 	// Now is the database's time (invariant 6).
-	Now func(context.Context, *sql.Tx) (time.Time, error)
+	Now func(context.Context, Queryer) (time.Time, error)
 	// Explain turns a driver's error into one that a user understands.
 	Explain func(error) error
+}
+
+// Queryer is sql.DB or sql.Tx.
+type Queryer interface {
+	QueryRowContext(context.Context, string, ...any) *sql.Row
 }
 
 // Store is an open store.
@@ -80,9 +85,23 @@ func (s *Store) write(ctx context.Context, f func(tx conn, now time.Time) error)
 	return s.explain(err)
 }
 
+// read runs f outside of a transaction, with the database's time.
+func (s *Store) read(ctx context.Context, f func(tx conn, now time.Time) error) error {
+	now, err := s.dialect.Now(ctx, s.db)
+	if err == nil {
+		err = f(s.conn(s.db), now.UTC())
+	}
+	return s.explain(err)
+}
+
 func (s *Store) explain(err error) error {
-	if err == nil || errors.Is(err, state.ErrFenced) || errors.Is(err, state.ErrNotFound) || errors.Is(err, state.ErrEnded) {
-		return err
+	if err == nil {
+		return nil
+	}
+	for _, own := range []error{state.ErrFenced, state.ErrNotFound, state.ErrEnded, state.ErrTaken, state.ErrEdited} {
+		if errors.Is(err, own) {
+			return err
+		}
 	}
 	var held *state.HeldError
 	if errors.As(err, &held) {
@@ -101,7 +120,7 @@ type conn struct {
 type statements interface {
 	ExecContext(context.Context, string, ...any) (sql.Result, error)
 	QueryContext(context.Context, string, ...any) (*sql.Rows, error)
-	QueryRowContext(context.Context, string, ...any) *sql.Row
+	Queryer
 }
 
 func (s *Store) conn(to statements) conn { return conn{to, s.dialect.Parameter} }

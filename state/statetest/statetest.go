@@ -53,6 +53,13 @@ func Run(t *testing.T, s Subject) {
 		"slots":                  slots,
 		"a slot fires once":      oneSlot,
 		"pruning executions":     pruneExecutions,
+		"lists of executions":    executionLists,
+		"runs of no execution":   loneRuns,
+		"an edit on an edit":     editAt,
+		"tokens":                 tokens,
+		"sessions":               sessions,
+		"audit":                  audit,
+		"callbacks":              callbacks,
 	} {
 		t.Run(name, func(t *testing.T) {
 			place := t.Name()
