@@ -31,6 +31,7 @@ type Store interface {
 	Tokens
 	Audit
 	Callbacks
+	Incidents
 	// URI names the store without secrets.
 	URI() string
 	Close() error
@@ -192,8 +193,8 @@ type Runs interface {
 	// LoneRuns lists runs that no execution made, newest first; of w it takes
 	// Environment, Name, Statuses, Since, At, Before and Limit.
 	LoneRuns(ctx context.Context, w Which) ([]Run, error)
-	// PruneRuns deletes ended runs beyond keep per state id or older than age, and
-	// returns the log paths that go with them.
+	// PruneRuns deletes ended runs beyond keep per state id or older than age, but
+	// each state id's newest, and returns the log paths that go with them.
 	PruneRuns(ctx context.Context, keep int, age time.Duration) ([]string, error)
 }
 

@@ -74,6 +74,7 @@ const (
 // Which says which executions are listed; zero fields say nothing.
 type Which struct {
 	Project, Environment, Name, Schedule, Status string
+	EndedSince                                   time.Time // only what has ended since
 	Names, Statuses                              []string  // any of them
 	Since                                        time.Time // created then or later
 	// Before lists only what is older than this execution; with At, what is
@@ -128,8 +129,9 @@ type Queue interface {
 	// CountExecutions counts them by status.
 	CountExecutions(ctx context.Context, project, environment string) (map[string]int, error)
 	// PruneExecutions deletes ended ones beyond keep per name or older than
-	// age, and slots older than age, but each schedule's newest.
-	PruneExecutions(ctx context.Context, keep int, age time.Duration) error
+	// age, and slots older than age, but each schedule's newest. It gives the ids
+	// of what it deleted: their logs are the caller's to remove.
+	PruneExecutions(ctx context.Context, keep int, age time.Duration) ([]string, error)
 
 	// PauseSchedule and ResumeSchedule are a user's decision, kept here so
 	// that every scheduler sees it; Paused gives who paused since when.

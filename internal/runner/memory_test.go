@@ -34,6 +34,7 @@ type unused interface {
 	state.Tokens
 	state.Audit
 	state.Callbacks
+	state.Incidents
 }
 
 type held struct {

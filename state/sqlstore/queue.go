@@ -300,6 +300,9 @@ func (s *Store) Execution(ctx context.Context, id string) (state.Execution, erro
 func (s *Store) Executions(ctx context.Context, w state.Which) ([]state.Execution, error) {
 	f := which(w, "execution_id", "created_at", map[string]string{
 		"project": w.Project, "environment": w.Environment, "name": w.Name, "schedule": w.Schedule, "status": w.Status})
+	if !w.EndedSince.IsZero() {
+		f.add("ended_at >= %s", w.EndedSince.UTC())
+	}
 	list, err := executionsOf(ctx, s.conn(s.db), f.text("created_at desc, execution_id desc", w.Limit), f.args...)
 	return list, s.explain(err)
 }
@@ -338,16 +341,23 @@ func executionsOf(ctx context.Context, tx conn, which string, args ...any) (list
 }
 
 // PruneExecutions implements state.Queue.
-func (s *Store) PruneExecutions(ctx context.Context, keep int, age time.Duration) error {
-	return s.write(ctx, func(tx conn, now time.Time) error {
-		_, err := tx.exec(ctx, `
+func (s *Store) PruneExecutions(ctx context.Context, keep int, age time.Duration) (gone []string, err error) {
+	err = s.write(ctx, func(tx conn, now time.Time) error {
+		gone = nil
+		err := each(ctx, tx, func(r row) error {
+			var id string
+			err := r.Scan(&id)
+			gone = append(gone, id)
+			return err
+		}, `
 delete from elt_executions where execution_id in (
   select execution_id from (
     select execution_id, ended_at,
       row_number() over (partition by project, environment, name order by created_at desc, execution_id desc) as newest
     from elt_executions where ended_at is not null) ended
-  where newest > $1 or ended_at < $2)`, orAll(keep), cutoff(now, age))
-		if err == nil {
+  where newest > $1 or ended_at < $2 and newest > 1)
+returning execution_id`, orAll(keep), cutoff(now, age))
+		if err == nil && gone != nil {
 			_, err = tx.exec(ctx, `delete from elt_execution_runs where execution_id not in (select execution_id from elt_executions)`)
 		}
 		if err == nil {
@@ -357,4 +367,5 @@ delete from elt_slots where at < $1 and slot < (select max(o.slot) from elt_slot
 		}
 		return err
 	})
+	return gone, err
 }

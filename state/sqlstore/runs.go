@@ -218,7 +218,7 @@ delete from elt_runs where run_id in (
   select run_id from (
     select run_id, ended_at, row_number() over (partition by state_id order by started_at desc, run_id desc) as newest
     from elt_runs where ended_at is not null) ended
-  where newest > $1 or ended_at < $2)
+  where newest > $1 or ended_at < $2 and newest > 1)
 returning log_path`, orAll(keep), cutoff(now, age))
 		if err != nil {
 			return err

@@ -347,19 +347,27 @@ func pruneExecutions(t *testing.T, e env) {
 		_, err := e.CancelExecution(e.ctx, x.ID, "")
 		must(t, err)
 	}
-	must(t, e.PruneExecutions(e.ctx, 2, 0))
+	gone, err := e.PruneExecutions(e.ctx, 2, 0)
+	must(t, err)
+	if !slices.Equal(gone, []string{"0"}) {
+		t.Fatalf("%v", gone)
+	}
 	list, err := e.Executions(e.ctx, state.Which{})
 	must(t, err)
 	if len(list) != 3 || list[2].ID != "1" {
 		t.Fatalf("%+v", list)
 	}
 	e.advance(t, time.Hour)
-	must(t, e.PruneExecutions(e.ctx, 0, time.Minute))
+	gone, err = e.PruneExecutions(e.ctx, 0, time.Minute)
+	must(t, err)
+	if !slices.Equal(gone, []string{"1"}) { // the newest that has ended stays, however old
+		t.Fatalf("%v", gone)
+	}
 	list, err = e.Executions(e.ctx, state.Which{})
 	must(t, err)
 	left, err := e.Slots(e.ctx, "p", "dev", "", 0)
 	must(t, err)
-	if len(list) != 1 || list[0].Status != state.Queued || len(left) != 1 || left[0].Slot.Day() != 4 {
+	if len(list) != 2 || list[0].Status != state.Queued || list[1].ID != "2" || len(left) != 1 || left[0].Slot.Day() != 4 {
 		t.Fatalf("%+v %+v", list, left)
 	}
 }

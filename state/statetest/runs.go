@@ -94,15 +94,17 @@ func pruneRuns(t *testing.T, e env) {
 			must(t, e.FinishRun(e.ctx, r))
 		}
 	}
-	old := start("b0", "b", now.Add(-100*24*time.Hour))
-	must(t, e.StartRun(e.ctx, old))
-	old.Status, old.Ended = state.Failed, &old.Started
-	must(t, e.FinishRun(e.ctx, old))
+	for i := range 2 { // the newest of a state id stays, however old
+		old := start(fmt.Sprint("b", i), "b", now.Add(-time.Duration(100+i)*24*time.Hour))
+		must(t, e.StartRun(e.ctx, old))
+		old.Status, old.Ended = state.Failed, &old.Started
+		must(t, e.FinishRun(e.ctx, old))
+	}
 
 	logs, err := e.PruneRuns(e.ctx, 3, 24*time.Hour)
 	must(t, err)
 	slices.Sort(logs)
-	if fmt.Sprint(logs) != "[/logs/a3 /logs/a4 /logs/b0]" {
+	if fmt.Sprint(logs) != "[/logs/a3 /logs/a4 /logs/b1]" {
 		t.Fatal(logs)
 	}
 	if logs, err := e.PruneRuns(e.ctx, 0, 0); err != nil || len(logs) != 0 {
@@ -110,7 +112,7 @@ func pruneRuns(t *testing.T, e env) {
 	}
 	left, err := e.Runs(e.ctx, "", 0)
 	must(t, err)
-	if len(left) != 4 {
+	if len(left) != 5 {
 		t.Fatalf("%+v", left)
 	}
 }

@@ -52,6 +52,8 @@ func Run(t *testing.T, s Subject) {
 		"a cancelled execution":  cancelledExecution,
 		"slots":                  slots,
 		"a slot fires once":      oneSlot,
+		"incidents":              incidents,
+		"one incident of many":   oneIncident,
 		"pruning executions":     pruneExecutions,
 		"lists of executions":    executionLists,
 		"runs of no execution":   loneRuns,
