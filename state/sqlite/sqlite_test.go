@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
@@ -131,10 +132,16 @@ func TestDamage(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	rng := rand.New(rand.NewPCG(seed, 0))
+	var pages []int // that hold something: in those of empty tables most damage harms nothing
+	for page := range len(good) / 4096 {
+		if bytes.Count(good[page*4096:(page+1)*4096], []byte{0}) < 3900 {
+			pages = append(pages, page)
+		}
+	}
 	refused := 0
 	for range 200 {
 		bad := append([]byte(nil), good...)
-		page := rng.IntN(len(bad) / 4096)
+		page := pages[rng.IntN(len(pages))]
 		for range 40 {
 			bad[page*4096+rng.IntN(4096)] ^= byte(1 + rng.IntN(255))
 		}
