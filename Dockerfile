@@ -10,7 +10,7 @@ RUN go mod download
 COPY . .
 ARG VERSION=dev
 RUN CGO_ENABLED=1 go build -trimpath -tags netgo,osusergo,sqlite_omit_load_extension,minicore_disabled \
-      -ldflags "-s -w -X elt/cmd.version=${VERSION} -linkmode external -extldflags -static" -o /elt . \
+      -ldflags "-s -w -X elt/cmd.version=${VERSION} -linkmode external -extldflags '-static -Wl,-Ttext-segment=0x410000'" -o /elt . \
  && mkdir -p /rootfs/project /rootfs/tmp /rootfs/etc /rootfs/var/lib/elt /rootfs/usr/local/bin && chmod 1777 /rootfs/tmp \
  && chown 65532:65532 /rootfs/project /rootfs/var/lib/elt && ln -s elt /rootfs/usr/local/bin/meltano \
  && printf 'elt:x:65532:65532::/project:/sbin/nologin\n' >/rootfs/etc/passwd \

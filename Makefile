@@ -5,6 +5,11 @@
 GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS  = -s -w -X elt/cmd.version=$(VERSION)
+# An odd base keeps Linux from mapping the program in steps of 2 MB: a process
+# then holds what it uses of it. See docs/decisions/2026-11-21-image-base.md.
+ifeq ($(shell uname -s),Linux)
+LDFLAGS += -extldflags=-Wl,-Ttext-segment=0x410000
+endif
 # The Snowflake driver would load a library of its own from a temporary file.
 TAGS     = minicore_disabled
 export GOFLAGS += -tags=$(TAGS)
