@@ -5,12 +5,13 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
+	"io"
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
-	"github.com/rs/zerolog"
 	sf "github.com/snowflakedb/gosnowflake/v2"
 )
 
@@ -34,7 +35,7 @@ func (s *sink) dial(ctx context.Context) (*session, error) {
 		return nil, err
 	}
 	config.TmpDirPath = s.folder.path
-	quiet(ctx)
+	quiet()
 	deadline := time.Now().Add(time.Duration(s.set.Retry) * time.Second)
 	for wait := time.Second; ; wait = min(2*wait, 5*time.Second) {
 		db := sql.OpenDB(sf.NewConnector(sf.SnowflakeDriver{}, *config))
@@ -93,23 +94,16 @@ const (
 	stopGrace = 12 * time.Second
 )
 
-// quiet sends what the driver says to the run's log, where secrets are masked
-// (invariant 10), and keeps it from asking the machine's cloud who it is.
-func quiet(ctx context.Context) {
+// quiet keeps the driver, which has one logger per process, from writing to
+// standard error past the masking of secrets (invariant 10): what goes wrong
+// comes back as an error. It also keeps it from asking the machine's cloud
+// who it is, and from loading a library of its own.
+var quiet = sync.OnceFunc(func() {
 	os.Setenv("SNOWFLAKE_DISABLE_PLATFORM_DETECTION", "true")
 	os.Setenv("SF_DISABLE_MINICORE", "true")
-	log := sf.GetLogger()
-	log.SetOutput(lines{zerolog.Ctx(ctx)})
-	_ = log.SetLogLevel("fatal") // what goes wrong comes back as an error
-}
-
-// lines hands the driver's lines to our log.
-type lines struct{ log *zerolog.Logger }
-
-func (l lines) Write(line []byte) (int, error) {
-	l.log.Debug().Str("driver", "gosnowflake").Msg(strings.TrimSpace(string(line)))
-	return len(line), nil
-}
+	sf.GetLogger().SetOutput(io.Discard)
+	_ = sf.GetLogger().SetLogLevel("fatal")
+})
 
 // bounded ends with ctx, or some time after the run was told to stop.
 func (c *session) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
