@@ -43,7 +43,7 @@ func login() []spec.Setting {
 		{Name: "host", Type: spec.String, Help: "Host of the service instead of the one that the account names (PrivateLink, a test service).", Example: "myorg-myaccount.privatelink.snowflakecomputing.com"},
 		{Name: "port", Type: spec.Integer, Help: "Port of the service; 443 when nothing is said.", Example: "443"},
 		{Name: "protocol", Type: spec.String, Default: "https", OneOf: []string{"https", "http"}, Help: "http is for test services on this machine."},
-		{Name: "connect_retry_seconds", Type: spec.Integer, Default: 20, Help: "For how long an absent service is tried again."},
+		{Name: "connect_retry_seconds", Type: spec.Integer, Default: 0, Help: "For how long an absent service is tried again, beyond the first few seconds."},
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"runtime"
 	"slices"
 
+	"github.com/rs/zerolog"
+
 	"elt/internal/load"
 	"elt/internal/row"
 	"elt/internal/spec"
@@ -42,6 +44,9 @@ func (target) Open(ctx context.Context, cfg spec.Config) (targets.Sink, error) {
 }
 
 func open(ctx context.Context, set *settings) (*sink, error) {
+	if set.Password != "" && set.Authenticator != "username_password_mfa" {
+		zerolog.Ctx(ctx).Warn().Msg("Snowflake retires sign-in by password alone; private_key or token goes on working")
+	}
 	work, err := newFolder(set.TempDir)
 	if err != nil {
 		return nil, err
