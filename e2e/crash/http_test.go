@@ -226,7 +226,11 @@ func TestKillOverHTTP(t *testing.T) {
 	}
 	for name, open := range map[string]func(*testing.T) *service{"edcast": newEdcast, "rest": newShop, "xactly": newXactly} {
 		for _, w := range warehouses() {
-			for _, v := range victims {
+			skipped := rand.New(rand.NewPCG(seed, uint64(len(name+w.name)))).Perm(len(victims))[:len(victims)/2]
+			for i, v := range victims {
+				if rounds() < 10 && slices.Contains(skipped, i) {
+					continue // the short run kills two of the four, others each time
+				}
 				t.Run(fmt.Sprintf("%s into %s, kill the %s", name, w.name, v.name), func(t *testing.T) {
 					hash := fnv.New64a()
 					hash.Write([]byte(t.Name()))

@@ -11,6 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"elt/internal/fake/snowflake"
 	"elt/internal/pgtest"
 )
 
@@ -89,6 +90,39 @@ func warehouses() []warehouse {
 				}
 				names := query("select column_name::text from information_schema.columns where table_schema = 'public' and table_name = $1", table)
 				return query(fmt.Sprintf(`select %s::text || '|' || to_char(%s::timestamptz at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS') from %s`, column(t, s, 0, names), column(t, s, 1, names), pgx.Identifier{table}.Sanitize()))
+			}
+		}},
+		// Snowflake's own faults come on top: a server in trouble, a session
+		// that expires, a reply that is lost, an upload refused.
+		{"snowflake", "target-snowflake", func(t *testing.T, dir string) (string, func(*testing.T, *service) []string) {
+			s := snowflake.Start(t)
+			s.Inject(snowflake.Fault{Endpoint: "query", After: 6, Count: 1, Status: 503})
+			s.Inject(snowflake.Fault{Endpoint: "query", After: 11, Count: 1, Expired: true})
+			s.Inject(snowflake.Fault{Endpoint: "query", Statement: "(?i)^merge", After: 1, Count: 1, Lost: true})
+			s.Inject(snowflake.Fault{Endpoint: "upload", After: 2, Count: 1, Status: 503})
+			config := fmt.Sprintf("{account: %s, user: %s, password: %s, role: %s, warehouse: %s, database: %s, protocol: http, host: %q, port: %s, default_target_schema: OUT, temp_dir: ., batch_size_rows: 200}",
+				snowflake.Account, snowflake.UserName, snowflake.Password, snowflake.Role, snowflake.Warehouse, snowflake.Database, s.Host(), s.Port())
+			return config, func(t *testing.T, service *service) (out []string) {
+				query := func(sql string) (out [][]any) {
+					_, rows, err := s.Query(sql)
+					if err != nil {
+						t.Fatal(err)
+					}
+					return rows
+				}
+				tables := query("SELECT TABLE_NAME FROM ELT_DB.INFORMATION_SCHEMA.TABLES WHERE TABLE_SCHEMA = 'OUT' AND TABLE_NAME ILIKE '%" + service.warehouse + "%'")
+				if len(tables) != 1 {
+					t.Fatalf("tables like %s: %v", service.warehouse, tables)
+				}
+				var names []string
+				for _, r := range query(fmt.Sprintf("SELECT COLUMN_NAME FROM ELT_DB.INFORMATION_SCHEMA.COLUMNS WHERE TABLE_SCHEMA = 'OUT' AND TABLE_NAME = '%s'", tables[0][0])) {
+					names = append(names, fmt.Sprint(r[0]))
+				}
+				for _, r := range query(fmt.Sprintf(`SELECT %s, REPLACE(SUBSTR(TO_VARCHAR(%s), 1, 19), ' ', 'T') FROM ELT_DB.OUT."%s"`,
+					column(t, service, 0, names), column(t, service, 1, names), tables[0][0])) {
+					out = append(out, fmt.Sprintf("%v|%v", r[0], r[1]))
+				}
+				return out
 			}
 		}},
 	}
