@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"elt/internal/fault"
 	"elt/internal/row"
@@ -180,19 +181,32 @@ func (l *lane) transact(ctx context.Context, changes []statement, c targets.Comm
 	if _, err := l.exec(ctx, "BEGIN"); err != nil {
 		return err
 	}
+	var w watch
 	for _, change := range changes {
-		if _, err := l.exec(ctx, change.sql, change.args...); err != nil {
+		err := w.gap()
+		if err == nil {
+			_, err = l.exec(ctx, change.sql, change.args...)
+		}
+		if err != nil {
 			l.undo(ctx)
 			return err
 		}
+		w.done()
+	}
+	s.commit.Lock()
+	defer s.commit.Unlock()
+	if err := w.gap(); err != nil {
+		l.undo(ctx)
+		return err
 	}
 	if s.stateID == "" {
 		_, err := l.exec(ctx, "COMMIT")
 		return err
 	}
-	s.commit.Lock()
-	defer s.commit.Unlock()
 	next, marks, err := l.writeState(ctx, c)
+	if err == nil {
+		err = w.gap()
+	}
 	if err != nil {
 		l.undo(ctx)
 		return err
@@ -203,6 +217,27 @@ func (l *lane) transact(ctx context.Context, changes []statement, c targets.Comm
 		}
 	}
 	s.known, s.ours, s.marks = next, true, marks
+	return nil
+}
+
+// watch measures how long a transaction stands still. Snowflake aborts one
+// that blocks another after five minutes without a statement, and what follows
+// would then be committed without what went before.
+type watch struct{ last time.Time }
+
+const stillMost = 4 * time.Minute
+
+func (w *watch) done() { w.last = time.Now().Round(0) } // a clock that goes on while the machine sleeps
+
+func (w *watch) gap() error {
+	if w.last.IsZero() {
+		w.done()
+		return nil
+	}
+	if still := time.Since(w.last); still > stillMost {
+		return fmt.Errorf("the run stood still for %s within a transaction, which Snowflake may have aborted; nothing was committed", still.Round(time.Second))
+	}
+	w.done()
 	return nil
 }
 

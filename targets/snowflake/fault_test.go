@@ -136,6 +136,37 @@ func dies(t *testing.T, method string, step int) {
 	}
 }
 
+// A run that is killed within its transaction leaves it open. Who meets its
+// locks waits until Snowflake has noticed, and goes on.
+func TestATransactionLeftOpenIsWaitedFor(t *testing.T) {
+	srv := fake.Start(t, fake.WithIdleAbort(200*time.Millisecond))
+	r := newRunner(t, srv, nil)
+	r.target = impatient{}
+	_, err := r.run(t, many(1, 100)...)
+	must(t, err)
+	srv.Inject(fake.Fault{Statement: "^(COMMIT|ROLLBACK)", Count: -1, Cut: true})
+	srv.Inject(fake.Fault{Endpoint: fake.EndpointLogout, Count: -1, Cut: true})
+	srv.Inject(fake.Fault{Endpoint: fake.EndpointLogin, After: 1, Count: -1, Cut: true}) // no looking back
+	if _, err := r.run(t, many(101, 200)...); err == nil {
+		t.Fatal("the run succeeded")
+	}
+	srv.ClearFaults()
+	reply, err := r.run(t, many(101, 200)...)
+	must(t, err)
+	if string(reply.Bookmarks) != `{"bookmarks":{"a":{"v":100}}}` || len(rows(t, srv, "A")) != 200 {
+		t.Errorf("started from %s, %d rows", reply.Bookmarks, len(rows(t, srv, "A")))
+	}
+}
+
+func TestATransactionThatStoodStill(t *testing.T) {
+	var w watch
+	must(t, w.gap())
+	w.last = w.last.Add(-stillMost - time.Second)
+	if err := w.gap(); err == nil || !strings.Contains(err.Error(), "stood still") {
+		t.Error(err)
+	}
+}
+
 // Told to stop, a run cancels the COPY under way, and nothing is loaded.
 func TestStoppedInCopy(t *testing.T) {
 	srv := fake.Start(t)

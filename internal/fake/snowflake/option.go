@@ -77,6 +77,12 @@ func WithTokenValidity(session, master time.Duration) Option {
 // WithLocalFS answers PUT with a directory instead of a presigned URL.
 func WithLocalFS() Option { return func(s *Server) { s.engine.UseLocalFS() } }
 
+// WithIdleAbort sets after how long an idle transaction that blocks another is
+// aborted. Snowflake waits 5 minutes, which is also the default here.
+func WithIdleAbort(after time.Duration) Option {
+	return func(s *Server) { s.engine.AbortIdle(after) }
+}
+
 // WithChunkRows sets from how many rows on a result comes in chunks.
 func WithChunkRows(n int) Option { return func(s *Server) { s.chunkRows = n } }
 

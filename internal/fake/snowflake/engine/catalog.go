@@ -20,6 +20,7 @@ type Engine struct {
 	dir        string
 	now        func() time.Time
 	released   chan struct{} // closed, and made anew, when a lock is given back
+	idle       time.Duration // after which a transaction that blocks another is aborted
 	sequence   int64
 	starts     int
 	localFS    bool
@@ -124,7 +125,7 @@ func (t *table) fullName() string { return t.db + "." + t.schema + "." + t.name 
 func New(dir string, now func() time.Time) *Engine {
 	return &Engine{
 		databases: map[string]*database{}, warehouses: map[string]*warehouse{}, home: map[string]*stage{},
-		results: map[string]*Result{}, dir: dir, now: now, released: make(chan struct{}),
+		results: map[string]*Result{}, dir: dir, now: now, released: make(chan struct{}), idle: 5 * time.Minute,
 	}
 }
 
@@ -192,6 +193,9 @@ func (e *Engine) WarehouseStarts() int {
 	defer e.mu.Unlock()
 	return e.starts
 }
+
+// AbortIdle sets after how long an idle transaction that blocks another ends.
+func (e *Engine) AbortIdle(after time.Duration) { e.idle = after }
 
 // Deny takes privileges away.
 func (e *Engine) Deny(list ...Denied) {

@@ -29,6 +29,7 @@ type Session struct {
 	explicit   bool         // tx was begun by BEGIN, or AUTOCOMMIT is off
 	waiting    *transaction // guarded by the engine's lock
 	query      string       // id of the statement before; guarded by the engine's lock
+	used       time.Time    // when it ended; guarded by the engine's lock
 	binds      []sql.Expr
 	bindRows   [][]sql.Expr // of an array binding
 }
@@ -137,6 +138,11 @@ type Request struct {
 func (s *Session) Execute(ctx context.Context, r Request) ([]*Result, error) {
 	s.busy.Lock()
 	defer s.busy.Unlock()
+	defer func() {
+		s.engine.mu.Lock()
+		s.used = time.Now()
+		s.engine.mu.Unlock()
+	}()
 	if err := ctx.Err(); err != nil {
 		return nil, aborted(err)
 	}

@@ -107,22 +107,41 @@ func (tx *transaction) lock(ctx context.Context, t *table) error {
 			return sql.Errorf(625, "57014", "Statement was aborted because of a deadlock on table '%s'.", t.name)
 		}
 		tx.session.waiting = holder
+		idle := time.NewTimer(e.idle - time.Since(holder.session.used))
 		e.mu.Unlock()
 		var err error
 		select {
 		case <-released:
+		case <-idle.C:
+			holder.detached()
 		case <-ctx.Done():
 			err = ctx.Err()
 		case <-deadline.C:
 			err = sql.Errorf(625, "57014", "Statement '%s' has locked table '%s' in transaction %d and this lock has not yet been released.",
 				holding, t.name, holder.id)
 		}
+		idle.Stop()
 		e.mu.Lock()
 		tx.session.waiting = nil
 		e.mu.Unlock()
 		if err != nil {
 			return err
 		}
+	}
+}
+
+// detached rolls the transaction back if its session does nothing: one that
+// blocks another and is idle for 5 minutes is aborted (docs: Transactions,
+// Aborting transactions).
+func (tx *transaction) detached() {
+	if !tx.session.busy.TryLock() {
+		time.Sleep(time.Millisecond) // a statement is under way
+		return
+	}
+	defer tx.session.busy.Unlock()
+	if tx.session.tx == tx {
+		tx.rollback()
+		tx.session.tx, tx.session.explicit = nil, false
 	}
 }
 
