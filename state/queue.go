@@ -74,6 +74,7 @@ const (
 // Which says which executions are listed; zero fields say nothing.
 type Which struct {
 	Project, Environment, Name, Schedule, Status string
+	Worker                                       string
 	EndedSince                                   time.Time // only what has ended since
 	Names, Statuses                              []string  // any of them
 	Since                                        time.Time // created then or later
@@ -90,18 +91,23 @@ type Queue interface {
 	// it gives that one, and false.
 	Enqueue(ctx context.Context, e Execution) (Execution, bool, error)
 	// Fire records what was done about a slot, in one transaction with the
-	// execution it enqueues (nil: none) and with the wish to cancel what runs
-	// under cancelLock (""; nothing). Of several that fire a slot one wins; the
+	// execution it enqueues (nil: none) and, with cancel, with the wish that the
+	// schedule's other executions end. Of several that fire a slot one wins; the
 	// others get false and change nothing.
-	Fire(ctx context.Context, s Slot, e *Execution, cancelLock string) (bool, error)
+	Fire(ctx context.Context, s Slot, e *Execution, cancel bool) (bool, error)
 	// Slots lists the newest first; schedule "" is all.
 	Slots(ctx context.Context, project, environment, schedule string, limit int) ([]Slot, error)
 	// LastSlots is each schedule's newest slot, whatever its outcome.
 	LastSlots(ctx context.Context, project, environment string) (map[string]time.Time, error)
 
-	// Take gives a worker the next execution that is due in one of its queues
-	// and whose lock is free, now running; ErrNotFound when there is none.
-	Take(ctx context.Context, worker, project, environment string, queues []string) (Execution, error)
+	// Take gives a worker the next execution that is due in one of its queues,
+	// whose lock is free and whose queue has room, now running; ErrNotFound
+	// when there is none.
+	Take(ctx context.Context, f From) (Execution, error)
+	// TakeOver gives a worker one that another ran Elsewhere and about which
+	// it has been silent for longer than a time; still running, its Started as
+	// it was. ErrNotFound when there is none.
+	TakeOver(ctx context.Context, worker, project, environment string, silent time.Duration) (Execution, error)
 	// Begin is Take for one that was told by name; ErrEnded when it is over,
 	// ErrFenced when another worker has it or its lock is not free.
 	Begin(ctx context.Context, id, worker string) (Execution, error)
@@ -109,12 +115,13 @@ type Queue interface {
 	// ErrFenced when it is not this worker's any more.
 	Keep(ctx context.Context, id, worker string) (Execution, error)
 	// End says how it ended (Status, ExitCode, Cause, Tail of e); next, if
-	// given, is enqueued in the same transaction. ErrFenced as in Keep.
+	// given, is enqueued in the same transaction. ErrFenced as in Keep; saying
+	// the same end again is no error and changes nothing.
 	End(ctx context.Context, e Execution, next ...Execution) error
 	// HandBack puts an execution back into the queue, as if it never began.
 	HandBack(ctx context.Context, id, worker string) error
 	// Lose ends, as Lost, the executions whose workers were silent for longer
-	// than a time, and gives them; what next says of each is enqueued in the
+	// than a time and did not run them Elsewhere, and gives them; what next says of each is enqueued in the
 	// same transaction (nil: nothing).
 	Lose(ctx context.Context, project, environment string, silent time.Duration, next func(Execution) []Execution) ([]Execution, error)
 	// CancelExecution ends a queued execution, and asks the worker of a running one to;
@@ -138,7 +145,24 @@ type Queue interface {
 	PauseSchedule(ctx context.Context, project, environment, schedule, who string) error
 	ResumeSchedule(ctx context.Context, project, environment, schedule string) error
 	Paused(ctx context.Context, project, environment string) (map[string]Pause, error)
+
+	// Listen calls wake when an execution may have become due, and returns when
+	// the context has ended. It is a courtesy (the store may be a file, or
+	// behind a pooler): who listens still looks by itself from time to time.
+	Listen(ctx context.Context, wake func())
 }
+
+// From says who takes an execution, and from where.
+type From struct {
+	Worker, Project, Environment string
+	Queues                       []string // none: every queue
+	// Limits are how many executions of a queue run at the same time, all
+	// workers together; a queue that is not named has no limit.
+	Limits map[string]int
+}
+
+// Elsewhere begins the name of a worker whose runs go on without it.
+const Elsewhere = "@"
 
 // Pause says who stopped a schedule.
 type Pause struct {

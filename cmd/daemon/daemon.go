@@ -188,11 +188,11 @@ func newWorker(app *cli.App, o *Options, s *source, plan schedule.Plan, store st
 		return nil, nil, err
 	}
 	w := worker.New(worker.Worker{
-		Queue: store, Name: name, Project: plan.Project, Environment: plan.Environment, Queues: o.Queues, Slots: slots, Host: guard,
-		Command: func(e state.Execution) (proc.Command, error) { return s.command(self, e) },
-		LogPath: func(id string) string { return filepath.Join(sysDir, "logs", "elt", "executions", id+".log") },
-		After:   func(e state.Execution, now time.Time) []state.Execution { return s.current().After(e, now) },
-		Log:     app.Log(), Grace: grace, Beat: silent / 4, Silent: silent,
+		Queue: store, Name: name, Project: plan.Project, Environment: plan.Environment, Queues: o.Queues, Slots: slots,
+		Executor: worker.Processes{Host: guard, Command: func(e state.Execution) (proc.Command, error) { return s.command(self, e) }},
+		LogPath:  func(id string) string { return filepath.Join(sysDir, "logs", "elt", "executions", id+".log") },
+		After:    func(e state.Execution, now time.Time) []state.Execution { return s.current().After(e, now) },
+		Log:      app.Log(), Grace: grace, Beat: silent / 4, Silent: silent,
 	})
 	return w, func() { _ = guard.Close() }, nil
 }

@@ -322,7 +322,7 @@ func TestInPlaceOfAirflow(t *testing.T) {
 	w := newWorld(t, fmt.Sprintf("- {name: s, job: load, every: 1h, start_date: '%s'}\n- {name: new, job: load, every: 1h, start_date: '%s', catchup: all}\n",
 		minutesAgo(90), minutesAgo(2)))
 	if _, err := w.store.Fire(t.Context(), state.Slot{Project: filepath.Base(w.dir), Environment: "dev", Schedule: "s",
-		Slot: time.Now().Add(-3 * time.Hour), Outcome: state.SlotSeen}, nil, ""); err != nil {
+		Slot: time.Now().Add(-3 * time.Hour), Outcome: state.SlotSeen}, nil, false); err != nil {
 		t.Fatal(err)
 	}
 	d := w.airflow()

@@ -32,7 +32,7 @@ func newMemory() *memory {
 	return &memory{slots: map[string]map[time.Time]state.Slot{}, last: map[string]time.Time{}, paused: map[string]state.Pause{}}
 }
 
-func (m *memory) Fire(_ context.Context, s state.Slot, e *state.Execution, cancelLock string) (bool, error) {
+func (m *memory) Fire(_ context.Context, s state.Slot, e *state.Execution, cancel bool) (bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.away {
@@ -52,9 +52,9 @@ func (m *memory) Fire(_ context.Context, s state.Slot, e *state.Execution, cance
 	if s.Slot.After(m.last[s.Schedule]) {
 		m.last[s.Schedule] = s.Slot
 	}
-	if cancelLock != "" {
+	if cancel {
 		for i, x := range m.executions {
-			if x.Lock == cancelLock && !x.Over() {
+			if x.Schedule == s.Schedule && !x.Over() {
 				m.executions[i].Cancel = true
 			}
 		}

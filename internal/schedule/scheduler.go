@@ -13,7 +13,7 @@ import (
 
 // Store is what the scheduler keeps: state.Queue has it.
 type Store interface {
-	Fire(ctx context.Context, s state.Slot, e *state.Execution, cancelLock string) (bool, error)
+	Fire(ctx context.Context, s state.Slot, e *state.Execution, cancel bool) (bool, error)
 	LastSlots(ctx context.Context, project, environment string) (map[string]time.Time, error)
 	Paused(ctx context.Context, project, environment string) (map[string]state.Pause, error)
 	Executions(ctx context.Context, w state.Which) ([]state.Execution, error)
@@ -175,7 +175,7 @@ func (t *turn) begin(ctx context.Context, s project.Schedule, now time.Time) (ti
 		}
 	}
 	_, err := t.Store.Fire(ctx, state.Slot{Project: t.plan.Project, Environment: t.plan.Environment, Schedule: s.Name,
-		Slot: now.UTC().Truncate(time.Second), Outcome: state.SlotSeen, Why: "the schedule is new"}, nil, "")
+		Slot: now.UTC().Truncate(time.Second), Outcome: state.SlotSeen, Why: "the schedule is new"}, nil, false)
 	return now, err
 }
 
@@ -196,7 +196,7 @@ func (t *turn) one(ctx context.Context, s project.Schedule, since, now time.Time
 		}
 		slot := state.Slot{Project: t.plan.Project, Environment: t.plan.Environment, Schedule: s.Name, Slot: v.slot, Outcome: v.outcome, Why: v.why}
 		var request *state.Execution
-		cancel := ""
+		cancel := false
 		if v.outcome == state.SlotFired {
 			if overlap == "skip" && busy == "" {
 				var err error
@@ -210,9 +210,7 @@ func (t *turn) one(ctx context.Context, s project.Schedule, since, now time.Time
 			default:
 				x := t.plan.Execution(s, "schedule")
 				x.Slot, x.NotBefore = &v.slot, v.slot.Add(jitter(s, v.slot))
-				if request = &x; overlap == "cancel" {
-					cancel = x.Lock
-				}
+				request, cancel = &x, overlap == "cancel"
 			}
 		}
 		fired, err := t.Store.Fire(ctx, slot, request, cancel)

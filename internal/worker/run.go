@@ -5,14 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
-	"elt/internal/fault"
-	"elt/internal/proc"
 	"elt/internal/schedule"
 	"elt/state"
 )
@@ -21,16 +16,17 @@ import (
 func (w *Worker) run(ctx context.Context, e state.Execution) {
 	log := w.Log.With().Str("run", e.ID).Str("name", e.Name).Logger()
 	log.Info().Int("attempt", e.Attempt).Str("trigger", e.Trigger).Msg("run begins")
-	out, handBack := w.process(ctx, e)
+	out, handBack, left := w.execute(ctx, e)
+	if left {
+		log.Info().Msg("run left to others")
+		return
+	}
 	if handBack {
 		if err := w.tell(ctx, func(ctx context.Context) error { return w.Queue.HandBack(ctx, e.ID, w.Name) }); err != nil {
 			log.Warn().Err(err).Msg("the run was stopped and could not be handed back; it will count as lost")
 			return
 		}
 		log.Info().Msg("run stopped, handed back to the queue")
-		return
-	}
-	if out.status == state.Lost { // the store knows already
 		return
 	}
 	e.Status, e.ExitCode, e.Cause, e.Tail = out.status, out.code, out.cause, out.tail
@@ -55,7 +51,9 @@ func (w *Worker) run(ctx context.Context, e state.Execution) {
 // and a last while has passed.
 func (w *Worker) tell(ctx context.Context, say func(context.Context) error) error {
 	for {
-		err := say(context.WithoutCancel(ctx))
+		try, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+		err := say(try)
+		cancel()
 		if err == nil || errors.Is(err, state.ErrFenced) || errors.Is(err, state.ErrNotFound) || ctx.Err() != nil {
 			return err
 		}
@@ -66,68 +64,99 @@ func (w *Worker) tell(ctx context.Context, say func(context.Context) error) erro
 	}
 }
 
-// outcome is how a process ended.
-type outcome struct {
+// ended is how an execution ended; no status: it goes back to the queue, or
+// was left to others.
+type ended struct {
 	status string
 	code   int
 	cause  string
 	tail   []string
 }
 
-func failed(err error) outcome {
-	return outcome{status: state.Failed, code: int(fault.CodeOf(err)), cause: err.Error()}
-}
-
-// process runs the execution's process. handBack: it was stopped because the
-// worker stops.
-func (w *Worker) process(ctx context.Context, e state.Execution) (out outcome, handBack bool) {
-	command, err := w.Command(e)
-	if err != nil {
-		return failed(err), false
-	}
+// execute runs the execution. left: it goes on without this worker, or is
+// another's.
+func (w *Worker) execute(ctx context.Context, e state.Execution) (out ended, handBack, left bool) {
 	options, err := schedule.OptionsOf(e)
 	if err != nil {
-		return failed(fmt.Errorf("the options of the run: %w", err)), false
+		return failed(fmt.Errorf("the options of the run: %w", err)), false, false
 	}
-	log, err := openLog(w.LogPath(e.ID))
+	log, err := OpenLog(w.LogPath(e.ID))
 	if err != nil {
-		return failed(err), false
+		return failed(err), false, false
 	}
 	defer log.Close()
-	command.NoStdin, command.Stderr = true, log.line
-	p, err := w.Host.Start(command)
-	if err != nil {
-		return failed(err), false
-	}
-	defer p.Close()
-	copied := make(chan struct{})
-	go func() {
-		defer close(copied)
-		_, _ = io.Copy(log, p.Stdout)
-	}()
-	why := w.watch(ctx, e, options.Timeout, p)
-	<-copied
-	status := p.Wait()
-	out = outcome{status: state.Succeeded, code: status.Code, tail: p.Tail()}
+	r, err := w.start(ctx, e, log)
 	switch {
-	case status.OK():
+	case ctx.Err() != nil && err != nil:
+		return out, !w.Executor.Outlives(), w.Executor.Outlives()
+	case errors.Is(err, state.ErrFenced):
+		return out, false, true
+	case errors.Is(err, errCancelled):
+		return ended{status: state.Cancelled, cause: err.Error()}, false, false
+	case err != nil:
+		return failed(err), false, false
+	}
+	why := w.watch(ctx, e, options.Timeout, r)
+	if why == lost || why == stopping && w.Executor.Outlives() {
+		r.Abandon()
+		r.Outcome()
+		return out, false, true
+	}
+	o := r.Outcome()
+	out = ended{status: state.Succeeded, code: o.Code, tail: o.Tail}
+	switch {
+	case o.OK():
 		out.tail = nil
-	case why == lost:
-		out.status = state.Lost
 	case why == cancelled:
 		out.status, out.cause = state.Cancelled, "cancelled"
 	case why == stopping:
-		return out, true
+		return out, true, false
+	case o.Vanished:
+		out.status, out.cause = state.Lost, o.Cause
 	default:
-		out.status, out.cause = state.Failed, causeOf(out.tail, status)
-		if why == timedOut {
+		out.status, out.cause = state.Failed, o.Cause
+		if out.cause == "" {
+			out.cause = causeOf(o.Tail, o.How)
+		}
+		if why == timedOut || o.TimedOut {
 			out.cause = fmt.Sprintf("stopped after its timeout of %s", options.Timeout)
 		}
 	}
-	return out, false
+	return out, false, false
 }
 
-// Why a run was stopped.
+var errCancelled = errors.New("cancelled before it began")
+
+// start starts the run, and tries on while the executor is not ready; the
+// execution stays ours meanwhile.
+func (w *Worker) start(ctx context.Context, e state.Execution, log *Log) (Run, error) {
+	told := false
+	for {
+		r, err := w.Executor.Start(ctx, e, log)
+		var unready *Unready
+		if !errors.As(err, &unready) {
+			return r, err
+		}
+		if !told {
+			told = true
+			w.Log.Warn().Str("run", e.ID).Err(err).Msg("the run cannot start yet; trying on")
+		}
+		now, kept := w.keep(ctx, e.ID)
+		switch {
+		case errors.Is(kept, state.ErrFenced):
+			return nil, kept
+		case kept == nil && now.Cancel:
+			return nil, errCancelled
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(min(w.Beat, again)):
+		}
+	}
+}
+
+// Why a run is watched no more.
 type reason int
 
 const (
@@ -138,9 +167,10 @@ const (
 	lost
 )
 
-// watch keeps the execution alive in the store until its process has ended,
-// and ends the process when it must.
-func (w *Worker) watch(ctx context.Context, e state.Execution, limit time.Duration, p *proc.Process) reason {
+// watch keeps the execution alive in the store until its run has ended, and
+// ends the run when it must; only one that is lost, or outlives this worker,
+// is still there when it returns.
+func (w *Worker) watch(ctx context.Context, e state.Execution, limit time.Duration, r Run) reason {
 	ticker := time.NewTicker(w.Beat)
 	defer ticker.Stop()
 	var timeout <-chan time.Time
@@ -150,37 +180,39 @@ func (w *Worker) watch(ctx context.Context, e state.Execution, limit time.Durati
 		timeout = timer.C
 	}
 	stop := func(why reason) reason {
-		ended := make(chan struct{})
+		over := make(chan struct{})
 		var beats sync.WaitGroup
 		beats.Go(func() { // a run that stops is still alive
 			for {
 				select {
-				case <-ended:
+				case <-over:
 					return
 				case <-ticker.C:
-					_, _ = w.Queue.Keep(context.WithoutCancel(ctx), e.ID, w.Name)
+					_, _ = w.keep(context.WithoutCancel(ctx), e.ID)
 				}
 			}
 		})
-		p.Stop(w.Grace)
-		close(ended)
+		r.Stop(w.Grace)
+		close(over)
 		beats.Wait()
 		return why
 	}
 	for {
 		select {
-		case <-p.Exited():
+		case <-r.Ended():
 			return byItself
 		case <-ctx.Done():
+			if w.Executor.Outlives() {
+				return stopping
+			}
 			return stop(stopping)
 		case <-timeout:
 			return stop(timedOut)
 		case <-ticker.C:
 		}
-		switch now, err := w.Queue.Keep(ctx, e.ID, w.Name); {
+		switch now, err := w.keep(ctx, e.ID); {
 		case errors.Is(err, state.ErrFenced):
-			w.Log.Warn().Str("run", e.ID).Msg("the run was declared lost or taken over; ending it")
-			p.Kill()
+			w.Log.Warn().Str("run", e.ID).Msg("the run was declared lost or taken over; giving it up")
 			return lost
 		case err == nil && now.Cancel:
 			return stop(cancelled)
@@ -188,8 +220,16 @@ func (w *Worker) watch(ctx context.Context, e state.Execution, limit time.Durati
 	}
 }
 
+// keep gives a sign of life; a store that does not answer keeps nobody from
+// seeing the end of the run.
+func (w *Worker) keep(ctx context.Context, id string) (state.Execution, error) {
+	ctx, cancel := context.WithTimeout(ctx, w.Beat)
+	defer cancel()
+	return w.Queue.Keep(ctx, id, w.Name)
+}
+
 // causeOf is the last thing a process said that looks like a reason.
-func causeOf(tail []string, status proc.Status) string {
+func causeOf(tail []string, how string) string {
 	for i := len(tail) - 1; i >= 0; i-- {
 		var event struct{ Level, Event, Message, Error string }
 		if json.Unmarshal([]byte(tail[i]), &event) == nil && event.Level == "error" {
@@ -203,7 +243,7 @@ func causeOf(tail []string, status proc.Status) string {
 			return rest
 		}
 	}
-	return status.String()
+	return how
 }
 
 func cutError(line string) (string, bool) {
@@ -213,38 +253,3 @@ func cutError(line string) (string, bool) {
 	}
 	return "", false
 }
-
-// logFile takes lines from standard output and standard error.
-type logFile struct {
-	mu   sync.Mutex
-	file *os.File
-}
-
-func openLog(path string) (*logFile, error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, fmt.Errorf("make the folder of the run's log: %w", err)
-	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("open the run's log: %w", err)
-	}
-	return &logFile{file: f}, nil
-}
-
-// line writes a line; a log that cannot be written stops no run.
-func (l *logFile) line(text []byte) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	_, _ = l.file.Write(append(text[:len(text):len(text)], '\n'))
-}
-
-func (l *logFile) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if n, err := l.file.Write(p); err != nil {
-		return n, nil // the process must not block on a full disk
-	}
-	return len(p), nil
-}
-
-func (l *logFile) Close() error { return l.file.Close() }

@@ -8,13 +8,14 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"elt/internal/proc"
 	"elt/state"
 )
 
 // Queue is what a worker needs of the store: state.Queue has it.
 type Queue interface {
-	Take(ctx context.Context, worker, project, environment string, queues []string) (state.Execution, error)
+	Take(ctx context.Context, f state.From) (state.Execution, error)
+	TakeOver(ctx context.Context, worker, project, environment string, silent time.Duration) (state.Execution, error)
+	Executions(ctx context.Context, w state.Which) ([]state.Execution, error)
 	Keep(ctx context.Context, id, worker string) (state.Execution, error)
 	End(ctx context.Context, e state.Execution, next ...state.Execution) error
 	HandBack(ctx context.Context, id, worker string) error
@@ -24,15 +25,14 @@ type Queue interface {
 // Worker runs executions of one project and environment.
 type Worker struct {
 	Queue       Queue
-	Name        string // unique on the store, also over restarts
+	Name        string // unique on the store, also over restarts; begins with state.Elsewhere where the executor's runs outlive it
 	Project     string
 	Environment string
-	Queues      []string // that it takes from; none: only the nameless one
-	Slots       int      // runs at the same time
-	Host        proc.Host
-	// Command is the process of an execution, without its output.
-	Command func(state.Execution) (proc.Command, error)
-	// Log is the path of an execution's log.
+	Queues      []string              // that it takes from; none: all
+	Limits      func() map[string]int // of queues, over all workers; may be nil
+	Slots       int                   // runs at the same time
+	Executor    Executor
+	// LogPath is the path of an execution's log.
 	LogPath func(id string) string
 	// After says what follows an execution that has ended.
 	After func(e state.Execution, now time.Time) []state.Execution
@@ -47,13 +47,24 @@ type Worker struct {
 	Beat, Silent time.Duration
 
 	wake chan struct{}
+	book *book
+}
+
+// book is what a worker knows of its executions.
+type book struct {
+	mu      sync.Mutex
+	taking  bool // an answer of the queue is awaited
+	running map[string]bool
+	sure    bool // the store was there for long enough to call others silent
 }
 
 const (
 	// idle is how long a worker that was not woken waits to look again.
-	idle = 2 * time.Second
+	idle = time.Second
 	// again is how long it waits for a store that is away.
 	again = 2 * time.Second
+	// patience is how long one answer of the store is waited for.
+	patience = 10 * time.Second
 )
 
 // New fills in what is usual.
@@ -70,7 +81,7 @@ func New(w Worker) *Worker {
 	if w.Silent == 0 {
 		w.Silent = 12 * time.Second
 	}
-	w.wake = make(chan struct{}, 1)
+	w.wake, w.book = make(chan struct{}, 1), &book{running: map[string]bool{}}
 	return &w
 }
 
@@ -87,8 +98,18 @@ func (w *Worker) Wake() {
 func (w *Worker) Run(ctx context.Context) error {
 	var running sync.WaitGroup
 	defer running.Wait()
-	running.Go(func() { w.reap(ctx) })
 	free := make(chan struct{}, w.Slots)
+	begin := func(e state.Execution) {
+		running.Go(func() {
+			defer func() {
+				w.book.forget(e.ID)
+				<-free
+				w.Wake()
+			}()
+			w.run(ctx, e)
+		})
+	}
+	running.Go(func() { w.reap(ctx) })
 	for {
 		select {
 		case free <- struct{}{}:
@@ -99,10 +120,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		if !ok {
 			return nil
 		}
-		running.Go(func() {
-			defer func() { <-free; w.Wake() }()
-			w.run(ctx, e)
-		})
+		begin(e)
 	}
 }
 
@@ -110,7 +128,7 @@ func (w *Worker) Run(ctx context.Context) error {
 func (w *Worker) take(ctx context.Context) (state.Execution, bool) {
 	away := false
 	for {
-		e, err := w.Queue.Take(ctx, w.Name, w.Project, w.Environment, w.Queues)
+		e, err := w.next(ctx)
 		wait := idle
 		switch {
 		case err == nil:
@@ -138,41 +156,71 @@ func (w *Worker) take(ctx context.Context) (state.Execution, bool) {
 	}
 }
 
-// reap declares executions lost whose workers are silent. It must itself have
-// seen the store for as long: while the store was away nobody could give a
-// sign of life (invariant 6).
-func (w *Worker) reap(ctx context.Context) {
-	ticker := time.NewTicker(w.Beat)
-	defer ticker.Stop()
-	seen := time.Time{}
-	for {
-		var lost []state.Execution
-		var err error
-		if !seen.IsZero() && time.Since(seen) > w.Silent {
-			lost, err = w.Queue.Lose(ctx, w.Project, w.Environment, w.Silent, func(e state.Execution) []state.Execution {
-				return w.After(e, time.Now())
-			})
-		} else {
-			// Asks the store for nothing, to see that it is there.
-			_, err = w.Queue.Lose(ctx, w.Project, w.Environment, 365*24*time.Hour, nil)
+// next is one that another worker left behind, or the queue's next.
+func (w *Worker) next(ctx context.Context) (e state.Execution, err error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	sure := w.book.ask()
+	defer func() {
+		if !w.book.answer(e.ID, err) {
+			err = state.ErrNotFound
 		}
-		switch {
-		case err != nil:
-			seen = time.Time{}
-		case seen.IsZero():
-			seen = time.Now()
-		}
-		for _, e := range lost {
-			w.Log.Warn().Str("run", e.ID).Str("name", e.Name).Str("worker", e.Worker).Msg("its worker vanished; the run is lost")
-			if w.Ended != nil {
-				w.Ended(e)
-			}
-			w.Wake()
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
+	}()
+	if w.Executor.Outlives() && sure {
+		e, err = w.Queue.TakeOver(ctx, w.Name, w.Project, w.Environment, w.Silent)
+		if !errors.Is(err, state.ErrNotFound) {
+			return e, err
 		}
 	}
+	from := state.From{Worker: w.Name, Project: w.Project, Environment: w.Environment, Queues: w.Queues}
+	if w.Limits != nil {
+		from.Limits = w.Limits()
+	}
+	return w.Queue.Take(ctx, from)
+}
+
+// ask notes that an answer is awaited.
+func (b *book) ask() (sure bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.taking = true
+	return b.sure
+}
+
+// answer notes what came; false when the execution runs here already (while
+// the store was away it became silent, and was taken over from ourselves).
+func (b *book) answer(id string, err error) (new bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.taking = false
+	if err != nil {
+		return true
+	}
+	new = !b.running[id]
+	b.running[id] = true
+	return new
+}
+
+func (b *book) forget(id string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.running, id)
+}
+
+func (b *book) isTaking() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.taking
+}
+
+func (b *book) runs(id string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.running[id]
+}
+
+func (b *book) beSure(sure bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.sure = sure
 }

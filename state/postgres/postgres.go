@@ -47,6 +47,9 @@ func schema() (sqlstore.Schema, error) {
 // lockID is the advisory lock of a migration ("elt_" in ASCII).
 const lockID = 0x656c745f
 
+// takeID is the advisory lock under which executions are taken ("eltq").
+const takeID = 0x656c7471
+
 // Options say which database, and how.
 type Options struct {
 	// URI as SQLAlchemy writes it: postgresql://, postgresql+psycopg2://, postgres://.
@@ -68,6 +71,7 @@ func Open(ctx context.Context, o Options) (*sqlstore.Store, error) {
 	}
 	d := sqlstore.Dialect{
 		Parameter: "$", ForUpdate: " for update", SkipLocked: " for update skip locked", Now: now,
+		Alone: fmt.Sprintf("select pg_advisory_xact_lock(%d)", takeID), Notify: "select pg_notify('" + channel + "', '')", Listen: listener(cfg),
 		Explain: func(err error) error { return explain(cfg, err) },
 	}
 	return sqlstore.New(db, place(o.URI), d, o.Keep), nil
@@ -116,10 +120,13 @@ func ready(ctx context.Context, db *sql.DB, o Options) error {
 	return nil
 }
 
-// now is the server's time: machines need not agree about theirs (invariant 6).
+// now is the server's time: machines need not agree about theirs (invariant
+// 6). A process that is stopped in the middle of a transaction, which takes
+// milliseconds, gives up its locks after ten seconds.
 func now(ctx context.Context, tx sqlstore.Queryer) (time.Time, error) {
 	var t time.Time
-	err := tx.QueryRowContext(ctx, `select clock_timestamp()`).Scan(&t)
+	var limit string
+	err := tx.QueryRowContext(ctx, `select clock_timestamp(), set_config('idle_in_transaction_session_timeout', '10s', true)`).Scan(&t, &limit)
 	return t, err
 }
 
@@ -182,7 +189,7 @@ func explain(cfg *pgx.ConnConfig, err error) error {
 		return fault.Wrap(fault.StoreSchema, err, "the state store at %s:%d has an older schema", cfg.Host, cfg.Port).WithHint("run: elt store migrate")
 	}
 	if errors.As(err, &pg) {
-		lost = strings.HasPrefix(pg.Code, "57P") || strings.HasPrefix(pg.Code, "08") || pg.Code == "53300"
+		lost = strings.HasPrefix(pg.Code, "57P") || strings.HasPrefix(pg.Code, "08") || pg.Code == "25P03" || pg.Code == "53300"
 	}
 	if !lost {
 		return fmt.Errorf("state store at %s:%d: %w", cfg.Host, cfg.Port, err)

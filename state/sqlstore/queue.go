@@ -23,6 +23,9 @@ func (s *Store) Enqueue(ctx context.Context, e state.Execution) (got state.Execu
 			return err
 		}
 		if added {
+			if err := s.notify(ctx, tx); err != nil {
+				return err
+			}
 			got, err = scanExecution(tx.row(ctx, `select `+columnsOfExecution+` from elt_executions where execution_id = $1`, e.ID))
 			return err
 		}
@@ -80,38 +83,94 @@ func scanExecution(r row) (state.Execution, error) {
 	return e, err
 }
 
-// Take implements state.Queue.
-func (s *Store) Take(ctx context.Context, worker, project, environment string, queues []string) (taken state.Execution, err error) {
-	args := []any{project, environment, nil}
-	var marks []string
-	for _, q := range queues {
-		args = append(args, q)
-		marks = append(marks, fmt.Sprintf("$%d", len(args)))
-	}
-	if len(marks) == 0 {
-		args, marks = append(args, ""), []string{"$4"}
-	}
+// Take implements state.Queue. Takers wait for each other: what is free, and
+// how much of a queue runs, cannot change between the question and the answer.
+func (s *Store) Take(ctx context.Context, f state.From) (taken state.Execution, err error) {
 	err = s.write(ctx, func(tx conn, now time.Time) error {
-		args[2] = now
-		due, err := executionsOf(ctx, tx, `where project = $1 and environment = $2 and status = 'queued' and not_before <= $3
-  and queue in (`+strings.Join(marks, ", ")+`)
-  and not exists (select 1 from elt_held h where h.project = elt_executions.project and h.environment = elt_executions.environment
-    and h.lock_name = elt_executions.lock_name)
-order by priority desc, not_before, created_at, execution_id limit 16`+s.dialect.SkipLocked, args...)
+		if err := s.alone(ctx, tx); err != nil {
+			return err
+		}
+		full, err := fullQueues(ctx, tx, f)
 		if err != nil {
 			return err
 		}
-		for _, e := range due {
-			ok, err := begin(ctx, tx, &e, worker, now)
-			if err != nil {
-				return err
+		args := []any{f.Project, f.Environment, now}
+		among := func(operator string, queues []string) string {
+			if len(queues) == 0 {
+				return ""
 			}
-			if ok {
-				taken = e
-				return nil
+			var marks []string
+			for _, q := range queues {
+				args = append(args, q)
+				marks = append(marks, fmt.Sprintf("$%d", len(args)))
 			}
+			return " and queue " + operator + " (" + strings.Join(marks, ", ") + ")"
 		}
-		return state.ErrNotFound
+		due, err := executionsOf(ctx, tx, `where project = $1 and environment = $2 and status = 'queued' and not_before <= $3
+  and not exists (select 1 from elt_held h where h.project = elt_executions.project and h.environment = elt_executions.environment
+    and h.lock_name = elt_executions.lock_name)`+among("in", f.Queues)+among("not in", full)+`
+order by priority desc, not_before, created_at, execution_id limit 1`+s.dialect.SkipLocked, args...)
+		if err != nil {
+			return err
+		}
+		if len(due) == 0 {
+			return state.ErrNotFound
+		}
+		taken = due[0]
+		ok, err := begin(ctx, tx, &taken, f.Worker, now)
+		if err == nil && !ok { // somebody began another of its lock by name
+			err = state.ErrNotFound
+		}
+		return err
+	})
+	return taken, err
+}
+
+func (s *Store) alone(ctx context.Context, tx conn) error {
+	if s.dialect.Alone == "" {
+		return nil
+	}
+	_, err := tx.exec(ctx, s.dialect.Alone)
+	return err
+}
+
+// fullQueues are those in which as much runs as may.
+func fullQueues(ctx context.Context, tx conn, f state.From) (full []string, err error) {
+	if len(f.Limits) == 0 {
+		return nil, nil
+	}
+	running := map[string]int{}
+	err = each(ctx, tx, func(r row) error {
+		var queue string
+		var n int
+		err := r.Scan(&queue, &n)
+		running[queue] = n
+		return err
+	}, `select queue, count(*) from elt_executions where project = $1 and environment = $2 and status = 'running' group by queue`, f.Project, f.Environment)
+	for queue, limit := range f.Limits {
+		if running[queue] >= limit {
+			full = append(full, queue)
+		}
+	}
+	return full, err
+}
+
+// TakeOver implements state.Queue.
+func (s *Store) TakeOver(ctx context.Context, worker, project, environment string, silent time.Duration) (taken state.Execution, err error) {
+	err = s.write(ctx, func(tx conn, now time.Time) error {
+		left, err := executionsOf(ctx, tx, `where project = $1 and environment = $2 and status = 'running' and heartbeat_at < $3
+  and worker like '`+state.Elsewhere+`%'
+order by created_at, execution_id limit 1`+s.dialect.SkipLocked, project, environment, now.Add(-silent))
+		if err != nil {
+			return err
+		}
+		if len(left) == 0 {
+			return state.ErrNotFound
+		}
+		taken = left[0]
+		taken.Worker, taken.Heartbeat = worker, &now
+		_, err = tx.exec(ctx, `update elt_executions set worker = $2, heartbeat_at = $3 where execution_id = $1`, taken.ID, worker, now)
+		return err
 	})
 	return taken, err
 }
@@ -189,7 +248,11 @@ func (s *Store) Keep(ctx context.Context, id, worker string) (kept state.Executi
 // End implements state.Queue.
 func (s *Store) End(ctx context.Context, e state.Execution, next ...state.Execution) error {
 	return s.write(ctx, func(tx conn, now time.Time) error {
-		if _, err := s.running(ctx, tx, e.ID, e.Worker); err != nil {
+		was, err := s.running(ctx, tx, e.ID, e.Worker)
+		if errors.Is(err, state.ErrFenced) && was.Worker == e.Worker && was.Status == e.Status && was.ExitCode == e.ExitCode {
+			return nil // said before; the answer got lost
+		}
+		if err != nil {
 			return err
 		}
 		if err := end(ctx, tx, e, now); err != nil {
@@ -200,7 +263,10 @@ func (s *Store) End(ctx context.Context, e state.Execution, next ...state.Execut
 				return err
 			}
 		}
-		return nil
+		if e.Lock == "" && len(next) == 0 {
+			return nil
+		}
+		return s.notify(ctx, tx)
 	})
 }
 
@@ -232,17 +298,44 @@ where execution_id = $1`, id)
 		if err == nil {
 			_, err = tx.exec(ctx, `delete from elt_held where execution_id = $1`, id)
 		}
+		if err == nil {
+			err = s.notify(ctx, tx)
+		}
 		return err
 	})
+}
+
+// Listen implements state.Queue.
+func (s *Store) Listen(ctx context.Context, wake func()) {
+	if s.dialect.Listen == nil {
+		<-ctx.Done()
+		return
+	}
+	s.dialect.Listen(ctx, wake)
+}
+
+// notify tells who listens that something may have become due.
+func (s *Store) notify(ctx context.Context, tx conn) error {
+	if s.dialect.Notify == "" {
+		return nil
+	}
+	_, err := tx.exec(ctx, s.dialect.Notify)
+	return err
 }
 
 // Lose implements state.Queue.
 func (s *Store) Lose(ctx context.Context, project, environment string, silent time.Duration, next func(state.Execution) []state.Execution) (lost []state.Execution, err error) {
 	err = s.write(ctx, func(tx conn, now time.Time) error {
 		lost, err = executionsOf(ctx, tx, `where project = $1 and environment = $2 and status = 'running' and heartbeat_at < $3
-order by created_at, execution_id`+s.dialect.ForUpdate, project, environment, now.Add(-silent))
+  and worker not like '`+state.Elsewhere+`%'
+order by created_at, execution_id`+s.dialect.SkipLocked, project, environment, now.Add(-silent))
 		if err != nil {
 			return err
+		}
+		if len(lost) > 0 {
+			if err := s.notify(ctx, tx); err != nil {
+				return err
+			}
 		}
 		for i := range lost {
 			e := &lost[i]
@@ -299,7 +392,8 @@ func (s *Store) Execution(ctx context.Context, id string) (state.Execution, erro
 // Executions implements state.Queue.
 func (s *Store) Executions(ctx context.Context, w state.Which) ([]state.Execution, error) {
 	f := which(w, "execution_id", "created_at", map[string]string{
-		"project": w.Project, "environment": w.Environment, "name": w.Name, "schedule": w.Schedule, "status": w.Status})
+		"project": w.Project, "environment": w.Environment, "name": w.Name, "schedule": w.Schedule,
+		"status": w.Status, "worker": w.Worker})
 	if !w.EndedSince.IsZero() {
 		f.add("ended_at >= %s", w.EndedSince.UTC())
 	}

@@ -8,7 +8,7 @@ import (
 )
 
 // Fire implements state.Queue.
-func (s *Store) Fire(ctx context.Context, slot state.Slot, e *state.Execution, cancelLock string) (fired bool, err error) {
+func (s *Store) Fire(ctx context.Context, slot state.Slot, e *state.Execution, cancel bool) (fired bool, err error) {
 	err = s.write(ctx, func(tx conn, now time.Time) error {
 		if e != nil {
 			slot.Execution = e.ID
@@ -19,20 +19,22 @@ values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict do nothing`,
 		if err != nil || !fired {
 			return err
 		}
-		if cancelLock != "" {
+		if cancel {
 			_, err := tx.exec(ctx, `update elt_executions set cancel = true, cause = 'the next one of its schedule is due'
-where project = $1 and environment = $2 and lock_name = $3 and status = 'running'`, slot.Project, slot.Environment, cancelLock)
+where project = $1 and environment = $2 and schedule = $3 and status = 'running'`, slot.Project, slot.Environment, slot.Schedule)
 			if err != nil {
 				return err
 			}
 			_, err = tx.exec(ctx, `update elt_executions set status = 'cancelled', ended_at = $4, cause = 'the next one of its schedule is due'
-where project = $1 and environment = $2 and lock_name = $3 and status = 'queued'`, slot.Project, slot.Environment, cancelLock, now)
+where project = $1 and environment = $2 and schedule = $3 and status = 'queued'`, slot.Project, slot.Environment, slot.Schedule, now)
 			if err != nil {
 				return err
 			}
 		}
 		if e != nil {
-			_, err = putExecution(ctx, tx, *e, now)
+			if _, err = putExecution(ctx, tx, *e, now); err == nil {
+				err = s.notify(ctx, tx)
+			}
 		}
 		return err
 	})

@@ -25,6 +25,13 @@ type Dialect struct {
 	ForUpdate string
 	// SkipLocked does, and leaves out rows that another transaction has locked.
 	SkipLocked string
+	// Alone makes a transaction wait for any other that says it, where writing
+	// transactions do not wait for each other anyway.
+	Alone string
+	// Notify wakes who listens, when the transaction is committed; "": nobody.
+	Notify string
+	// Listen calls wake at each Notify until the context ends; nil: never.
+	Listen func(ctx context.Context, wake func())
 	// Parameter is what stands before a parameter's number: "$" or "?".
 	Parameter string
 	// Now is the database's time (invariant 6).

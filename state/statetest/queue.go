@@ -28,7 +28,7 @@ func (e env) enqueue(t *testing.T, x state.Execution) state.Execution {
 
 func (e env) take(t *testing.T, worker string, queues ...string) string {
 	t.Helper()
-	x, err := e.Take(e.ctx, worker, "p", "dev", queues)
+	x, err := e.Take(e.ctx, state.From{Worker: worker, Project: "p", Environment: "dev", Queues: queues})
 	if errors.Is(err, state.ErrNotFound) {
 		return ""
 	}
@@ -87,7 +87,10 @@ func executions(t *testing.T, e env) {
 		t.Fatalf("a fenced worker enqueued: %v", err)
 	}
 	must(t, e.End(e.ctx, done, retry))
-	if err := e.End(e.ctx, done); !errors.Is(err, state.ErrFenced) {
+	must(t, e.End(e.ctx, done, retry)) // the answer may have got lost
+	other := done
+	other.Status, other.ExitCode = state.Succeeded, 0
+	if err := e.End(e.ctx, other); !errors.Is(err, state.ErrFenced) {
 		t.Fatalf("ended twice: %v", err)
 	}
 	got, err = e.Execution(e.ctx, "a")
@@ -216,11 +219,11 @@ func slots(t *testing.T, e env) {
 	at := time.Date(2026, 3, 1, 7, 0, 0, 0, time.UTC)
 	slot := state.Slot{Project: "p", Environment: "dev", Schedule: "morning", Slot: at, Outcome: state.SlotFired}
 	first := request("a")
-	first.Lock = "morning"
-	fired, err := e.Fire(e.ctx, slot, &first, "")
+	first.Schedule = "morning"
+	fired, err := e.Fire(e.ctx, slot, &first, false)
 	must(t, err)
 	other := request("b")
-	again, err := e.Fire(e.ctx, slot, &other, "morning")
+	again, err := e.Fire(e.ctx, slot, &other, true)
 	must(t, err)
 	if !fired || again {
 		t.Fatalf("fired %v, then %v", fired, again)
@@ -234,14 +237,14 @@ func slots(t *testing.T, e env) {
 	e.take(t, "w")
 	slot.Slot = at.Add(time.Hour)
 	next := request("c")
-	if fired, err = e.Fire(e.ctx, slot, &next, "morning"); err != nil || !fired {
+	if fired, err = e.Fire(e.ctx, slot, &next, true); err != nil || !fired {
 		t.Fatal(fired, err)
 	}
 	if x, err := e.Execution(e.ctx, "a"); err != nil || !x.Cancel {
 		t.Fatalf("%+v %v", x, err)
 	}
 	missed := state.Slot{Project: "p", Environment: "dev", Schedule: "evening", Slot: at.Add(-time.Hour), Outcome: state.SlotMissed, Why: "nobody was there"}
-	if fired, err = e.Fire(e.ctx, missed, nil, ""); err != nil || !fired {
+	if fired, err = e.Fire(e.ctx, missed, nil, false); err != nil || !fired {
 		t.Fatal(fired, err)
 	}
 	list, err := e.Slots(e.ctx, "p", "dev", "", 0)
@@ -285,7 +288,7 @@ func oneSlot(t *testing.T, e env) {
 			for tick := range ticks {
 				x := request(fmt.Sprintf("%d-%d", tick, n))
 				ok, err := store.Fire(e.ctx, state.Slot{Project: "p", Environment: "dev", Schedule: "s", Slot: at.Add(time.Duration(tick) * time.Minute),
-					Outcome: state.SlotFired}, &x, "")
+					Outcome: state.SlotFired}, &x, false)
 				if err != nil {
 					t.Error(err)
 					return
@@ -295,7 +298,7 @@ func oneSlot(t *testing.T, e env) {
 					fired[tick]++
 				}
 				mu.Unlock()
-				got, err := store.Take(e.ctx, fmt.Sprint("w", n), "p", "dev", nil)
+				got, err := store.Take(e.ctx, state.From{Worker: fmt.Sprint("w", n), Project: "p", Environment: "dev"})
 				if errors.Is(err, state.ErrNotFound) {
 					continue
 				}
@@ -332,13 +335,97 @@ func oneSlot(t *testing.T, e env) {
 	}
 }
 
+// limitedQueue: of a queue with a limit no more run than that, whoever takes.
+func limitedQueue(t *testing.T, e env) {
+	for i := range 12 {
+		x := request(fmt.Sprint("x", i))
+		if x.Queue = "big"; i >= 9 {
+			x.Queue = "small"
+		}
+		e.enqueue(t, x)
+	}
+	from := state.From{Project: "p", Environment: "dev", Limits: map[string]int{"big": 2, "none": 0}}
+	var mu sync.Mutex
+	queues := map[string]int{}
+	var big []state.Execution
+	var all sync.WaitGroup
+	for n := range 4 {
+		store := e.Open(t, e.place)
+		all.Go(func() {
+			for {
+				from := from
+				from.Worker = fmt.Sprint("w", n)
+				x, err := store.Take(e.ctx, from)
+				if errors.Is(err, state.ErrNotFound) {
+					return
+				}
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				mu.Lock()
+				if queues[x.Queue]++; x.Queue == "big" {
+					big = append(big, x)
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	all.Wait()
+	if queues["big"] != 2 || queues["small"] != 3 {
+		t.Fatalf("running: %v", queues)
+	}
+	big[0].Status = state.Succeeded
+	must(t, e.End(e.ctx, big[0]))
+	from.Worker = "w"
+	if x, err := e.Take(e.ctx, from); err != nil || x.Queue != "big" {
+		t.Fatalf("%+v %v", x, err)
+	}
+	if x, err := e.Take(e.ctx, from); !errors.Is(err, state.ErrNotFound) {
+		t.Fatalf("%+v %v", x, err)
+	}
+}
+
+// takenOver: what runs elsewhere is not lost with its worker.
+func takenOver(t *testing.T, e env) {
+	e.enqueue(t, request("a"))
+	e.enqueue(t, request("b"))
+	e.take(t, "@w1")
+	e.take(t, "w2")
+	if x, err := e.TakeOver(e.ctx, "@w3", "p", "dev", 30*time.Second); !errors.Is(err, state.ErrNotFound) {
+		t.Fatalf("%+v %v", x, err)
+	}
+	e.advance(t, 35*time.Second)
+	lost, err := e.Lose(e.ctx, "p", "dev", 30*time.Second, nil)
+	must(t, err)
+	if len(lost) != 1 || lost[0].Worker != "w2" {
+		t.Fatalf("%+v", lost)
+	}
+	before, err := e.Execution(e.ctx, "a")
+	must(t, err)
+	x, err := e.TakeOver(e.ctx, "@w3", "p", "dev", 30*time.Second)
+	must(t, err)
+	if x.ID != "a" || x.Worker != "@w3" || x.Status != state.Running || !x.Started.Equal(*before.Started) {
+		t.Fatalf("%+v", x)
+	}
+	if _, err := e.Keep(e.ctx, "a", "@w1"); !errors.Is(err, state.ErrFenced) {
+		t.Fatal(err)
+	}
+	if list, err := e.Executions(e.ctx, state.Which{Worker: "@w3", Status: state.Running}); err != nil || len(list) != 1 {
+		t.Fatalf("%+v %v", list, err)
+	}
+	if x, err := e.TakeOver(e.ctx, "@w4", "p", "dev", 30*time.Second); !errors.Is(err, state.ErrNotFound) {
+		t.Fatalf("%+v %v", x, err)
+	}
+}
+
 func pruneExecutions(t *testing.T, e env) {
 	for i := range 4 {
 		x := request(fmt.Sprint(i))
 		e.enqueue(t, x)
 		e.advance(t, time.Minute)
 		slot := state.Slot{Project: "p", Environment: "dev", Schedule: "s", Slot: time.Date(2026, 3, 1+i, 0, 0, 0, 0, time.UTC), Outcome: state.SlotMissed}
-		if _, err := e.Fire(e.ctx, slot, nil, ""); err != nil {
+		if _, err := e.Fire(e.ctx, slot, nil, false); err != nil {
 			t.Fatal(err)
 		}
 		if i == 3 {

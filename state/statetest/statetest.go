@@ -49,6 +49,8 @@ func Run(t *testing.T, s Subject) {
 		"executions":             executions,
 		"the queue's order":      queueOrder,
 		"a lost execution":       lostExecution,
+		"a queue with a limit":   limitedQueue,
+		"a run taken over":       takenOver,
 		"a cancelled execution":  cancelledExecution,
 		"slots":                  slots,
 		"a slot fires once":      oneSlot,
