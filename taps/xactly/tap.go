@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
 	"elt/internal/fault"
@@ -183,6 +184,10 @@ func (s *settings) sync(ctx context.Context, a *api, cs *singer.CatalogStream, b
 		return fault.New(fault.BadConfig, "replication method %s is not supported", method).WithHint("it is one of FULL_TABLE, INCREMENTAL")
 	case date == "" && cs.Property(modified) != nil:
 		date = modified
+	case date != "" && cs.Property(date) == nil:
+		// A rule for all streams ("*") names a column that this one lacks.
+		zerolog.Ctx(ctx).Warn().Msgf("stream %q has no column %q to go on from: it is read whole each time", cs.ID(), date)
+		date = ""
 	}
 	sorted := slices.Clone(declared.Keys)
 	if date != "" {
