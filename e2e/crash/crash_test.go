@@ -73,7 +73,7 @@ type job struct {
 }
 
 func jobs() []job {
-	ours, theirs := []string{"sqlite", "postgres", "jsonl"}, []string{"scripted"}
+	ours, theirs := []string{"sqlite", "postgres", "jsonl", "snowflake"}, []string{"scripted"}
 	fused := map[string]func(string) bool{"runner": nil, "child": has(" fuse")}
 	pair := map[string]func(string) bool{"runner": nil, "tap": has("/tap-scripted "), "target": has(" target target-")}
 	foreign := map[string]func(string) bool{"runner": nil, "tap": has("/tap-scripted "), "target": has("/target-scripted ")}
@@ -93,7 +93,7 @@ func jobs() []job {
 // once says whether rows must be there exactly once after a kill: a target
 // that appends and has no transaction over rows and position may repeat some.
 func (j job) once(kind string) bool {
-	return !j.keyless || kind == "sqlite" || kind == "postgres"
+	return !j.keyless || kind == "sqlite" || kind == "postgres" || kind == "snowflake"
 }
 
 func has(part string) func(string) bool {

@@ -12,7 +12,9 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
+	"elt/internal/fake/snowflake"
 	"elt/internal/pgtest"
 
 	"github.com/jackc/pgx/v5"
@@ -23,6 +25,7 @@ import (
 type destination struct {
 	kind, dir, url string
 	flags          []string
+	snow           *snowflake.Server
 }
 
 func (j job) prepare(t *testing.T, kind string) destination {
@@ -40,6 +43,10 @@ func (j job) prepare(t *testing.T, kind string) destination {
 		}
 		loader = fmt.Sprintf("{host: %s, port: %s, user: %s, database: %s, default_target_schema: public, batch_size_rows: 500}",
 			u.Hostname(), u.Port(), u.User.Username(), strings.TrimPrefix(u.Path, "/"))
+	case "snowflake":
+		d.snow = snowflake.Start(t, snowflake.WithIdleAbort(time.Second))
+		loader = fmt.Sprintf("{account: %s, user: %s, password: %s, role: %s, warehouse: %s, database: %s, protocol: http, host: %q, port: %s, default_target_schema: OUT, temp_dir: ., batch_size_rows: 5000}",
+			snowflake.Account, snowflake.UserName, snowflake.Password, snowflake.Role, snowflake.Warehouse, snowflake.Database, d.snow.Host(), d.snow.Port())
 	case "jsonl":
 		loader = "{destination_path: ., batch_size_rows: 500}"
 	case "scripted":
@@ -139,6 +146,18 @@ func (d destination) ids(t *testing.T) []int {
 		}
 		if ids, err = pgx.CollectRows(rows, pgx.RowTo[int]); err != nil {
 			t.Fatal(err)
+		}
+	case "snowflake":
+		_, rows, err := d.snow.Query("SELECT ID FROM OUT.ORDERS")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range rows {
+			id, err := strconv.Atoi(r[0].(string))
+			if err != nil {
+				t.Fatal(err)
+			}
+			ids = append(ids, id)
 		}
 	case "jsonl", "scripted":
 		file := map[string]string{"jsonl": "orders.jsonl", "scripted": "scripted.jsonl"}[d.kind]

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -95,7 +96,7 @@ func warehouses() []warehouse {
 		// Snowflake's own faults come on top: a server in trouble, a session
 		// that expires, a reply that is lost, an upload refused.
 		{"snowflake", "target-snowflake", func(t *testing.T, dir string) (string, func(*testing.T, *service) []string) {
-			s := snowflake.Start(t)
+			s := snowflake.Start(t, snowflake.WithIdleAbort(time.Second))
 			s.Inject(snowflake.Fault{Endpoint: "query", After: 6, Count: 1, Status: 503})
 			s.Inject(snowflake.Fault{Endpoint: "query", After: 11, Count: 1, Expired: true})
 			s.Inject(snowflake.Fault{Endpoint: "query", Statement: "(?i)^merge", After: 1, Count: 1, Lost: true})
