@@ -27,6 +27,7 @@ import (
 	statecmd "elt/cmd/state"
 	"elt/cmd/store"
 	"elt/cmd/test"
+	"elt/cmd/token"
 	"elt/cmd/validate"
 	versioncmd "elt/cmd/version"
 	"elt/internal/cli"
@@ -38,6 +39,7 @@ func addCommands(root *cobra.Command, a *cli.App) {
 		initproject.NewCmd(a),
 		run.NewCmd(a, nil),
 		daemon.NewCmd(a, nil),
+		token.NewCmd(a),
 		el.NewCmd(a, nil),
 		el.NewLegacyCmd(a),
 		invoke.NewCmd(a, invoke.Hooks{Airflow: func(ctx context.Context) error {

@@ -29,14 +29,20 @@ type Options struct {
 	Workers int
 	Queues  []string
 	Airflow bool // the defaults of the DAGs that Meltano makes
+	Listen  string
+	// NoAuth: requests of this machine need no token.
+	NoAuth bool
 }
 
-var roles = []string{"scheduler", "worker"}
+var roles = []string{"scheduler", "worker", "api"}
+
+// listen is where the API is unless told otherwise: nobody else's business.
+const listen = "127.0.0.1:8080"
 
 // Airflow are the options of a daemon that stands in for Airflow's scheduler:
 // its executor says whether several runs go on at the same time.
 func Airflow() *Options {
-	o := &Options{Roles: roles, Airflow: true}
+	o := &Options{Roles: roles[:2], Airflow: true}
 	if os.Getenv("AIRFLOW__CORE__EXECUTOR") == "SequentialExecutor" {
 		o.Workers = 1
 	}
@@ -55,8 +61,12 @@ once; a schedule with a mistake is reported, the others run.
 
 The daemon serves one project and one environment. Several on one state store
 (PostgreSQL) share the work: each time of a schedule fires once. SIGTERM stops
-what runs, keeps its bookmarks, hands it back to the queue and ends.`,
+what runs, keeps its bookmarks, hands it back to the queue and ends.
+
+The API and the metrics are at --listen, for whoever has a token (elt token
+create). docs/api.md describes it, and so does /api/v1/openapi.json.`,
 		Example: `  elt daemon
+  elt daemon --listen 0.0.0.0:8080
   elt --environment prod daemon --workers 4
   elt daemon --role scheduler
   elt daemon --role worker --queue default --queue heavy`,
@@ -66,6 +76,9 @@ what runs, keeps its bookmarks, hands it back to the queue and ends.`,
 				if !slices.Contains(roles, r) {
 					return fault.New(fault.Usage, "--role %s is none of %s", r, strings.Join(roles, ", "))
 				}
+			}
+			if err := app.FlagsFromEnviron(cmd, map[string]string{"listen": "ELT_LISTEN"}); err != nil {
+				return err
 			}
 			if runF != nil {
 				return runF(cmd.Context(), o)
@@ -77,6 +90,8 @@ what runs, keeps its bookmarks, hands it back to the queue and ends.`,
 	f.StringSliceVar(&o.Roles, "role", roles, "what this process does: "+strings.Join(roles, ", "))
 	f.IntVar(&o.Workers, "workers", 0, "runs at the same time; 0 is one per core (ELT_WORKERS)")
 	f.StringArrayVar(&o.Queues, "queue", nil, "take only runs of this `QUEUE`; may be repeated")
+	f.StringVar(&o.Listen, "listen", listen, "`ADDRESS` of the API; \"\" is no API (ELT_LISTEN)")
+	f.BoolVar(&o.NoAuth, "no-auth-on-loopback", false, "let requests that come from this machine itself do anything without a token")
 	f.BoolVar(&o.Airflow, "airflow-defaults", false, "where a schedule says nothing: no catch-up, one run at a time, one retry after 5 minutes")
 	cmd.RegisterFlagCompletionFunc("role", cobra.FixedCompletions(roles, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
@@ -104,12 +119,20 @@ func Run(ctx context.Context, app *cli.App, o *Options) error {
 	}
 	defer clock.Close()
 
+	// The API goes last: a daemon that drains its runs says that it is not ready.
 	var services []service
 	w, closeGuard, err := newWorker(app, o, s, plan, store, name)
 	if err != nil {
 		return err
 	}
 	defer closeGuard()
+	if slices.Contains(o.Roles, "api") && o.Listen != "" {
+		serve, err := newAPI(ctx, app, o, s, store, w)
+		if err != nil {
+			return err
+		}
+		services = append(services, service{"api", serve})
+	}
 	if slices.Contains(o.Roles, "worker") {
 		services = append(services, service{"worker", w.Run})
 	}
@@ -190,7 +213,7 @@ func newWorker(app *cli.App, o *Options, s *source, plan schedule.Plan, store st
 	w := worker.New(worker.Worker{
 		Queue: store, Name: name, Project: plan.Project, Environment: plan.Environment, Queues: o.Queues, Slots: slots,
 		Executor: worker.Processes{Host: guard, Command: func(e state.Execution) (proc.Command, error) { return s.command(self, e) }},
-		LogPath:  func(id string) string { return filepath.Join(sysDir, "logs", "elt", "executions", id+".log") },
+		LogPath:  s.logPath,
 		After:    func(e state.Execution, now time.Time) []state.Execution { return s.current().After(e, now) },
 		Log:      app.Log(), Grace: grace, Beat: silent / 4, Silent: silent,
 	})

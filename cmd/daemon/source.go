@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -53,10 +54,28 @@ func (s *source) load(ctx context.Context) (schedule.Plan, error) {
 	return s.plan, nil
 }
 
+// now is load with the project itself.
+func (s *source) now(ctx context.Context) (*project.Project, schedule.Plan, error) {
+	plan, err := s.load(ctx)
+	if err != nil {
+		return nil, plan, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.project, plan, nil
+}
+
 func (s *source) current() schedule.Plan {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.plan
+}
+
+// logPath is where the log of an execution lies on this machine.
+func (s *source) logPath(id string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return filepath.Join(s.project.SysDir(), "logs", "elt", "executions", filepath.Base(id)+".log")
 }
 
 // stamp changes when one of the project's files does.
@@ -100,10 +119,16 @@ func (s *source) command(self string, e state.Execution) (proc.Command, error) {
 		}
 	}
 	more := []string{"--execution", e.ID, "--trigger", e.Trigger}
-	for name, v := range map[string]string{"--from": o.From, "--to": o.To, "--chunk": o.Chunk} {
+	for name, v := range map[string]string{"--from": o.From, "--to": o.To, "--chunk": o.Chunk, "--backfill": o.Backfill} {
 		if v != "" {
 			more = append(more, name, v)
 		}
+	}
+	if o.Parallel > 1 {
+		more = append(more, "--parallel", strconv.Itoa(o.Parallel))
+	}
+	if o.AllowDuplicates {
+		more = append(more, "--allow-duplicates")
 	}
 	if o.FullRefresh {
 		more = append(more, "--full-refresh")
@@ -114,7 +139,9 @@ func (s *source) command(self string, e state.Execution) (proc.Command, error) {
 	for _, pattern := range o.Exclude {
 		more = append(more, "--exclude", pattern)
 	}
-	if pair, ok := s.pair(e); ok { // a schedule's pair has the schedule's name as its state id
+	if o.Resume {
+		args = append(args, "backfill", "resume", o.Backfill)
+	} else if pair, ok := s.pair(e); ok { // a schedule's pair has the schedule's name as its state id
 		args = append(append(args, "el", pair.Extractor, pair.Loader, "--state-id="+pair.StateID()), more...)
 	} else {
 		args = append(append(append(args, "run"), more...), e.Blocks...)

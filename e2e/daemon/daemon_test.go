@@ -103,7 +103,7 @@ type daemon struct {
 }
 
 func (w *world) daemon(args ...string) *daemon {
-	return w.start(append([]string{"daemon"}, args...)...)
+	return w.start(append([]string{"daemon", "--listen", ""}, args...)...)
 }
 
 // start starts a daemon; it is killed when the test ends.

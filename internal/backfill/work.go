@@ -22,6 +22,7 @@ type Work struct {
 	Runner   *runner.Runner
 	Specs    Spec
 	Watch    Watcher
+	ID       string        // of a new backfill; "" makes one
 	LeaseTTL time.Duration // for how long the store may be away between chunks
 
 	set  *project.Set
@@ -48,7 +49,10 @@ func NewID(now time.Time) string {
 // New works on a new backfill of a plan.
 func (w *Work) New(ctx context.Context, set *project.Set, p *Plan, o Options) (state.Backfill, error) {
 	o.named(set)
-	w.set, w.plan, w.opt, w.id = set, p, o, NewID(time.Now())
+	w.set, w.plan, w.opt, w.id = set, p, o, w.ID
+	if w.id == "" {
+		w.id = NewID(time.Now())
+	}
 	environment, _ := w.Runner.Project.Environment()
 	b, err := p.record(w.id, environment, o)
 	if err != nil {

@@ -20,6 +20,7 @@ type WindowFlags struct {
 	From, To, Chunk string
 	Parallel        int
 	AllowDuplicates bool
+	ID              string // of the backfill; one that is there already goes on
 }
 
 // Add defines the flags of a command that runs sets.
@@ -29,6 +30,8 @@ func (w *WindowFlags) Add(cmd *cobra.Command) {
 	f.StringVar(&w.To, "to", "", "backfill: and older than this `DATE`")
 	f.StringVar(&w.Chunk, "chunk", "", "backfill: a run for every `SPAN` of the window: 6h, 1d, 7d, 1w, 1mo")
 	f.IntVar(&w.Parallel, "parallel", 1, "backfill: run `N` chunks at the same time")
+	f.StringVar(&w.ID, "backfill", "", "backfill: its `ID`; one that is there already goes on")
+	f.MarkHidden("backfill")
 	f.BoolVar(&w.AllowDuplicates, "allow-duplicates", false, "backfill: append rows without a key though they may be there already")
 }
 
@@ -80,6 +83,13 @@ func (a *App) Backfill(ctx context.Context, r *runner.Runner, set *project.Set, 
 	if err != nil {
 		return err
 	}
+	if w.ID != "" && !dry {
+		if _, err := r.Store.Backfill(ctx, w.ID); err == nil { // its daemon was stopped before it was done
+			return a.ResumeBackfill(ctx, r, w.ID)
+		} else if !errors.Is(err, state.ErrNotFound) {
+			return err
+		}
+	}
 	plan, err := backfill.Make(ctx, r, set, window, o, a.Spec)
 	switch {
 	case err != nil && (plan == nil || len(plan.Streams) == 0):
@@ -100,7 +110,9 @@ func (a *App) Backfill(ctx context.Context, r *runner.Runner, set *project.Set, 
 		defer cancel()
 		r.Timeout = 0
 	}
-	b, err := a.work(r).New(ctx, set, plan, o)
+	work := a.work(r)
+	work.ID = w.ID
+	b, err := work.New(ctx, set, plan, o)
 	return a.ended(b, err)
 }
 

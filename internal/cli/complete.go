@@ -149,6 +149,19 @@ func (a *App) CompleteBackfills() Completion {
 	})
 }
 
+// CompleteTokens completes one name of a token of the API.
+func (a *App) CompleteTokens() Completion {
+	return a.completeStored(1, func(ctx context.Context, store state.Store, typed string) (words []string) {
+		list, _ := store.Tokens(ctx, false) // what is wrong says the command itself
+		for _, t := range list {
+			if !t.Over && strings.HasPrefix(t.Name, typed) {
+				words = append(words, t.Name+"\t"+t.Scope)
+			}
+		}
+		return words
+	})
+}
+
 // completeStored completes the first n arguments by what is in the store,
 // where there is one: to press a key must not make it.
 func (a *App) completeStored(n int, words func(ctx context.Context, store state.Store, typed string) []string) Completion {

@@ -49,7 +49,14 @@ type Options struct {
 	Select      []string          `json:"select,omitempty"`
 	Exclude     []string          `json:"exclude,omitempty"`
 	Env         map[string]string `json:"env,omitempty"`
-	Timeout     time.Duration     `json:"timeout,omitempty"` // nanoseconds
+	Timeout     time.Duration     `json:"timeout,omitempty"`  // nanoseconds
+	Parallel    int               `json:"parallel,omitempty"` // chunks at the same time
+	// AllowDuplicates lets a window append rows without a key.
+	AllowDuplicates bool `json:"allow_duplicates,omitempty"`
+	// Backfill is the id of the backfill that a window becomes; one that is there
+	// already goes on. Resume: it is there, and has the window.
+	Backfill string `json:"backfill,omitempty"`
+	Resume   bool   `json:"resume,omitempty"`
 	// Chain names what led here, the first first, so that chains end.
 	Chain []string `json:"chain,omitempty"`
 }

@@ -1,0 +1,110 @@
+package api
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"net/http"
+	"regexp"
+	"strings"
+	"time"
+
+	"elt/state"
+)
+
+// call is one request: who makes it and what the log knows it by.
+type call struct {
+	trace string
+	from  string // network address
+	who   identity
+	wrong *Problem // why a token that was sent does not count
+	// What the audit says besides the action.
+	object string
+	detail any
+}
+
+type callKey struct{}
+
+// callOf is the request of a context.
+func callOf(ctx context.Context) *call {
+	if c, ok := ctx.Value(callKey{}).(*call); ok {
+		return c
+	}
+	return &call{}
+}
+
+// note says for the audit what a request is done to, and how.
+func note(ctx context.Context, object string, detail any) {
+	c := callOf(ctx)
+	c.object, c.detail = object, detail
+}
+
+// traced gives every request its trace id, and logs it.
+func (s *Server) traced(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c := &call{trace: traceOf(r.Header), from: addressOf(r)}
+		h := w.Header()
+		h.Set("X-Request-Id", c.trace)
+		h.Set("X-Content-Type-Options", "nosniff")
+		if strings.HasPrefix(r.URL.Path, Base) {
+			h.Set("Cache-Control", "no-store")
+		}
+		began, seen := time.Now(), &seenWriter{ResponseWriter: w, status: http.StatusOK}
+		next.ServeHTTP(seen, r.WithContext(context.WithValue(r.Context(), callKey{}, c)))
+		event := s.Log.Debug()
+		if seen.status >= 500 {
+			event = s.Log.Warn()
+		}
+		event.Str("trace_id", c.trace).Str("method", r.Method).Str("path", r.URL.Path).Int("status", seen.status).
+			Str("who", c.who.name).Dur("took", time.Since(began)).Msg("request")
+	})
+}
+
+// seenWriter remembers the status.
+type seenWriter struct {
+	http.ResponseWriter
+	status int
+}
+
+func (w *seenWriter) WriteHeader(status int) {
+	w.status = status
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (w *seenWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+var (
+	traceParent = regexp.MustCompile(`^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$`)
+	requestID   = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,100}$`)
+)
+
+// traceOf is the id that the asker gave (W3C traceparent, X-Request-Id), else a new one.
+func traceOf(h http.Header) string {
+	if m := traceParent.FindStringSubmatch(h.Get("Traceparent")); m != nil && strings.Trim(m[1], "0") != "" {
+		return m[1]
+	}
+	if id := h.Get("X-Request-Id"); requestID.MatchString(id) {
+		return id
+	}
+	b := make([]byte, 16)
+	rand.Read(b) // never fails
+	return hex.EncodeToString(b)
+}
+
+// audit records a write, and who tried one.
+func (s *Server) audit(ctx context.Context, c *call, action string, status int) {
+	if c.who.name == "" {
+		return // nobody known: the log has it
+	}
+	d := state.Deed{Who: c.who.name, Token: c.who.token, From: c.from, What: action, Object: c.object, Trace: c.trace, Result: status}
+	if c.detail != nil {
+		if text, err := json.Marshal(c.detail); err == nil {
+			d.Detail = text
+		}
+	}
+	if err := s.Store.AddDeed(context.WithoutCancel(ctx), d); err != nil {
+		s.Log.Error().Err(err).Str("trace_id", c.trace).Str("who", d.Who).Str("action", action).Str("object", d.Object).Msg("the audit could not be written")
+	}
+}

@@ -1,0 +1,9 @@
+package api
+
+import (
+	"context"
+)
+
+const factoryMark = "adf "
+
+func (s *Server) callbacks(ctx context.Context) { <-ctx.Done() }

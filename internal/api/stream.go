@@ -1,0 +1,83 @@
+package api
+
+import (
+	"encoding/json"
+	"strings"
+
+	"elt/state"
+)
+
+// StreamOfStep is what one stream moved in one block run.
+type StreamOfStep struct {
+	Stream        string          `json:"stream"`
+	Rows          int64           `json:"rows"`
+	Bytes         int64           `json:"bytes"`
+	Seconds       float64         `json:"seconds"`
+	RowsPerSecond float64         `json:"rows_per_second"`
+	Bookmark      json.RawMessage `json:"bookmark,omitempty"`
+	Error         string          `json:"error,omitempty"`
+}
+
+// StreamOfRun is a stream with the block that it belongs to.
+type StreamOfRun struct {
+	RunID string `json:"run_id"`
+	Step  string `json:"step"`
+	StreamOfStep
+}
+
+// StepDetail is what a block run was made of.
+type StepDetail struct {
+	Plugins       []StepPlugin    `json:"plugins"`
+	Fused         bool            `json:"fused" doc:"Tap and target in one process."`
+	SchemaChanges []SchemaChanges `json:"schema_changes"`
+	Notes         []string        `json:"notes"`
+	Version       string          `json:"version" doc:"Of elt."`
+}
+
+// StepPlugin says what ran in a plugin's place and why.
+type StepPlugin struct {
+	Name      string `json:"name"`
+	Kind      string `json:"type"`
+	Native    bool   `json:"native"`
+	Connector string `json:"connector,omitempty"`
+	Dialect   string `json:"dialect,omitempty"`
+	Command   string `json:"command,omitempty"`
+	Reason    string `json:"reason"`
+	Pinned    bool   `json:"pinned,omitempty"`
+}
+
+// SchemaChanges are what became of a stream's table.
+type SchemaChanges struct {
+	Stream  string         `json:"stream"`
+	Changes []SchemaChange `json:"changes"`
+}
+
+// SchemaChange is one change of a table.
+type SchemaChange struct {
+	Kind   string `json:"kind" doc:"create, add, widen, version, drop, rekey, ignore."`
+	Column string `json:"column,omitempty"`
+	Detail string `json:"detail,omitempty"`
+}
+
+// detailOf reads what the runner kept; nil where there is nothing.
+func detailOf(r state.Run) *StepDetail {
+	if r.Detail == nil {
+		return nil
+	}
+	d := &StepDetail{Plugins: []StepPlugin{}, SchemaChanges: []SchemaChanges{}, Notes: []string{}}
+	if json.Unmarshal(r.Detail, d) != nil {
+		return nil // of a release that keeps it otherwise
+	}
+	return d
+}
+
+func (s *Server) stream(one state.StreamStats) StreamOfStep {
+	v := StreamOfStep{Stream: one.Stream, Rows: one.Rows, Bytes: one.Bytes, Seconds: one.Seconds, Bookmark: one.Bookmark, Error: s.Mask(one.Error)}
+	if one.Seconds > 0 {
+		v.RowsPerSecond = float64(one.Rows) / one.Seconds
+	}
+	return v
+}
+
+// blocksOf are the blocks of a run of one set: its name is made of them.
+func blocksOf(r state.Run) []string { return strings.Fields(r.Name) }
