@@ -5,15 +5,12 @@ package edcast
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net/url"
 	"slices"
 	"strings"
 	"time"
 
 	"golang.org/x/oauth2"
-	"golang.org/x/sync/errgroup"
 
 	"elt/internal/fault"
 	"elt/internal/singer"
@@ -132,31 +129,12 @@ func (tap) Sync(ctx context.Context, cfg spec.Config, catalog *singer.Catalog, b
 			return err
 		}
 	}
-	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	selected := catalog.Selected()
-	failed := make([]error, len(selected))
-	var group errgroup.Group // no shared context: a stream that fails stops no other
-	group.SetLimit(max(1, out.Parallel()))
-	for n, cs := range selected {
-		group.Go(func() error {
-			if err := s.sync(ctx, client, cs, bookmarks, out); err != nil {
-				failed[n] = fmt.Errorf("stream %q: %w", cs.ID(), err)
-				if s.OnError == "stop" {
-					stop(errors.New("stopped because another stream failed"))
-				}
-			}
-			return nil
-		})
-	}
-	_ = group.Wait() // failed has the errors
-	return errors.Join(failed...)
+	return taps.Each(ctx, out.Parallel(), s.OnError == "stop", catalog.Selected(), (*singer.CatalogStream).ID, func(ctx context.Context, cs *singer.CatalogStream) error {
+		return s.sync(ctx, client, cs, bookmarks, out)
+	})
 }
 
 func (s *settings) sync(ctx context.Context, client *httpapi.Client, cs *singer.CatalogStream, bookmarks singer.Bookmarks, out taps.Output) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
 	r := &reader{set: s, client: client, keyed: slices.Contains(cs.Keys(), rowHash)}
 	r.id, _ = cs.Meta()[metaDataset].(string)
 	if r.id == "" && cs.ID() != listStream {

@@ -12,7 +12,6 @@ import (
 	"slices"
 
 	"github.com/rs/zerolog"
-	"golang.org/x/sync/errgroup"
 
 	"elt/internal/fault"
 	"elt/internal/singer"
@@ -70,43 +69,43 @@ func (tap) Sync(ctx context.Context, cfg spec.Config, catalog *singer.Catalog, b
 		return err
 	}
 	defer client.Close()
-	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	failed := make([]error, len(sources))
-	var group errgroup.Group // no shared context: a stream that fails stops no other
-	group.SetLimit(max(1, out.Parallel()))
-	if catalog != nil {
-		for _, cs := range catalog.Selected() {
-			if !slices.ContainsFunc(sources, func(src *source) bool { return src.Name == cs.ID() }) {
-				failed = append(failed, fault.New(fault.BadConfig, "stream %q is selected, but no entry of streams describes it", cs.ID()).WithHint("run discovery again, or deselect the stream"))
-			}
-		}
-	}
-	for n, src := range sources {
-		var cs *singer.CatalogStream
-		if catalog != nil {
-			if cs = catalog.Stream(src.Name); cs == nil || !cs.Selected() {
-				continue
-			}
-		}
-		group.Go(func() error {
-			err := s.sync(ctx, client, src, cs, bookmarks, out)
-			if err == nil {
-				return nil
-			}
-			failed[n] = fmt.Errorf("stream %q: %w", src.Name, err)
-			if s.OnError == "stop" {
-				stop(errors.New("stopped because another stream failed"))
-			}
-			return nil
-		})
-	}
-	_ = group.Wait() // failed has the errors
+	selected, failed := s.selected(sources, catalog)
+	err = taps.Each(ctx, out.Parallel(), s.OnError == "stop", selected, (*source).name, func(ctx context.Context, src *source) error {
+		return s.sync(ctx, client, src, streamOf(catalog, src), bookmarks, out)
+	})
 	if n := s.skipped.Load(); n > 0 {
 		zerolog.Ctx(ctx).Warn().Msgf("%d of %d streams were skipped, as on_error says", n, len(sources))
 	}
-	return errors.Join(failed...)
+	return errors.Join(failed, err)
 }
+
+// selected are the sources that the catalog selects, all without one; a
+// selected stream that no source describes is an error.
+func (s *settings) selected(sources []*source, catalog *singer.Catalog) (selected []*source, failed error) {
+	if catalog == nil {
+		return sources, nil
+	}
+	for _, cs := range catalog.Selected() {
+		if !slices.ContainsFunc(sources, func(src *source) bool { return src.Name == cs.ID() }) {
+			failed = errors.Join(failed, fault.New(fault.BadConfig, "stream %q is selected, but no entry of streams describes it", cs.ID()).WithHint("run discovery again, or deselect the stream"))
+		}
+	}
+	for _, src := range sources {
+		if cs := catalog.Stream(src.Name); cs != nil && cs.Selected() {
+			selected = append(selected, src)
+		}
+	}
+	return selected, failed
+}
+
+func streamOf(catalog *singer.Catalog, src *source) *singer.CatalogStream {
+	if catalog == nil {
+		return nil
+	}
+	return catalog.Stream(src.Name)
+}
+
+func (src *source) name() string { return src.Name }
 
 // skip says that a stream is left out.
 func (s *settings) skip(ctx context.Context, src *source, err error) {
@@ -115,9 +114,6 @@ func (s *settings) skip(ctx context.Context, src *source, err error) {
 }
 
 func (s *settings) sync(ctx context.Context, client *httpapi.Client, src *source, cs *singer.CatalogStream, bookmarks singer.Bookmarks, out taps.Output) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
 	if cs == nil {
 		var err error
 		if cs, err = s.discover(ctx, client, src); err != nil {

@@ -6,15 +6,12 @@ package xactly
 import (
 	"context"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"net/url"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
-	"golang.org/x/sync/errgroup"
 
 	"elt/internal/fault"
 	"elt/internal/singer"
@@ -149,31 +146,12 @@ func (tap) Sync(ctx context.Context, cfg spec.Config, catalog *singer.Catalog, b
 			return err
 		}
 	}
-	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	selected := catalog.Selected()
-	failed := make([]error, len(selected))
-	var group errgroup.Group // no shared context: a stream that fails stops no other
-	group.SetLimit(max(1, out.Parallel()))
-	for n, cs := range selected {
-		group.Go(func() error {
-			if err := s.sync(ctx, a, cs, bookmarks, out); err != nil {
-				failed[n] = fmt.Errorf("stream %q: %w", cs.ID(), err)
-				if s.OnError == "stop" {
-					stop(errors.New("stopped because another stream failed"))
-				}
-			}
-			return nil
-		})
-	}
-	_ = group.Wait() // failed has the errors
-	return errors.Join(failed...)
+	return taps.Each(ctx, out.Parallel(), s.OnError == "stop", catalog.Selected(), (*singer.CatalogStream).ID, func(ctx context.Context, cs *singer.CatalogStream) error {
+		return s.sync(ctx, a, cs, bookmarks, out)
+	})
 }
 
 func (s *settings) sync(ctx context.Context, a *api, cs *singer.CatalogStream, bookmarks singer.Bookmarks, out taps.Output) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
 	declared := httpapi.DeclaredBy(cs, false, false)
 	r := &reader{set: s, api: a, table: s.tableOf(cs), date: -1}
 	method, date := cs.Replication()
