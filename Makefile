@@ -15,10 +15,10 @@ TAGS     = minicore_disabled
 export GOFLAGS += -tags=$(TAGS)
 export CGO_ENABLED = 1
 
-.PHONY: help build quickstart test check unit e2e cases long bench image clean
+.PHONY: help build quickstart test check unit e2e ui test-ui cases long bench image clean
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 build: ## ./elt
 	@scripts/need go cc
@@ -30,7 +30,7 @@ quickstart: build ## three public tables from CSV into SQLite
 	@echo "The rows are in examples/quickstart/quickstart.db. Try:"
 	@echo "  sqlite3 examples/quickstart/quickstart.db 'select state, count(*) from airports group by 1 order by 2 desc limit 5'"
 
-test: check unit e2e cases ## all tests: what CI runs
+test: check unit e2e cases test-ui ## all tests: what CI runs
 
 check: ## formatting and vet
 	@scripts/need go cc
@@ -44,6 +44,17 @@ unit: ## tests of every package, with the race detector
 e2e: ## the binary as a user runs it, with other people's plugins from PyPI
 	@scripts/need go cc postgres sqlite3 python3-venv jdbc
 	$(GO) test -shuffle=on -timeout 20m ./e2e/...
+
+WEB = internal/ui/web
+
+ui: ## the pages of the daemon, from internal/ui/web into internal/ui/dist (needs Node)
+	@scripts/need node
+	cd $(WEB) && npm ci --no-audit --no-fund && npm run --silent types && npm run --silent check && npm run --silent build
+
+test-ui: build ## the pages in a browser, against a real daemon, where Node and Chromium are
+	@if scripts/need node chromium; then cd $(WEB) && npm ci --no-audit --no-fund --silent && \
+	ELT=$(CURDIR)/elt node --test --test-reporter=spec test/; \
+	elif [ -n "$$CI" ]; then exit 1; else echo "test-ui: skipped, Node or Chromium is not on this machine"; fi
 
 cases: build ## recorded behaviour of Meltano, where the checker is there
 	@scripts/need python3

@@ -9,6 +9,8 @@ import (
 	"elt/internal/api"
 	"elt/internal/cli"
 	"elt/internal/fault"
+
+	"elt/internal/ui"
 	"elt/internal/worker"
 	"elt/state"
 )
@@ -26,7 +28,7 @@ func newAPI(main context.Context, app *cli.App, o *Options, s *source, store sta
 	}
 	server := api.New(api.Config{
 		Store: store, Now: s.now, LogPath: s.logPath, Enqueued: w.Wake, Mask: app.Redactor.String, Secret: app.Redactor.Add,
-		Version: app.Version, Log: app.Log(), NoAuthOnLoopback: o.NoAuth,
+		Version: app.Version, Log: app.Log(), NoAuthOnLoopback: o.NoAuth, UI: ui.Handler(),
 	})
 	log := app.Log()
 	log.Info().Str("address", "http://"+l.Addr().String()).Bool("no_auth_on_loopback", o.NoAuth).Msg("the API listens")
