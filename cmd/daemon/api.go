@@ -9,7 +9,6 @@ import (
 	"elt/internal/api"
 	"elt/internal/cli"
 	"elt/internal/fault"
-
 	"elt/internal/ui"
 	"elt/internal/worker"
 	"elt/state"
