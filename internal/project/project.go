@@ -50,6 +50,7 @@ type Project struct {
 	plugins  map[Kind][]*Plugin
 	jobs     []Job
 	plans    []Schedule
+	alerts   *Alerts
 
 	environment *node // the active one; nil when none
 	named       bool
@@ -94,6 +95,7 @@ func load(o Options) (*Project, []*fault.Error, error) {
 	}
 	p.readJobs(c)
 	p.readSchedules(c)
+	p.readAlerts(c)
 	if err := p.activate(); err != nil {
 		c.wrong(asMistake(err))
 	}

@@ -30,6 +30,7 @@ func (p *Project) References(plugins []*Plugin) []Reference {
 			r.node(nil, e.value, e.key)
 		}
 	}
+	r.node(nil, p.file.get("alerts"), "alerts")
 	for _, s := range p.plans {
 		for name := range s.Env { // taken as they are written
 			r.defined[name] = true

@@ -2,6 +2,7 @@ package project
 
 import (
 	"strings"
+	"time"
 
 	"elt/internal/fault"
 )
@@ -11,7 +12,9 @@ type Job struct {
 	Name  string
 	Tasks []Task
 	Env   map[string]string
-	At    fault.Position
+	// FreshWithin is how old its newest success may become; 0: any age.
+	FreshWithin time.Duration
+	At          fault.Position
 }
 
 // Task is one entry of a job: blocks as written in one string, or a list of them.
@@ -81,6 +84,7 @@ func (p *Project) readJobs(c *checker) {
 			continue
 		}
 		seen[j.Name] = true
+		readDuration(c, n, "fresh_within", &j.FreshWithin)
 		p.jobs = append(p.jobs, j)
 		for _, plugin := range p.Plugins("") {
 			if plugin.Name == j.Name {

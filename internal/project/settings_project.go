@@ -44,7 +44,7 @@ func projectSettings() []*Definition {
 func structure(key string) bool {
 	switch key {
 	case "version", "requires_meltano", "requires_elt", "include_paths", "env", "annotations", "plugins",
-		"environments", "jobs", "schedules":
+		"environments", "jobs", "schedules", "alerts":
 		return true
 	}
 	return strings.HasPrefix(key, "x-")

@@ -25,6 +25,8 @@ type Timing struct {
 	Overlap    string // "skip", "queue", "cancel" or "" (the daemon's default)
 	Timeout    time.Duration
 	Retry      Retry
+	// FreshWithin is how old the newest success may become; 0: any age.
+	FreshWithin time.Duration
 	// OnSuccess and OnFailure are jobs and schedules that run next.
 	OnSuccess, OnFailure []string
 }
@@ -99,6 +101,7 @@ func readTiming(n *node, expression string) (t Timing, err error) {
 	}
 	duration("jitter", &t.Jitter)
 	duration("timeout", &t.Timeout)
+	duration("fresh_within", &t.FreshWithin)
 	duration("retry_delay", &t.Retry.Delay)
 	count("retries", &t.Retry.Times)
 	count("catchup_max", &t.CatchupMax)

@@ -52,6 +52,8 @@ func TestSuite(t *testing.T) {
 				`update elt_tokens set created_at = created_at - make_interval(secs => $1), expires_at = expires_at - make_interval(secs => $1),
   revoked_at = revoked_at - make_interval(secs => $1), last_used_at = last_used_at - make_interval(secs => $1)`,
 				`update elt_audit set at = at - make_interval(secs => $1)`,
+				`update elt_incidents set opened_at = opened_at - make_interval(secs => $1), resolved_at = resolved_at - make_interval(secs => $1)`,
+				`update elt_notices set due_at = due_at - make_interval(secs => $1), done_at = done_at - make_interval(secs => $1)`,
 				`update elt_callbacks set next_at = next_at - make_interval(secs => $1)`,
 			} {
 				if _, err := stores[place].DB().Exec(back, d.Seconds()); err != nil {
