@@ -62,7 +62,7 @@ type Incidents interface {
 	NoticesDone(ctx context.Context, channel string, told []Notice, cause string, again time.Duration) error
 	// NoticesOf lists what is owed or was told of an incident.
 	NoticesOf(ctx context.Context, incident string) ([]Notice, error)
-	// PruneIncidents deletes those that are over and older than age, but not
-	// while a notice of them is still to be told.
+	// PruneIncidents deletes those that were over before age, with what is
+	// still owed of them.
 	PruneIncidents(ctx context.Context, age time.Duration) error
 }

@@ -97,6 +97,8 @@ type Queue interface {
 	Fire(ctx context.Context, s Slot, e *Execution, cancel bool) (bool, error)
 	// Slots lists the newest first; schedule "" is all.
 	Slots(ctx context.Context, project, environment, schedule string, limit int) ([]Slot, error)
+	// SlotsSince lists what was recorded since then, oldest first.
+	SlotsSince(ctx context.Context, project, environment string, since time.Time) ([]Slot, error)
 	// LastSlots is each schedule's newest slot, whatever its outcome.
 	LastSlots(ctx context.Context, project, environment string) (map[string]time.Time, error)
 

@@ -152,9 +152,7 @@ func (s *Store) NoticesOf(ctx context.Context, incident string) ([]state.Notice,
 // PruneIncidents implements state.Incidents.
 func (s *Store) PruneIncidents(ctx context.Context, age time.Duration) error {
 	return s.write(ctx, func(tx conn, now time.Time) error {
-		const old = `select i.incident_id from elt_incidents i where i.resolved_at < $1
-  and not exists (select 1 from elt_notices n where n.incident_id = i.incident_id and n.done_at is null)`
-		_, err := tx.exec(ctx, `delete from elt_incidents where incident_id in (`+old+`)`, cutoff(now, age))
+		_, err := tx.exec(ctx, `delete from elt_incidents where resolved_at < $1`, cutoff(now, age))
 		if err == nil {
 			_, err = tx.exec(ctx, `delete from elt_notices where incident_id not in (select incident_id from elt_incidents)`)
 		}

@@ -44,15 +44,23 @@ where project = $1 and environment = $2 and schedule = $3 and status = 'queued'`
 const columnsOfSlot = `project, environment, schedule, slot, outcome, execution_id, why, at`
 
 // Slots implements state.Queue.
-func (s *Store) Slots(ctx context.Context, project, environment, schedule string, limit int) (list []state.Slot, err error) {
+func (s *Store) Slots(ctx context.Context, project, environment, schedule string, limit int) ([]state.Slot, error) {
+	return s.slots(ctx, `($3 = '' or schedule = $3) order by slot desc, schedule limit $4`, project, environment, schedule, orAll(limit))
+}
+
+// SlotsSince implements state.Queue.
+func (s *Store) SlotsSince(ctx context.Context, project, environment string, since time.Time) ([]state.Slot, error) {
+	return s.slots(ctx, `at >= $3 order by at, schedule, slot`, project, environment, since.UTC())
+}
+
+func (s *Store) slots(ctx context.Context, which string, args ...any) (list []state.Slot, err error) {
 	err = s.query(ctx, func(r row) error {
 		var v state.Slot
 		err := r.Scan(&v.Project, &v.Environment, &v.Schedule, &v.Slot, &v.Outcome, &v.Execution, &v.Why, &v.At)
 		v.Slot, v.At = v.Slot.UTC(), v.At.UTC()
 		list = append(list, v)
 		return err
-	}, `select `+columnsOfSlot+` from elt_slots where project = $1 and environment = $2 and ($3 = '' or schedule = $3)
-order by slot desc, schedule limit $4`, project, environment, schedule, orAll(limit))
+	}, `select `+columnsOfSlot+` from elt_slots where project = $1 and environment = $2 and `+which, args...)
 	return list, err
 }
 

@@ -69,7 +69,6 @@ func incidents(t *testing.T, e env) {
 	if got := claim("ops"); len(got) != 0 {
 		t.Fatalf("not quiet: %+v", got)
 	}
-	must(t, e.PruneIncidents(e.ctx, time.Second))
 	e.advance(t, 6*time.Minute)
 	if got = claim("ops"); len(got) != 1 || got[0].What != state.NoticeResolved || got[0].Resolved == nil {
 		t.Fatalf("%+v", got)

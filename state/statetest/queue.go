@@ -255,6 +255,12 @@ func slots(t *testing.T, e env) {
 	if list, err = e.Slots(e.ctx, "p", "dev", "morning", 1); err != nil || len(list) != 1 {
 		t.Fatalf("%+v %v", list, err)
 	}
+	if list, err = e.SlotsSince(e.ctx, "p", "dev", time.Now().Add(-time.Hour)); err != nil || len(list) != 3 || list[0].Schedule != "morning" {
+		t.Fatalf("%+v %v", list, err)
+	}
+	if list, err = e.SlotsSince(e.ctx, "p", "dev", time.Now().Add(time.Hour)); err != nil || len(list) != 0 {
+		t.Fatalf("%+v %v", list, err)
+	}
 	last, err := e.LastSlots(e.ctx, "p", "dev")
 	must(t, err)
 	if len(last) != 2 || !last["morning"].Equal(at.Add(time.Hour)) || !last["evening"].Equal(at.Add(-time.Hour)) {

@@ -34,5 +34,6 @@ create table elt_notices (
 create index elt_notices_owed on elt_notices (project, environment, channel, due_at) where done_at is null;
 create index elt_notices_told on elt_notices (project, environment, channel, done_at);
 
--- What has ended lately: alerts look at nothing else.
+-- What was recorded and what has ended lately: alerts look at nothing else.
+create index elt_slots_recorded on elt_slots (project, environment, at);
 create index elt_executions_ended on elt_executions (project, environment, ended_at);

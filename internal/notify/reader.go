@@ -1,0 +1,272 @@
+package notify
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"elt/state"
+)
+
+// Store is what alerts are judged by and kept in: state.Store has it.
+type Store interface {
+	state.Incidents
+	Executions(ctx context.Context, w state.Which) ([]state.Execution, error)
+	LastExecutions(ctx context.Context, project, environment string, n int) ([]state.Execution, error)
+	Slots(ctx context.Context, project, environment, schedule string, limit int) ([]state.Slot, error)
+	SlotsSince(ctx context.Context, project, environment string, since time.Time) ([]state.Slot, error)
+	RunsOf(ctx context.Context, executions ...string) ([]state.Run, error)
+	Runs(ctx context.Context, stateID string, limit int) ([]state.Run, error)
+	Paused(ctx context.Context, project, environment string) (map[string]state.Pause, error)
+}
+
+const (
+	// depth is how many executions and runs make a history.
+	depth = 25
+	// overlap is how much is read again, for clocks that differ and
+	// transactions that take their time.
+	overlap = 2 * time.Minute
+	// remembered is how long a pipeline counts that the project does not name.
+	remembered = 24 * time.Hour
+)
+
+// reader reads pipelines from the store: all at first, later only of those of
+// which something has ended since.
+type reader struct {
+	store   Store
+	project string
+	in      string // environment
+	known   map[string]*history
+	read    time.Time // the store's state as of then is known
+}
+
+// history is what is known of one name.
+type history struct {
+	over    []state.Execution // newest first
+	success time.Time
+	since   time.Time
+	slots   []state.Slot // newest first
+	streams []Stream
+}
+
+// pipelines gives those of a configuration, and others that ran of late.
+func (r *reader) pipelines(ctx context.Context, c Config, now time.Time) ([]Pipeline, error) {
+	if r.project != c.Project || r.in != c.Environment || r.known == nil {
+		r.project, r.in, r.known, r.read = c.Project, c.Environment, nil, time.Time{}
+	}
+	if err := r.refresh(ctx, c, now); err != nil {
+		r.known = nil // half of it may be old
+		return nil, err
+	}
+	waiting, err := r.store.Executions(ctx, state.Which{Project: r.project, Environment: r.in, Statuses: []string{state.Queued, state.Running}})
+	if err != nil {
+		return nil, err
+	}
+	paused, err := r.store.Paused(ctx, r.project, r.in)
+	if err != nil {
+		return nil, err
+	}
+	promises := slices.Clone(c.Pipelines)
+	for _, name := range slices.Sorted(maps.Keys(r.known)) {
+		h := r.known[name]
+		named := slices.ContainsFunc(c.Pipelines, func(p Promise) bool { return p.Name == name })
+		if !named && len(h.over) > 0 && now.Sub(*h.over[0].Ended) < remembered {
+			promises = append(promises, Promise{Name: name})
+		}
+	}
+	open := map[string][]state.Execution{}
+	for _, e := range waiting {
+		open[e.Name] = append(open[e.Name], e)
+	}
+	var out []Pipeline
+	for _, promise := range promises {
+		p := Pipeline{Promise: promise, Executions: open[promise.Name]}
+		_, stopped := paused[promise.Name]
+		p.Paused = p.Paused || stopped
+		if h := r.known[promise.Name]; h != nil {
+			p.Executions = append(p.Executions, h.over...)
+			p.Success, p.Known, p.Slots, p.Streams = h.success, h.since, h.slots, h.streams
+		}
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+func (r *reader) refresh(ctx context.Context, c Config, now time.Time) error {
+	changed := map[string]bool{}
+	if r.known == nil {
+		r.known = map[string]*history{}
+		all, err := r.store.LastExecutions(ctx, r.project, r.in, depth)
+		if err != nil {
+			return err
+		}
+		for _, e := range all {
+			changed[e.Name] = true
+			if h := r.of(e.Name); e.Over() && e.Ended != nil {
+				h.over = append(h.over, e)
+			}
+		}
+		for _, p := range c.Pipelines {
+			if p.Times == nil {
+				continue
+			}
+			if r.of(p.Name).slots, err = r.store.Slots(ctx, r.project, r.in, p.Name, depth); err != nil {
+				return err
+			}
+			changed[p.Name] = true
+		}
+	} else {
+		var err error
+		if changed, err = r.since(ctx, r.read.Add(-overlap)); err != nil {
+			return err
+		}
+	}
+	for name := range changed {
+		if err := r.derive(ctx, name, r.known[name]); err != nil {
+			return err
+		}
+	}
+	r.read = now
+	return nil
+}
+
+func (r *reader) of(name string) *history {
+	if r.known[name] == nil {
+		r.known[name] = &history{}
+	}
+	return r.known[name]
+}
+
+// since reads what is new, and names the pipelines that it is about.
+func (r *reader) since(ctx context.Context, since time.Time) (map[string]bool, error) {
+	ended, err := r.store.Executions(ctx, state.Which{Project: r.project, Environment: r.in, EndedSince: since})
+	if err != nil {
+		return nil, err
+	}
+	slots, err := r.store.SlotsSince(ctx, r.project, r.in, since)
+	if err != nil {
+		return nil, err
+	}
+	changed := map[string]bool{}
+	for _, e := range ended {
+		h := r.of(e.Name)
+		if slices.ContainsFunc(h.over, func(o state.Execution) bool { return o.ID == e.ID }) {
+			continue
+		}
+		changed[e.Name] = true
+		h.over = append(h.over, e)
+		slices.SortStableFunc(h.over, func(a, b state.Execution) int {
+			return cmp.Or(b.Created.Compare(a.Created), cmp.Compare(b.ID, a.ID))
+		})
+		h.over = h.over[:min(len(h.over), depth)]
+	}
+	for _, s := range slots {
+		h := r.of(s.Schedule)
+		if slices.ContainsFunc(h.slots, func(o state.Slot) bool { return o.Slot.Equal(s.Slot) }) {
+			continue
+		}
+		changed[s.Schedule] = true
+		h.slots = append(h.slots, s)
+		slices.SortStableFunc(h.slots, func(a, b state.Slot) int { return b.Slot.Compare(a.Slot) })
+		h.slots = h.slots[:min(len(h.slots), depth)]
+	}
+	return changed, nil
+}
+
+// derive finds out what follows from a pipeline's executions: its newest
+// success, since when it is known, and what its runs moved.
+func (r *reader) derive(ctx context.Context, name string, h *history) error {
+	newest := slices.IndexFunc(h.over, func(e state.Execution) bool { return e.Status == state.Succeeded })
+	switch {
+	case newest >= 0:
+		h.success = *h.over[newest].Ended
+	case h.success.IsZero():
+		old, err := r.store.Executions(ctx, state.Which{Project: r.project, Environment: r.in, Name: name, Status: state.Succeeded, Limit: 1})
+		if err != nil {
+			return err
+		}
+		if len(old) > 0 && old[0].Ended != nil {
+			h.success = *old[0].Ended
+		}
+	}
+	for _, e := range h.over {
+		h.seen(e.Created)
+	}
+	for _, s := range h.slots {
+		h.seen(s.At)
+	}
+	return r.moved(ctx, h)
+}
+
+// seen notes that the pipeline was known at a time.
+func (h *history) seen(at time.Time) {
+	if h.since.IsZero() || at.Before(h.since) {
+		h.since = at
+	}
+}
+
+// moved reads what the streams of a pipeline got, from the runs of its newest
+// executions: whoever ran those state ids, rows are rows.
+func (r *reader) moved(ctx context.Context, h *history) error {
+	var ids []string
+	for _, e := range h.over[:min(len(h.over), 3)] {
+		ids = append(ids, e.ID)
+	}
+	if ids == nil {
+		return nil
+	}
+	runs, err := r.store.RunsOf(ctx, ids...)
+	if err != nil {
+		return err
+	}
+	h.streams = nil
+	seen := map[string]bool{}
+	for _, run := range runs {
+		if run.StateID == "" || seen[run.StateID] {
+			continue
+		}
+		seen[run.StateID] = true
+		of, err := r.store.Runs(ctx, run.StateID, depth)
+		if err != nil {
+			return err
+		}
+		h.streams = append(h.streams, streamsOf(of)...)
+	}
+	return nil
+}
+
+// streamsOf are the streams of a state id's newest run that succeeded, and of
+// those after it that did not.
+func streamsOf(runs []state.Run) (list []Stream) {
+	at := map[string]int{}
+	succeeded := false
+	for _, run := range runs {
+		if run.Ended == nil {
+			continue
+		}
+		ok := run.Status == state.Succeeded
+		// Where a run failed because one of its streams did, the others finished.
+		partly := run.Status == state.Failed && slices.ContainsFunc(run.Streams, func(s state.StreamStats) bool { return s.Error != "" })
+		for _, s := range run.Streams {
+			i, there := at[s.Stream]
+			if !there {
+				if succeeded {
+					continue // no longer selected
+				}
+				i = len(list)
+				at[s.Stream] = i
+				list = append(list, Stream{StateID: run.StateID, Name: s.Stream})
+			}
+			if list[i].Loaded.IsZero() && s.Error == "" && (ok || partly) {
+				list[i].Loaded = *run.Ended
+			}
+			if ok {
+				list[i].Rows = append(list[i].Rows, s.Rows)
+			}
+		}
+		succeeded = succeeded || ok
+	}
+	return list
+}
