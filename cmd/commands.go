@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"elt/cmd/alerts"
 	"elt/cmd/backfill"
 	"elt/cmd/builtin"
 	"elt/cmd/compile"
@@ -48,6 +49,7 @@ func addCommands(root *cobra.Command, a *cli.App) {
 		config.NewCmd(a, config.Hooks{Test: a.Probe}),
 		statecmd.NewCmd(a),
 		backfill.NewCmd(a),
+		alerts.NewCmd(a),
 		logs.NewCmd(a),
 		store.NewCmd(a),
 		plugins.NewCmd(a),

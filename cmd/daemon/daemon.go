@@ -138,7 +138,7 @@ func Run(ctx context.Context, app *cli.App, o *Options) error {
 	}
 	if slices.Contains(o.Roles, "scheduler") {
 		scheduler := &schedule.Scheduler{Store: store, Load: s.load, Alarm: clock, Log: log, Fired: w.Wake}
-		services = append(services, service{"scheduler", scheduler.Run})
+		services = append(services, service{"alerts", teller(app, s, store).Run}, service{"scheduler", scheduler.Run})
 	}
 	log.Info().Str("project", plan.Project).Str("environment", plan.Environment).Str("store", store.URI()).Str("name", name).
 		Int("schedules", len(plan.Schedules)).Msgf("daemon started: %s", strings.Join(o.Roles, ", "))

@@ -78,6 +78,16 @@ func (s *source) logPath(id string) string {
 	return filepath.Join(s.project.SysDir(), "logs", "elt", "executions", filepath.Base(id)+".log")
 }
 
+// loaded is the project as it is now.
+func (s *source) loaded(ctx context.Context) (*project.Project, error) {
+	if _, err := s.load(ctx); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.project, nil
+}
+
 // stamp changes when one of the project's files does.
 func stamp(p *project.Project) string {
 	paths := []string{p.Dotenv()}
