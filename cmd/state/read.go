@@ -133,7 +133,7 @@ func newCmdHistory(app *cli.App) *cobra.Command {
 			for i, r := range revisions {
 				changes := "everything"
 				if i+1 < len(revisions) {
-					changes = summary(compare(merged(revisions[i+1]), merged(r)))
+					changes = summary(singer.Differences(merged(revisions[i+1]), merged(r)))
 				}
 				table.Add(r.ID, r.At.Format(time.RFC3339), r.Op, r.RunID, changes)
 			}
@@ -162,13 +162,13 @@ before it; FROM and the newest; or FROM and TO.`,
 			if err != nil {
 				return err
 			}
-			changes := compare(merged(from), merged(to))
+			changes := singer.Differences(merged(from), merged(to))
 			if app.Global.JSON {
 				return app.IO.PrintJSON(struct {
 					From    int64    `json:"from"`
 					To      int64    `json:"to"`
-					Changes []change `json:"changes"`
-				}{from.ID, to.ID, append([]change{}, changes...)})
+					Changes []singer.Difference `json:"changes"`
+				}{from.ID, to.ID, append([]singer.Difference{}, changes...)})
 			}
 			for _, c := range changes {
 				if c.From != nil {

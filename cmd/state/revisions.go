@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"strconv"
 
 	"elt/internal/fault"
@@ -61,50 +59,8 @@ func merged(r state.Revision) json.RawMessage {
 	return v
 }
 
-// change is one value that differs.
-type change struct {
-	Path string          `json:"path"`
-	From json.RawMessage `json:"from,omitempty"`
-	To   json.RawMessage `json:"to,omitempty"`
-}
-
-// compare lists the values that differ, by path.
-func compare(a, b json.RawMessage) []change {
-	from, to := map[string]json.RawMessage{}, map[string]json.RawMessage{}
-	flatten("", a, from)
-	flatten("", b, to)
-	all := maps.Clone(from)
-	maps.Copy(all, to)
-	var out []change
-	for _, path := range slices.Sorted(maps.Keys(all)) {
-		x, y := from[path], to[path]
-		if x == nil || y == nil || !singer.EqualJSON(x, y) {
-			out = append(out, change{path, x, y})
-		}
-	}
-	return out
-}
-
-// flatten lists the values below raw; lists are values.
-func flatten(path string, raw json.RawMessage, into map[string]json.RawMessage) {
-	if raw == nil {
-		return
-	}
-	var object map[string]json.RawMessage
-	if json.Unmarshal(raw, &object) != nil || len(object) == 0 {
-		into[path] = raw
-		return
-	}
-	for key, v := range object {
-		if path != "" {
-			key = path + "." + key
-		}
-		flatten(key, v, into)
-	}
-}
-
 // summary is a list of changes in a few words.
-func summary(changes []change) string {
+func summary(changes []singer.Difference) string {
 	switch len(changes) {
 	case 0:
 		return "nothing"

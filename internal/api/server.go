@@ -11,6 +11,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 	"github.com/rs/zerolog"
 
+	"elt/internal/backfill"
 	"elt/internal/project"
 	"elt/internal/schedule"
 	"elt/state"
@@ -42,7 +43,7 @@ type Config struct {
 	Enqueued func()
 	// PlanBackfill says what a backfill would do; an error that is the user's
 	// comes as a fault.Error, with the plan where there is one.
-	PlanBackfill func(ctx context.Context, r BackfillRequest) (*BackfillPlan, error)
+	PlanBackfill func(ctx context.Context, r BackfillRequest) (*backfill.Plan, error)
 	// Mask masks secrets in a text.
 	Mask func(string) string
 	// Secret registers values that Mask is to mask.
@@ -121,8 +122,13 @@ func (s *Server) register() {
 	s.healthRoutes()
 	s.sessionRoutes()
 	s.projectRoutes()
+	s.pipelineRoutes()
 	s.runRoutes()
 	s.logRoutes()
+	s.scheduleRoutes()
+	s.bookmarkRoutes()
+	s.backfillRoutes()
+	s.pluginRoutes()
 	s.tokenRoutes()
 }
 

@@ -143,13 +143,19 @@ func (s *Settings) Environ() []string {
 // Variables are the settings as variables: "config print --format env".
 func (s *Settings) Variables() map[string]string { return maps.Clone(s.passed) }
 
+// Secret says that no listing may show the value: the setting is sensitive, or
+// its name says so.
+func (v Value) Secret() bool {
+	return v.Definition.Sensitive || secretName.MatchString(v.Name) && !whereabouts.MatchString(v.Name) && !v.Definition.Extra()
+}
+
 // Secrets are the values that no log may show, longest first: sensitive
 // settings, what their name says is secret, and what ${file:…} and ${exec:…}
 // gave.
 func (s *Settings) Secrets() []string {
 	out := slices.Clone(s.fetched)
 	for _, v := range s.Values {
-		if v.Definition.Sensitive || secretName.MatchString(v.Name) && !whereabouts.MatchString(v.Name) && !v.Definition.Extra() {
+		if v.Secret() {
 			out = append(out, texts(v.Value)...)
 		}
 	}

@@ -1,0 +1,336 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"elt/internal/fault"
+	"elt/internal/singer"
+	"elt/state"
+)
+
+// Bookmark is where the runs of one state id stand.
+type Bookmark struct {
+	StateID   string     `json:"state_id"`
+	Edit      int64      `json:"edit" doc:"Changes by users; its ETag."`
+	Epoch     int64      `json:"epoch" doc:"Runs that claimed it."`
+	UpdatedAt *time.Time `json:"updated_at,omitempty"`
+	// State is what the next run begins with.
+	State     json.RawMessage `json:"state" doc:"What the next run begins with; null: nothing, it loads everything."`
+	Completed json.RawMessage `json:"completed,omitempty" doc:"Of the last complete run, where there is a partial one after it."`
+	Partial   json.RawMessage `json:"partial,omitempty" doc:"Of runs since that were not complete."`
+	Warning   string          `json:"warning,omitempty"`
+}
+
+// BookmarkEntry is a bookmark in lists.
+type BookmarkEntry struct {
+	StateID   string    `json:"state_id"`
+	Edit      int64     `json:"edit"`
+	Epoch     int64     `json:"epoch"`
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// Revision is one change of a bookmark.
+type Revision struct {
+	Revision int64           `json:"revision"`
+	Op       string          `json:"op" doc:"run, set, merge, clear, rollback, copy, move, full-refresh, adopt."`
+	RunID    string          `json:"run_id,omitempty"`
+	At       time.Time       `json:"at"`
+	State    json.RawMessage `json:"state"`
+	Changes  []Change        `json:"changes" doc:"Since the revision before."`
+}
+
+// Change is one value that differs.
+type Change struct {
+	Path string          `json:"path"`
+	From json.RawMessage `json:"from,omitempty"`
+	To   json.RawMessage `json:"to,omitempty"`
+}
+
+// Diff is what changed between two revisions.
+type Diff struct {
+	From    int64    `json:"from"`
+	To      int64    `json:"to"`
+	Changes []Change `json:"changes"`
+}
+
+type bookmarksInput struct {
+	Page
+	Pattern string `query:"pattern" maxLength:"500" doc:"Only ids like this: * is any text, ? any character."`
+	Chunks  bool   `query:"chunks" doc:"Also those of the chunks of backfills."`
+}
+
+type bookmarkInput struct {
+	ID string `path:"state_id" maxLength:"500"`
+}
+
+type bookmarkOutput struct {
+	ETag string `header:"ETag"`
+	Body Bookmark
+}
+
+type historyInput struct {
+	bookmarkInput
+	Limit int `query:"limit" minimum:"1" maximum:"500" default:"50"`
+}
+
+type diffInput struct {
+	bookmarkInput
+	From int64 `query:"from" doc:"A revision; absent: the one before the newest."`
+	To   int64 `query:"to" doc:"A revision; absent: the newest."`
+}
+
+type editInput struct {
+	bookmarkInput
+	Match string `header:"If-Match" maxLength:"100" doc:"The ETag of the bookmark that the change is based on; * is any. Required."`
+}
+
+type setInput struct {
+	editInput
+	Body struct {
+		State json.RawMessage `json:"state" doc:"The new state, as a tap gives it: {\"bookmarks\": {…}}."`
+	}
+}
+
+type rollbackInput struct {
+	editInput
+	Body *struct {
+		To int64 `json:"to,omitempty" doc:"A revision; absent: the one before the newest."`
+	}
+}
+
+func (s *Server) bookmarkRoutes() {
+	const tag, edits = "bookmarks", "Needs If-Match with the ETag of what it is based on: 428 without, 412 when somebody has changed the bookmark since. " +
+		"It can be undone by rollback. What a user sets counts for more than what a destination keeps."
+	route(s, ScopeRead, operation(http.MethodGet, "/bookmarks", "bookmark.list", tag, "List bookmarks", ""), s.listBookmarks)
+	route(s, ScopeRead, operation(http.MethodGet, "/bookmarks/{state_id}", "bookmark.show", tag, "Show a bookmark", ""), s.showBookmark)
+	route(s, ScopeRead, operation(http.MethodGet, "/bookmarks/{state_id}/history", "bookmark.history", tag, "List the changes of a bookmark, newest first", ""), s.history)
+	route(s, ScopeRead, operation(http.MethodGet, "/bookmarks/{state_id}/diff", "bookmark.diff", tag, "What changed between two revisions", ""), s.diff)
+	route(s, ScopeRun, operation(http.MethodPut, "/bookmarks/{state_id}", "bookmark.set", tag, "Replace a bookmark", edits), s.setBookmark)
+	route(s, ScopeRun, operation(http.MethodPost, "/bookmarks/{state_id}/clear", "bookmark.clear", tag, "Let the next run load everything", edits), s.clearBookmark)
+	route(s, ScopeRun, operation(http.MethodPost, "/bookmarks/{state_id}/rollback", "bookmark.rollback", tag, "Go back to an earlier revision", edits), s.rollback)
+}
+
+func (s *Server) listBookmarks(ctx context.Context, in *bookmarksInput) (*body[List[BookmarkEntry]], error) {
+	ids, err := s.Store.BookmarkIDs(ctx, in.Pattern)
+	if err != nil {
+		return nil, err
+	}
+	ids = slices.DeleteFunc(ids, func(id string) bool { return id <= in.Cursor || !in.Chunks && state.IsChunk(id) })
+	next := ""
+	if len(ids) > in.Limit {
+		ids = ids[:in.Limit]
+		next = ids[in.Limit-1]
+	}
+	var items []BookmarkEntry
+	for _, id := range ids {
+		b, err := s.Store.Bookmark(ctx, id)
+		if errors.Is(err, state.ErrNotFound) {
+			continue // meanwhile
+		}
+		if err != nil {
+			return nil, err
+		}
+		items = append(items, BookmarkEntry{id, b.Edit, b.Epoch, b.Updated})
+	}
+	return list(items, next), nil
+}
+
+// bookmark is the entry of a state id; one that is not there is empty.
+func (s *Server) bookmark(ctx context.Context, id string) (*bookmarkOutput, error) {
+	b, err := s.Store.Bookmark(ctx, id)
+	if err != nil && !errors.Is(err, state.ErrNotFound) {
+		return nil, err
+	}
+	merged, err := singer.Merge(b.Completed, b.Partial)
+	if err != nil {
+		return nil, err
+	}
+	v := Bookmark{StateID: id, Edit: b.Edit, Epoch: b.Epoch, State: orNull(merged)}
+	if !b.Updated.IsZero() {
+		v.UpdatedAt = &b.Updated
+	}
+	if !singer.NewBookmarks(b.Partial).IsZero() {
+		v.Completed, v.Partial = b.Completed, b.Partial
+	}
+	return &bookmarkOutput{etag(b.Edit), v}, nil
+}
+
+func orNull(raw json.RawMessage) json.RawMessage {
+	if singer.NewBookmarks(raw).IsZero() {
+		return json.RawMessage("null")
+	}
+	return raw
+}
+
+func etag(edit int64) string { return `"` + strconv.FormatInt(edit, 10) + `"` }
+
+func (s *Server) showBookmark(ctx context.Context, in *bookmarkInput) (*bookmarkOutput, error) {
+	out, err := s.bookmark(ctx, in.ID)
+	if err != nil || out.Body.UpdatedAt != nil {
+		return out, err
+	}
+	ids, err := s.Store.BookmarkIDs(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	p := problem(http.StatusNotFound, "not_found", "state id %q has no bookmark", in.ID)
+	if near := fault.Nearest(in.ID, ids); near != "" {
+		return nil, p.hint("did you mean %q?", near)
+	}
+	return nil, p.hint("GET %s/bookmarks lists those that have", Base)
+}
+
+func (s *Server) history(ctx context.Context, in *historyInput) (*body[List[Revision]], error) {
+	revisions, err := s.Store.History(ctx, in.ID, in.Limit+1)
+	if err != nil {
+		return nil, err
+	}
+	var items []Revision
+	for i, r := range revisions {
+		if i == in.Limit {
+			break
+		}
+		var before json.RawMessage
+		if i+1 < len(revisions) {
+			before = whole(revisions[i+1])
+		}
+		items = append(items, Revision{r.ID, r.Op, r.RunID, r.At, orNull(whole(r)), changes(before, whole(r))})
+	}
+	return list(items, ""), nil
+}
+
+// whole is the state that a run would have begun with at a revision.
+func whole(r state.Revision) json.RawMessage {
+	v, err := singer.Merge(r.Completed, r.Partial)
+	if err != nil {
+		return nil
+	}
+	return v
+}
+
+func changes(from, to json.RawMessage) []Change {
+	out := []Change{}
+	for _, c := range singer.Differences(from, to) {
+		out = append(out, Change{c.Path, c.From, c.To})
+	}
+	return out
+}
+
+func (s *Server) revision(ctx context.Context, id string, n int64) (state.Revision, error) {
+	r, err := s.Store.Revision(ctx, id, n)
+	if errors.Is(err, state.ErrNotFound) {
+		return r, problem(http.StatusNotFound, "not_found", "state id %q has no revision %d", id, n).hint("GET %s/bookmarks/%s/history lists those that are kept", Base, id)
+	}
+	return r, err
+}
+
+func (s *Server) diff(ctx context.Context, in *diffInput) (*body[Diff], error) {
+	newest, err := s.Store.History(ctx, in.ID, 2)
+	if err != nil {
+		return nil, err
+	}
+	if len(newest) == 0 {
+		return nil, problem(http.StatusNotFound, "not_found", "state id %q has no history", in.ID)
+	}
+	from, to := state.Revision{}, newest[0]
+	if len(newest) > 1 {
+		from = newest[1]
+	}
+	if in.From != 0 {
+		if from, err = s.revision(ctx, in.ID, in.From); err != nil {
+			return nil, err
+		}
+	}
+	if in.To != 0 {
+		if to, err = s.revision(ctx, in.ID, in.To); err != nil {
+			return nil, err
+		}
+	}
+	return answer(Diff{from.ID, to.ID, changes(whole(from), whole(to))}), nil
+}
+
+// edit changes a bookmark if nobody has since the asker saw it.
+func (s *Server) edit(ctx context.Context, in editInput, op string, completed, partial json.RawMessage) (*bookmarkOutput, error) {
+	var err error
+	switch match := strings.TrimSpace(in.Match); {
+	case match == "":
+		return nil, problem(http.StatusPreconditionRequired, "if_match", "a change of a bookmark needs the header If-Match").
+			hint("send the ETag of GET %s/bookmarks/%s, so that nobody's change is lost", Base, in.ID)
+	case match == "*":
+		err = s.Store.EditBookmark(ctx, in.ID, op, completed, partial)
+	default:
+		edit, bad := strconv.ParseInt(strings.Trim(strings.TrimPrefix(match, "W/"), `"`), 10, 64)
+		if bad != nil {
+			return nil, problem(http.StatusPreconditionFailed, "edited", "If-Match %s is no ETag of a bookmark", match)
+		}
+		err = s.Store.EditBookmarkAt(ctx, in.ID, op, completed, partial, edit)
+	}
+	if errors.Is(err, state.ErrEdited) {
+		return nil, problem(http.StatusPreconditionFailed, "edited", "the bookmark of %s was changed meanwhile", in.ID).
+			hint("look at it again, and decide anew")
+	}
+	if err != nil {
+		return nil, err
+	}
+	note(ctx, in.ID, map[string]any{"op": op, "state": completed})
+	out, err := s.bookmark(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	out.Body.Warning, err = s.busy(ctx, in.ID)
+	return out, err
+}
+
+// busy warns of a run under way, which will replace what is changed now.
+func (s *Server) busy(ctx context.Context, id string) (string, error) {
+	runs, err := s.Store.Runs(ctx, id, 1)
+	if err != nil || len(runs) == 0 || runs[0].Status != state.Running || time.Since(runs[0].Heartbeat) > time.Minute {
+		return "", err
+	}
+	return "run " + runs[0].ID + " is under way and will replace this with its next bookmark", nil
+}
+
+func (s *Server) setBookmark(ctx context.Context, in *setInput) (*bookmarkOutput, error) {
+	note(ctx, in.ID, nil)
+	value := in.Body.State
+	if unwrapped, err := singer.UnwrapState(value); err == nil {
+		value = unwrapped
+	}
+	var object map[string]json.RawMessage
+	if json.Unmarshal(value, &object) != nil || object == nil {
+		return nil, problem(http.StatusUnprocessableEntity, "invalid", "this is no state").hint(`a state is an object: {"bookmarks": {…}}; POST …/clear empties one`)
+	}
+	return s.edit(ctx, in.editInput, "set", value, nil)
+}
+
+func (s *Server) clearBookmark(ctx context.Context, in *editInput) (*bookmarkOutput, error) {
+	note(ctx, in.ID, nil)
+	return s.edit(ctx, *in, "clear", nil, nil)
+}
+
+func (s *Server) rollback(ctx context.Context, in *rollbackInput) (*bookmarkOutput, error) {
+	note(ctx, in.ID, nil)
+	var to state.Revision
+	var err error
+	if in.Body != nil && in.Body.To != 0 {
+		to, err = s.revision(ctx, in.ID, in.Body.To)
+	} else {
+		var newest []state.Revision
+		if newest, err = s.Store.History(ctx, in.ID, 2); err == nil && len(newest) < 2 {
+			err = problem(http.StatusConflict, "no_earlier", "state id %q has no earlier revision", in.ID).hint("clear makes its next run load everything")
+		} else if err == nil {
+			to = newest[1]
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s.edit(ctx, in.editInput, "rollback", to.Completed, to.Partial)
+}

@@ -1,0 +1,9 @@
+package api
+
+import "regexp"
+
+// login is a name and a password in an address: scheme://user:password@host.
+var login = regexp.MustCompile(`([A-Za-z][A-Za-z0-9+.-]*://[^/\s:@"]*):[^/\s@"]+@`)
+
+// withoutLogin masks the passwords in the addresses of a text.
+func withoutLogin(text string) string { return login.ReplaceAllString(text, "$1:***@") }
