@@ -7,8 +7,11 @@ import (
 	"syscall"
 
 	"elt/internal/api"
+	"elt/internal/backfill"
 	"elt/internal/cli"
 	"elt/internal/fault"
+	"elt/internal/project"
+	"elt/internal/runner"
 	"elt/internal/ui"
 	"elt/internal/worker"
 	"elt/state"
@@ -25,11 +28,51 @@ func newAPI(main context.Context, app *cli.App, o *Options, s *source, store sta
 		}
 		return nil, e.WithHint("as --listen 127.0.0.1:8080; --listen \"\" is no API")
 	}
+	metrics := api.NewMetrics(store, s.load, app.Version)
 	server := api.New(api.Config{
-		Store: store, Now: s.now, LogPath: s.logPath, Enqueued: w.Wake, Mask: app.Redactor.String, Secret: app.Redactor.Add,
-		Version: app.Version, Log: app.Log(), NoAuthOnLoopback: o.NoAuth, UI: ui.Handler(),
+		Store: store, Now: s.now, LogPath: s.logPath, Enqueued: w.Wake, PlanBackfill: planner(app, s, store),
+		Mask: app.Redactor.String, Secret: app.Redactor.Add, Version: app.Version, Log: app.Log(), NoAuthOnLoopback: o.NoAuth, Metrics: metrics,
+		UI: ui.Handler(),
 	})
+	before := w.Ended
+	w.Ended = func(e state.Execution) {
+		if before != nil {
+			before(e)
+		}
+		metrics.Ended(e)
+		server.Look()
+	}
 	log := app.Log()
 	log.Info().Str("address", "http://"+l.Addr().String()).Bool("no_auth_on_loopback", o.NoAuth).Msg("the API listens")
 	return func(ctx context.Context) error { return server.Serve(ctx, main.Done(), l) }, nil
+}
+
+// planner says what a backfill would do, as elt run --dry-run does.
+func planner(app *cli.App, s *source, store state.Store) func(context.Context, api.BackfillRequest) (*backfill.Plan, error) {
+	return func(ctx context.Context, q api.BackfillRequest) (*backfill.Plan, error) {
+		p, _, err := s.now(ctx)
+		if err != nil {
+			return nil, err
+		}
+		plan, err := p.Plan(q.Blocks, project.PlanOptions{})
+		if err != nil {
+			return nil, err
+		}
+		set, err := backfill.Set(plan)
+		if err != nil {
+			return nil, err
+		}
+		window, err := backfill.ParseWindow(q.From, q.To)
+		if err != nil {
+			return nil, err
+		}
+		r, err := app.Runner(ctx, p, runner.Options{})
+		if err != nil {
+			return nil, err
+		}
+		r.Store = store
+		o := backfill.Options{Tap: set.Extractor.Name, Chunk: q.Chunk, Parallel: q.Parallel, Select: q.Select, Exclude: q.Exclude, AllowDuplicates: q.AllowDuplicates}
+		o.Apply(r)
+		return backfill.Make(ctx, r, set, window, o, app.Spec)
+	}
 }

@@ -165,8 +165,8 @@ before it; FROM and the newest; or FROM and TO.`,
 			changes := singer.Differences(merged(from), merged(to))
 			if app.Global.JSON {
 				return app.IO.PrintJSON(struct {
-					From    int64    `json:"from"`
-					To      int64    `json:"to"`
+					From    int64               `json:"from"`
+					To      int64               `json:"to"`
 					Changes []singer.Difference `json:"changes"`
 				}{from.ID, to.ID, append([]singer.Difference{}, changes...)})
 			}

@@ -83,6 +83,7 @@ func New(c Config) *Server {
 	if c.Enqueued == nil {
 		c.Enqueued = func() {}
 	}
+	c.Now = knowing(c.Now, c.Secret)
 	s := &Server{Config: c, mux: http.NewServeMux(), stop: make(chan struct{}), limits: newLimits(), cross: http.NewCrossOriginProtection()}
 	s.watch = newWatch(c.Store, c.Log)
 	config := huma.DefaultConfig("elt", "1")
@@ -182,6 +183,9 @@ func (s *Server) Serve(ctx context.Context, stopping <-chan struct{}, l net.List
 	}
 	return nil
 }
+
+// Look tells those who wait for a run that one has ended.
+func (s *Server) Look() { s.watch.Look() }
 
 // Stopping says that the daemon stops: not ready, streams and waits end.
 func (s *Server) Stopping() { s.stopped.Do(func() { close(s.stop) }) }
