@@ -185,14 +185,20 @@ func (d *dir) sameLayout(p publication) (bool, error) {
 	return true, nil
 }
 
-// headOf reads the visible file's head.
+// headOf reads the visible file's head; the length is that of its text.
 func (d *dir) headOf(p publication) ([]string, int64, error) {
 	f, err := d.root.Open(p.file)
 	if err != nil {
 		return nil, 0, err
 	}
 	defer f.Close()
-	layout, length, err := p.part.format.ReadHead(f)
+	var layout []string
+	var length int64
+	text, err := p.part.compress.text(f)
+	if err == nil {
+		defer text.Close()
+		layout, length, err = p.part.format.ReadHead(text)
+	}
 	if err != nil {
 		return nil, 0, fault.Wrap(fault.BadConfig, err, "%s cannot be appended to", d.path(p.file)).
 			WithHint("move it away, or let the target replace files")
@@ -292,10 +298,14 @@ func (d *dir) rewrite(p publication, layout []string, old string) error {
 			d.root.Remove(whole.name)
 		}
 	}()
-	if err := whole.write(p.part.format.Head(layout)); err != nil {
+	out, err := p.part.compress.compressor(f)
+	if err != nil {
 		return err
 	}
-	out := packed{whole}
+	defer out.Close() // twice after a success, which is allowed
+	if _, err := out.Write(p.part.format.Head(layout)); err != nil {
+		return err
+	}
 	if old != "" {
 		have, length, err := d.headOf(p)
 		if err != nil {
@@ -306,10 +316,7 @@ func (d *dir) rewrite(p publication, layout []string, old string) error {
 			return err
 		}
 		defer in.Close()
-		if _, err := in.Seek(length, io.SeekStart); err != nil {
-			return err
-		}
-		if err := p.part.format.Convert(out, in, have, layout); err != nil {
+		if err := convert(out, in, p.part, length, have, layout); err != nil {
 			return fmt.Errorf("rewrite %s with new columns: %w", d.path(old), err)
 		}
 	}
@@ -317,11 +324,27 @@ func (d *dir) rewrite(p publication, layout []string, old string) error {
 		if _, err := s.file.Seek(s.head, io.SeekStart); err != nil {
 			return err
 		}
-		if err := p.part.format.Convert(out, s.file, s.layout, layout); err != nil {
+		if err := convert(out, s.file, p.part, 0, s.layout, layout); err != nil {
 			return err
 		}
 	}
+	if err := out.Close(); err != nil {
+		return err
+	}
 	return d.move(whole, p.file)
+}
+
+// convert copies the rows of a file behind the first skip bytes of its text.
+func convert(out io.Writer, file io.Reader, p *part, skip int64, from, to []string) error {
+	text, err := p.compress.text(file)
+	if err != nil {
+		return err
+	}
+	defer text.Close()
+	if _, err := io.CopyN(io.Discard, text, skip); err != nil {
+		return err
+	}
+	return p.format.Convert(out, text, from, to)
 }
 
 // union is a, then what b has more.
@@ -334,5 +357,3 @@ func union(a, b []string) []string {
 	}
 	return out
 }
-
-func (c Compression) plain() bool { return c == "" || c == None }

@@ -1,40 +1,15 @@
 package filesink
 
 import (
-	"compress/gzip"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"slices"
 	"syscall"
 
-	kgzip "github.com/klauspost/compress/gzip"
-	"github.com/klauspost/compress/zstd"
-
 	"elt/internal/fault"
 	"elt/internal/row"
 )
-
-// Compression of a file; every commit is a gzip member or zstd frame of its own.
-type Compression string
-
-const (
-	None Compression = "none"
-	Gzip Compression = "gzip"
-	Zstd Compression = "zstd"
-)
-
-// Suffix is what a file name ends with.
-func (c Compression) Suffix() string {
-	switch c {
-	case Gzip:
-		return ".gz"
-	case Zstd:
-		return ".zst"
-	}
-	return ""
-}
 
 // writeSize is how much is written at once.
 const writeSize = 256 << 10
@@ -55,9 +30,8 @@ type segment struct {
 	name   string
 	file   *os.File
 	layout []string
-	head   int64 // its length
-	size   int64
-	packer io.WriteCloser // nil: not compressed
+	head   int64   // its length, as it is in the file
+	packer *packer // nil: nothing is being compressed
 }
 
 // open starts a segment unless the open one has that layout.
@@ -78,7 +52,10 @@ func (p *part) open(layout []string) error {
 	}
 	s := &segment{name: name, file: f, layout: layout}
 	p.segments = append(p.segments, s)
-	head := p.format.Head(layout)
+	head, err := p.compress.member(p.format.Head(layout))
+	if err != nil {
+		return err
+	}
 	s.head = int64(len(head))
 	return s.write(head)
 }
@@ -117,36 +94,24 @@ func (p *part) flush() error {
 		return nil
 	}
 	s := p.segments[len(p.segments)-1]
-	defer func() { p.buf = p.buf[:0] }()
-	if p.compress == None || p.compress == "" {
-		return p.d.full(s.write(p.buf))
+	if p.compress.plain() {
+		err := p.d.full(s.write(p.buf))
+		p.buf = p.buf[:0]
+		return err
 	}
 	if s.packer == nil {
-		packer, err := pack(p.compress, s)
+		packer, err := newPacker(p.compress, s.file)
 		if err != nil {
 			return err
 		}
 		s.packer = packer
 	}
-	_, err := s.packer.Write(p.buf)
-	return p.d.full(err)
+	p.buf = s.packer.swap(p.buf)
+	return nil
 }
-
-func pack(c Compression, s *segment) (io.WriteCloser, error) {
-	if c == Zstd {
-		return zstd.NewWriter(packed{s}, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(1<<20))
-	}
-	return kgzip.NewWriterLevel(packed{s}, gzip.BestSpeed)
-}
-
-// packed takes what a compressor gives.
-type packed struct{ s *segment }
-
-func (w packed) Write(data []byte) (int, error) { return len(data), w.s.write(data) }
 
 func (s *segment) write(data []byte) error {
-	n, err := s.file.Write(data)
-	s.size += int64(n)
+	_, err := s.file.Write(data)
 	return err
 }
 
@@ -168,20 +133,28 @@ func (p *part) close() error {
 		return err
 	}
 	for _, s := range p.segments {
-		if s.packer != nil {
-			if err := s.packer.Close(); err != nil {
-				return p.d.full(err)
-			}
-			s.packer = nil
+		if err := s.pack(); err != nil {
+			return p.d.full(err)
 		}
 	}
 	return nil
+}
+
+// pack ends the member that is being compressed.
+func (s *segment) pack() error {
+	if s.packer == nil {
+		return nil
+	}
+	packer := s.packer
+	s.packer = nil
+	return packer.close()
 }
 
 // drop removes the hidden files; those that were moved into place are gone already.
 func (p *part) drop() error {
 	var errs []error
 	for _, s := range p.segments {
+		s.pack() // only the goroutine matters: what was to be kept is closed
 		errs = append(errs, s.file.Close())
 		if s.name != "" {
 			errs = append(errs, p.d.root.Remove(s.name))

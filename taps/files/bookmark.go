@@ -21,8 +21,8 @@ type Mark struct {
 	CRC   uint32 `json:"crc"`
 	Rows  int64  `json:"rows"`
 	Done  bool   `json:"done"`
-	// Whole: the bytes read ended with a newline, so that what is appended
-	// later is a new record.
+	// Whole: the text read, decompressed, ended with a newline, so that what is
+	// appended later (to a compressed file a member of its own) is a new record.
 	Whole bool `json:"whole,omitempty"`
 }
 

@@ -83,6 +83,7 @@ type Source struct {
 	io.Reader
 	file *os.File
 	crc  *checksum
+	tail *tail
 	done func()
 }
 
@@ -93,7 +94,20 @@ type checksum struct {
 	in   io.Reader
 	sum  uint32
 	size int64
+}
+
+// tail knows the last byte that passed, decompressed.
+type tail struct {
+	in   io.Reader
 	last byte
+}
+
+func (t *tail) Read(p []byte) (int, error) {
+	n, err := t.in.Read(p)
+	if n > 0 {
+		t.last = p[n-1]
+	}
+	return n, err
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -103,7 +117,6 @@ func (c *checksum) Read(p []byte) (int, error) {
 	if n > 0 {
 		c.sum = crc32.Update(c.sum, castagnoli, p[:n])
 		c.size += int64(n)
-		c.last = p[n-1]
 	}
 	return n, err
 }
@@ -139,6 +152,8 @@ func (s Set) Open(path string) (*Source, error) {
 		}
 		src.Reader, src.done = z, z.Close
 	}
+	src.tail = &tail{in: src.Reader}
+	src.Reader = src.tail
 	if err := src.decode(s); err != nil {
 		src.Close()
 		return nil, err
@@ -191,7 +206,7 @@ func (src *Source) Mark(m Mark) (Mark, error) {
 	if _, err := io.Copy(io.Discard, src.crc); err != nil {
 		return m, err
 	}
-	m.Size, m.CRC, m.Done, m.Whole = src.crc.size, src.crc.sum, true, src.crc.last == '\n'
+	m.Size, m.CRC, m.Done, m.Whole = src.crc.size, src.crc.sum, true, src.tail.last == '\n'
 	return m, nil
 }
 

@@ -2,6 +2,7 @@ package jsonl
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -100,6 +101,30 @@ func TestGrownFileGoesOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	same(t, got, `{"n":3}`)
+}
+
+// A compressed file grows by members: only what they add is new.
+func TestGrownCompressedFileGoesOn(t *testing.T) {
+	t.Chdir(t.TempDir())
+	var packed bytes.Buffer
+	member := func(text string) {
+		z := gzip.NewWriter(&packed)
+		z.Write([]byte(text))
+		z.Close()
+		write(t, "a.jsonl.gz", packed.String())
+	}
+	config := `{"files":[{"entity":"a","path":"a.jsonl.gz"}]}`
+	member("{\"n\":1}\n")
+	_, state, err := serve(t, config, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	member("{\"n\":2}\n")
+	got, _, err := serve(t, config, state)
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, got, `{"n":2}`)
 }
 
 func TestMistakesAreExplained(t *testing.T) {

@@ -21,7 +21,6 @@ import (
 	"elt/internal/load"
 	"elt/internal/row"
 	"elt/internal/spec"
-	"elt/internal/strftime"
 	"elt/targets"
 )
 
@@ -46,10 +45,13 @@ func (Target) Spec() spec.Spec {
 			{Name: "output_path_prefix", Type: spec.String, Example: "output/run1_",
 				Help: "What file names begin with, directory included; used instead of output_path."},
 			{Name: "file_naming_scheme", Type: spec.String, Default: "{stream_name}.csv",
-				Help: "How files are named, out of {stream_name}, {datestamp} and {timestamp}."},
+				Example: "raw_data/{stream}/{yyyy}/{mm}/{dd}/{stream}_{timestamp}.csv",
+				Help:    "How files are named, out of " + filesink.SchemeHelp + "."},
 			{Name: "datestamp_format", Type: spec.String, Default: "%Y-%m-%d", Help: "How {datestamp} looks, as in strftime."},
 			{Name: "timestamp_format", Type: spec.String, Default: "%Y-%m-%d.T%H%M%S", Help: "How {timestamp} looks, as in strftime."},
-			{Name: "timestamp_timezone", Type: spec.String, Default: "UTC", Example: "Europe/Berlin", Help: "The time zone of {datestamp} and {timestamp}."},
+			{Name: "timestamp_timezone", Type: spec.String, Default: "UTC", Example: "Europe/Berlin", Help: "The time zone of file_naming_scheme."},
+			{Name: "compression", Type: spec.String, Default: "none", OneOf: []string{"none", "gzip", "zstd"},
+				Help: "Compress files; .gz or .zst is added to their names where it is missing."},
 			{Name: "overwrite_behavior", Type: spec.String, Default: "replace_file", OneOf: []string{"replace_file", "append_records"},
 				Help: "replace_file replaces a file once its stream is complete, so elt gives the tap no bookmark then (under another runner do not pass --state); append_records adds to it."},
 			{Name: "delimiter", Type: spec.String, Default: ",", Help: "What stands between fields: one character, or \\t."},
@@ -65,19 +67,20 @@ func (Target) Spec() spec.Spec {
 }
 
 type settings struct {
-	Path      string `json:"output_path"`
-	Prefix    string `json:"output_path_prefix"`
-	Scheme    string `json:"file_naming_scheme"`
-	Datestamp string `json:"datestamp_format"`
-	Timestamp string `json:"timestamp_format"`
-	Zone      string `json:"timestamp_timezone"`
-	Overwrite string `json:"overwrite_behavior"`
-	Delimiter string `json:"delimiter"`
-	Quote     string `json:"quotechar"`
-	Escape    string `json:"escape_character"`
-	Encoding  string `json:"encoding"`
-	SortBy    string `json:"record_sort_property_name"`
-	OnChange  string `json:"on_schema_change"`
+	Path      string               `json:"output_path"`
+	Prefix    string               `json:"output_path_prefix"`
+	Scheme    string               `json:"file_naming_scheme"`
+	Datestamp string               `json:"datestamp_format"`
+	Timestamp string               `json:"timestamp_format"`
+	Zone      string               `json:"timestamp_timezone"`
+	Overwrite string               `json:"overwrite_behavior"`
+	Delimiter string               `json:"delimiter"`
+	Quote     string               `json:"quotechar"`
+	Escape    string               `json:"escape_character"`
+	Encoding  string               `json:"encoding"`
+	SortBy    string               `json:"record_sort_property_name"`
+	OnChange  string               `json:"on_schema_change"`
+	Compress  filesink.Compression `json:"compression"`
 }
 
 // Open implements targets.Target.
@@ -128,18 +131,17 @@ func (t Target) options(cfg spec.Config) (o filesink.Options, err error) {
 			dir = "."
 		}
 	}
-	now := t.now().In(zone)
+	file, dated, err := filesink.Naming{Target: "target-csv", Scheme: set.Scheme, Compress: set.Compress,
+		Now: t.now().In(zone), Datestamp: set.Datestamp, Timestamp: set.Timestamp}.File()
+	if err != nil {
+		return o, err
+	}
 	return filesink.Options{
-		Dir:    dir,
-		Format: f,
-		File: func(stream string) string {
-			return prefix + strings.NewReplacer(
-				"{stream_name}", filesink.Name(stream),
-				"{datestamp}", strftime.Format(set.Datestamp, now),
-				"{timestamp}", strftime.Format(set.Timestamp, now),
-			).Replace(set.Scheme)
-		},
-		Dated:          strings.Contains(set.Scheme, "{datestamp}") || strings.Contains(set.Scheme, "{timestamp}"),
+		Dir:            dir,
+		Format:         f,
+		Compress:       set.Compress,
+		File:           func(stream string) string { return prefix + file(stream) },
+		Dated:          dated,
 		Replace:        set.Overwrite == "replace_file",
 		Empty:          true,
 		OnSchemaChange: set.OnChange,

@@ -1,12 +1,15 @@
 package csv
 
 import (
+	"compress/gzip"
 	"encoding/json"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/klauspost/compress/zstd"
 	"go.uber.org/goleak"
 
 	"elt/internal/fault"
@@ -156,6 +159,60 @@ func TestAppendedColumnsWidenTheFile(t *testing.T) {
 	}
 }
 
+func TestCompressedFilesAreAppendedToAndWidened(t *testing.T) {
+	for _, c := range []struct{ compression, file string }{{"gzip", "s.csv.gz"}, {"zstd", "s.csv.zst"}} {
+		dir := t.TempDir()
+		settings := map[string]any{"overwrite_behavior": "append_records", "compression": c.compression}
+		want := "a,b\n"
+		for range 2 {
+			if _, err := write(t, dir, settings, c.file, schema("s", ab), record("s", `{"a":"x","b":1}`)); err != nil {
+				t.Fatal(err)
+			}
+			want += "x,1\n"
+			if got := text(t, filepath.Join(dir, c.file)); got != want {
+				t.Errorf("%s: %q, want %q", c.compression, got, want)
+			}
+		}
+		if _, err := write(t, dir, settings, c.file, schema("s", `"z":{"type":"string"},"a":{"type":"string"}`), record("s", `{"z":"","a":"y"}`)); err != nil {
+			t.Fatal(err)
+		}
+		if got := text(t, filepath.Join(dir, c.file)); got != "a,b,z\nx,1,\nx,1,\ny,,\"\"\n" {
+			t.Errorf("%s, widened: %q", c.compression, got)
+		}
+		os.WriteFile(filepath.Join(dir, c.file), []byte("a,b\nplain,1\n"), 0o666)
+		if _, err := write(t, dir, settings, c.file, schema("s", ab), record("s", `{"a":"x","b":1}`)); fault.CodeOf(err) != fault.BadConfig {
+			t.Errorf("%s behind plain text: %v", c.compression, err)
+		}
+	}
+}
+
+// text is what a compressed file holds, as another reader than ours sees it.
+func text(t *testing.T, path string) string {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var in io.Reader
+	if strings.HasSuffix(path, ".gz") {
+		in, err = gzip.NewReader(f)
+	} else {
+		var z *zstd.Decoder
+		z, err = zstd.NewReader(f)
+		defer z.Close()
+		in = z
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := io.ReadAll(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(raw)
+}
+
 func TestSettingsThatCannotBe(t *testing.T) {
 	for settings, want := range map[string]string{
 		`{"delimiter":"ab"}`:                     `"delimiter" is "ab"`,
@@ -164,6 +221,7 @@ func TestSettingsThatCannotBe(t *testing.T) {
 		`{"encoding":"klingon"}`:                 `"klingon" cannot be written`,
 		`{"record_sort_property_name":"id"}`:     "record_sort_property_name",
 		`{"timestamp_timezone":"Mars/Olympus"}`:  "timestamp_timezone",
+		`{"file_naming_scheme":"{strema}.csv"}`:  "unknown {strema}",
 		`{"overwrite_behavior":"append_recods"}`: `"append_recods"`,
 	} {
 		var m map[string]any

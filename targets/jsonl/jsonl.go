@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"elt/internal/check"
+	"elt/internal/fault"
 	"elt/internal/filesink"
 	"elt/internal/load"
 	"elt/internal/row"
@@ -40,6 +41,9 @@ func (Target) Spec() spec.Spec {
 				Help: "Put the time of the run into the file names: STREAM-20240131T235959.jsonl."},
 			{Name: "custom_name", Type: spec.String, Example: "everything",
 				Help: "Write all streams into one file of this name."},
+			{Name: "file_naming_scheme", Type: spec.String, Example: "raw_data/{stream}/{yyyy}/{mm}/{dd}/{stream}_{timestamp}.jsonl",
+				Help: "How files are named, in place of the two settings before, out of " + filesink.SchemeHelp + "."},
+			{Name: "timestamp_timezone", Type: spec.String, Default: "UTC", Example: "Europe/Berlin", Help: "The time zone of file_naming_scheme."},
 			{Name: "compression", Type: spec.String, Default: "none", OneOf: []string{"none", "gzip", "zstd"},
 				Help: "Compress files; .gz or .zst is added to their names."},
 			{Name: "load_method", Type: spec.String, Default: "append", OneOf: []string{"append", "append-only", "overwrite"},
@@ -79,6 +83,8 @@ func (t Target) options(cfg spec.Config) (filesink.Options, error) {
 		Path      string               `json:"destination_path"`
 		Timestamp bool                 `json:"do_timestamp_file"`
 		Name      string               `json:"custom_name"`
+		Scheme    string               `json:"file_naming_scheme"`
+		Zone      string               `json:"timestamp_timezone"`
 		Compress  filesink.Compression `json:"compression"`
 		Method    string               `json:"load_method"`
 		OnChange  string               `json:"on_schema_change"`
@@ -91,7 +97,7 @@ func (t Target) options(cfg spec.Config) (filesink.Options, error) {
 	if set.Timestamp {
 		suffix = t.now().Format("-20060102T150405") + suffix
 	}
-	return filesink.Options{
+	o := filesink.Options{
 		Dir:      filesink.Expand(set.Path, home),
 		Format:   format{},
 		Compress: set.Compress,
@@ -105,7 +111,21 @@ func (t Target) options(cfg spec.Config) (filesink.Options, error) {
 		Dated:          set.Timestamp,
 		Replace:        set.Method == "overwrite",
 		OnSchemaChange: set.OnChange,
-	}, nil
+	}
+	if set.Scheme == "" {
+		return o, nil
+	}
+	if set.Name != "" || set.Timestamp {
+		return o, fault.New(fault.BadConfig, "target-jsonl: file_naming_scheme does not go with custom_name or do_timestamp_file").
+			WithHint("put the name and {timestamp} into file_naming_scheme")
+	}
+	zone, err := time.LoadLocation(set.Zone)
+	if err != nil {
+		return o, fault.Wrap(fault.BadConfig, err, "target-jsonl: setting \"timestamp_timezone\"")
+	}
+	o.File, o.Dated, err = filesink.Naming{Target: "target-jsonl", Scheme: set.Scheme, Compress: set.Compress,
+		Now: t.now().In(zone), Datestamp: "%Y-%m-%d", Timestamp: "%Y%m%dT%H%M%S"}.File()
+	return o, err
 }
 
 // format is JSON lines.

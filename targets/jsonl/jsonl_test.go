@@ -111,6 +111,7 @@ func TestNamesAndMethods(t *testing.T) {
 		{map[string]any{"custom_name": "all"}, "all.jsonl", "11"},
 		{map[string]any{"load_method": "overwrite"}, "users.jsonl", "1"},
 		{map[string]any{"compression": "gzip"}, "users.jsonl.gz", ""},
+		{map[string]any{"file_naming_scheme": "{stream}.json.gz", "compression": "gzip"}, "users.json.gz", ""},
 		{map[string]any{"compression": "zstd", "custom_name": "x/y"}, "x%2Fy.jsonl.zst", ""},
 	} {
 		config := s.Config(t)

@@ -2,8 +2,10 @@ package jsonl
 
 import (
 	"bufio"
+	"compress/gzip"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -14,6 +16,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/klauspost/compress/zstd"
+
+	"elt/internal/filesink"
 	"elt/internal/load"
 	"elt/internal/row"
 	"elt/internal/singer"
@@ -63,7 +68,7 @@ func TestChild(t *testing.T) {
 	if dir == "" {
 		t.Skip("started by TestKilledByTheSystem only")
 	}
-	cfg, _, err := New().Spec().Resolve([]byte(`{"destination_path":"` + dir + `","batch_size_rows":500}`))
+	cfg, _, err := New().Spec().Resolve([]byte(`{"destination_path":"` + dir + `","batch_size_rows":500,"compression":"` + os.Getenv("ELT_TEST_COMPRESSION") + `"}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,14 +82,21 @@ func TestChild(t *testing.T) {
 // SIGKILL after some acknowledgement, again and again, then one run to its
 // end: every keyless row is there exactly once, and acknowledged ones stay.
 func TestKilledByTheSystem(t *testing.T) {
+	for compression, kills := range map[filesink.Compression]int{filesink.None: 12, filesink.Gzip: 6, filesink.Zstd: 6} {
+		t.Run(string(compression), func(t *testing.T) { killed(t, compression, kills) })
+	}
+}
+
+func killed(t *testing.T, compression filesink.Compression, kills int) {
+	t.Setenv("ELT_TEST_COMPRESSION", string(compression))
 	dir := t.TempDir()
 	raw, _ := json.Marshal(load.ClaimRequest{StateID: "dev:n"})
 	if err := os.WriteFile(filepath.Join(dir, "claim.json"), raw, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for kill := range 12 {
+	for kill := range kills {
 		acked := child(t, dir, rand.IntN(5))
-		if got := int64(strings.Count(content(t, dir), "\n")); got < acked {
+		if got := int64(strings.Count(content(t, dir, compression), "\n")); got < acked {
 			t.Fatalf("kill %d: %d rows were acknowledged, %d are there", kill, acked, got)
 		}
 	}
@@ -93,7 +105,7 @@ func TestKilledByTheSystem(t *testing.T) {
 	for n := 1; n <= last; n++ {
 		fmt.Fprintf(&want, "{\"n\":%d}\n", n)
 	}
-	if got := content(t, dir); got != want.String() {
+	if got := content(t, dir, compression); got != want.String() {
 		t.Errorf("%d lines, want the numbers up to %d once each", strings.Count(got, "\n"), last)
 	}
 	if got := files(t, dir); strings.Contains(got, ".elt-part") {
@@ -101,10 +113,33 @@ func TestKilledByTheSystem(t *testing.T) {
 	}
 }
 
-func content(t *testing.T, dir string) string {
+// content is the file's text; a member that the kill cut short counts as far
+// as it reads, since nothing has been taken back yet.
+func content(t *testing.T, dir string, c filesink.Compression) string {
 	t.Helper()
-	raw, err := os.ReadFile(filepath.Join(dir, "n.jsonl"))
-	if err != nil && !os.IsNotExist(err) {
+	f, err := os.Open(filepath.Join(dir, "n.jsonl"+c.Suffix()))
+	if os.IsNotExist(err) {
+		return ""
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var in io.Reader = f
+	switch c {
+	case filesink.Gzip:
+		in, err = gzip.NewReader(f)
+	case filesink.Zstd:
+		var z *zstd.Decoder
+		z, err = zstd.NewReader(f)
+		defer z.Close()
+		in = z
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := io.ReadAll(in)
+	if err != nil && (c == filesink.None || !errors.Is(err, io.ErrUnexpectedEOF)) {
 		t.Fatal(err)
 	}
 	return string(raw)
