@@ -20,7 +20,7 @@ var rows = []struct {
 	{1, []string{"taps", "targets", "state", "internal/project"}},
 	{2, []string{"internal/load", "internal/sqltarget", "internal/sqltarget/*", "internal/filesink", "internal/pipe", "internal/mapper", "taps/*", "targets/*", "state/*", "plugins"}},
 	{3, []string{"internal/runner", "internal/needs", "internal/deploy"}},
-	{4, []string{"internal/schedule", "internal/notify", "internal/worker", "internal/worker/executortest", "internal/kubernetes", "internal/backfill", "internal/api", "internal/client"}},
+	{4, []string{"internal/schedule", "internal/notify", "internal/retention", "internal/worker", "internal/worker/executortest", "internal/kubernetes", "internal/backfill", "internal/api", "internal/client"}},
 	{5, []string{"internal/cli"}},
 	{6, []string{"cmd", "cmd/*", "", "e2e", "e2e/*", "bench", "bench/*"}},
 }

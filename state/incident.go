@@ -54,7 +54,7 @@ type Incidents interface {
 	// Incidents lists the newest first; open: only those that are not over.
 	Incidents(ctx context.Context, project, environment string, open bool, limit int) ([]Incident, error)
 	// ClaimNotices gives the notices of a channel that are due, oldest first,
-	// and makes them due again only after a while, in which whoever asked
+	// with those that would be for the first time soon, and makes them due again only after a while, in which whoever asked
 	// tells them; none when the channel was told something less than quiet ago.
 	ClaimNotices(ctx context.Context, project, environment, channel string, quiet, while time.Duration) ([]Notice, error)
 	// NoticesDone says that claimed notices were told; with a cause they were

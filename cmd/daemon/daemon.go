@@ -133,12 +133,17 @@ func Run(ctx context.Context, app *cli.App, o *Options) error {
 		}
 		services = append(services, service{"api", serve})
 	}
+	old, err := pruner(app, s, store, slices.Contains(o.Roles, "scheduler"))
+	if err != nil {
+		return err
+	}
+	services = append(services, service{"retention", old.Run})
 	if slices.Contains(o.Roles, "worker") {
 		services = append(services, service{"worker", w.Run})
 	}
 	if slices.Contains(o.Roles, "scheduler") {
 		scheduler := &schedule.Scheduler{Store: store, Load: s.load, Alarm: clock, Log: log, Fired: w.Wake}
-		services = append(services, service{"alerts", teller(app, s, store).Run}, service{"scheduler", scheduler.Run})
+		services = append(services, service{"alerts", teller(app, s, store, w).Run}, service{"scheduler", scheduler.Run})
 	}
 	log.Info().Str("project", plan.Project).Str("environment", plan.Environment).Str("store", store.URI()).Str("name", name).
 		Int("schedules", len(plan.Schedules)).Msgf("daemon started: %s", strings.Join(o.Roles, ", "))

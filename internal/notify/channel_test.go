@@ -1,24 +1,17 @@
 package notify
 
 import (
-	"bufio"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/hmac"
-	"crypto/rand"
 	"crypto/sha256"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"math/big"
 	"mime"
 	"mime/quotedprintable"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	netmail "net/mail"
@@ -28,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"elt/internal/fake/smtp"
 	"elt/internal/project"
 	"elt/state"
 )
@@ -126,132 +120,32 @@ func TestCommand(t *testing.T) {
 	}
 }
 
-// mailServer takes mail as RFC 5321 and 3207 say.
-type mailServer struct {
-	addr     string
-	config   *tls.Config
-	auth     string // methods offered after STARTTLS
-	plain    bool   // no STARTTLS
-	implicit bool
-	mail     chan string
-	log      []string
-}
-
-func newMailServer(t *testing.T, m *mailServer) (*mailServer, *tls.Config) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+func mailServer(t *testing.T, o smtp.Options) (*smtp.Server, *tls.Config) {
+	t.Helper()
+	o.User, o.Password = "elt", "mail-password"
+	s, err := smtp.Start(o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true}
-	raw, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, _ := x509.ParseCertificate(raw)
-	roots := x509.NewCertPool()
-	roots.AddCert(cert)
-	m.config = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{raw}, PrivateKey: key}}}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	m.addr, m.mail = l.Addr().String(), make(chan string, 10)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			m.serve(conn)
-		}
-	}()
-	t.Cleanup(func() { l.Close(); <-done })
-	return m, &tls.Config{RootCAs: roots}
-}
-
-func (m *mailServer) serve(conn net.Conn) {
-	defer conn.Close()
-	secure := m.implicit
-	if secure {
-		conn = tls.Server(conn, m.config)
-	}
-	r := bufio.NewReader(conn)
-	say := func(format string, args ...any) { fmt.Fprintf(conn, format+"\r\n", args...) }
-	say("220 fake")
-	for {
-		text, err := r.ReadString('\n')
-		if err != nil {
-			return
-		}
-		text = strings.TrimRight(text, "\r\n")
-		m.log = append(m.log, text)
-		switch verb, _, _ := strings.Cut(text, " "); strings.ToUpper(verb) {
-		case "EHLO":
-			if !secure && !m.plain {
-				say("250-fake\r\n250 STARTTLS")
-			} else if m.auth != "" {
-				say("250-fake\r\n250 AUTH %s", m.auth)
-			} else {
-				say("250 fake")
-			}
-		case "STARTTLS":
-			say("220 go ahead")
-			conn, secure = tls.Server(conn, m.config), true
-			r = bufio.NewReader(conn)
-		case "AUTH":
-			if text == "AUTH LOGIN" {
-				say("334 %s", base64.StdEncoding.EncodeToString([]byte("Username:")))
-				user, _ := r.ReadString('\n')
-				say("334 %s", base64.StdEncoding.EncodeToString([]byte("Password:")))
-				password, _ := r.ReadString('\n')
-				u, _ := base64.StdEncoding.DecodeString(strings.TrimSpace(user))
-				p, _ := base64.StdEncoding.DecodeString(strings.TrimSpace(password))
-				text = "AUTH PLAIN " + base64.StdEncoding.EncodeToString([]byte("\x00"+string(u)+"\x00"+string(p)))
-			}
-			if text == "AUTH PLAIN "+base64.StdEncoding.EncodeToString([]byte("\x00elt\x00mail-password")) {
-				say("235 ok")
-			} else {
-				say("535 no")
-			}
-		case "DATA":
-			say("354 go ahead")
-			var b strings.Builder
-			for {
-				l, err := r.ReadString('\n')
-				if err != nil || l == ".\r\n" {
-					break
-				}
-				b.WriteString(strings.TrimPrefix(l, "."))
-			}
-			m.mail <- b.String()
-			say("250 ok")
-		case "QUIT":
-			say("221 bye")
-			return
-		default:
-			say("250 ok")
-		}
-	}
+	t.Cleanup(s.Close)
+	return s, &tls.Config{RootCAs: s.Roots}
 }
 
 func TestMail(t *testing.T) {
-	for name, m := range map[string]*mailServer{"starttls": {auth: "PLAIN LOGIN"}, "login": {auth: "LOGIN"}, "tls": {implicit: true, auth: "PLAIN"}, "none": {plain: true}} {
+	for name, m := range map[string]smtp.Options{"starttls": {Auth: "PLAIN LOGIN"}, "login": {Auth: "LOGIN"}, "tls": {Implicit: true, Auth: "PLAIN"}, "none": {Plain: true}} {
 		t.Run(name, func(t *testing.T) {
-			s, trust := newMailServer(t, m)
-			c := project.Channel{Name: "mail", Type: "mail", Server: s.addr, From: "elt <elt@example.org>", To: []string{"Änn <ann@example.org>", "bob@example.org"}}
+			s, trust := mailServer(t, m)
+			c := project.Channel{Name: "mail", Type: "mail", Server: s.Addr, From: "elt <elt@example.org>", To: []string{"Änn <ann@example.org>", "bob@example.org"}}
 			if name == "tls" || name == "none" {
 				c.TLS = name
 			}
-			if m.auth != "" {
+			if m.Auth != "" {
 				c.User, c.Password = "elt", "mail-password"
 			}
 			if err := tell(t, c, Means{TLS: trust}); err != nil {
 				t.Fatal(err)
 			}
-			got, err := netmail.ReadMessage(strings.NewReader(<-s.mail))
+			got, err := netmail.ReadMessage(strings.NewReader(s.Mails()[0]))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -263,26 +157,26 @@ func TestMail(t *testing.T) {
 			if to, err := got.Header.AddressList("To"); err != nil || len(to) != 2 || to[0].Name != "Änn" {
 				t.Errorf("%v %v", to, err)
 			}
-			if !strings.Contains(strings.Join(s.log, "\n"), "RCPT TO:<bob@example.org>") {
-				t.Error(s.log)
+			if !strings.Contains(strings.Join(s.Commands(), "\n"), "RCPT TO:<bob@example.org>") {
+				t.Error(s.Commands())
 			}
 		})
 	}
 }
 
 func TestMailRefuses(t *testing.T) {
-	s, trust := newMailServer(t, &mailServer{plain: true, auth: "PLAIN"})
-	c := project.Channel{Name: "mail", Type: "mail", Server: s.addr, From: "elt@example.org", To: []string{"a@example.org"}, User: "elt", Password: "wrong-password"}
+	s, trust := mailServer(t, smtp.Options{Plain: true, Auth: "PLAIN"})
+	c := project.Channel{Name: "mail", Type: "mail", Server: s.Addr, From: "elt@example.org", To: []string{"a@example.org"}, User: "elt", Password: "wrong-password"}
 	if err := tell(t, c, Means{TLS: trust}); err == nil || !strings.Contains(err.Error(), "no STARTTLS") {
 		t.Errorf("sent without encryption: %v", err)
 	}
-	enc, _ := newMailServer(t, &mailServer{auth: "PLAIN"})
-	c.Server = enc.addr
+	enc, _ := mailServer(t, smtp.Options{Auth: "PLAIN"})
+	c.Server = enc.Addr
 	if err := tell(t, c, Means{}); err == nil || !strings.Contains(err.Error(), "certificate") {
 		t.Errorf("a certificate of nobody: %v", err)
 	}
-	good, trust := newMailServer(t, &mailServer{auth: "PLAIN"})
-	c.Server = good.addr
+	good, trust := mailServer(t, smtp.Options{Auth: "PLAIN"})
+	c.Server = good.Addr
 	if err := tell(t, c, Means{TLS: trust}); err == nil || !strings.Contains(err.Error(), "535") || strings.Contains(err.Error(), "wrong-password") {
 		t.Errorf("a wrong password: %v", err)
 	}

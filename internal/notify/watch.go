@@ -21,6 +21,8 @@ type Watcher struct {
 	Log  zerolog.Logger
 	// Every is the time between two looks; 0 is 15 seconds.
 	Every time.Duration
+	// Wakes says that something has just ended; may be nil.
+	Wakes <-chan struct{}
 }
 
 // Run watches until the context ends.
@@ -50,6 +52,7 @@ func (w *Watcher) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-ticker.C:
+		case <-w.Wakes:
 		}
 	}
 }

@@ -103,7 +103,9 @@ func (s *Store) ClaimNotices(ctx context.Context, project, environment, channel 
 		if err != nil || told.Int64 > 0 {
 			return err
 		}
-		owed, err := noticesOf(ctx, tx, `where n.project = $1 and n.environment = $2 and n.channel = $3 and n.done_at is null and n.due_at <= $4
+		owed, err := noticesOf(ctx, tx, `where n.project = $1 and n.environment = $2 and n.channel = $3 and n.done_at is null
+  and (n.due_at <= $4 or n.attempts = 0 and exists (select 1 from elt_notices d where d.project = n.project and d.environment = n.environment
+    and d.channel = n.channel and d.done_at is null and d.due_at <= $4))
 order by i.opened_at, i.incident_id, n.what`, project, environment, channel, now)
 		if err != nil {
 			return err
@@ -111,7 +113,7 @@ order by i.opened_at, i.incident_id, n.what`, project, environment, channel, now
 		for _, n := range owed {
 			// Another daemon may have taken it since it was read.
 			mine, err := changed(tx.exec(ctx, `update elt_notices set due_at = $4, attempts = attempts + 1
-where incident_id = $1 and channel = $2 and what = $3 and done_at is null and due_at <= $5`, n.ID, n.Channel, n.What, now.Add(while), now))
+where incident_id = $1 and channel = $2 and what = $3 and done_at is null and (due_at <= $5 or attempts = 0)`, n.ID, n.Channel, n.What, now.Add(while), now))
 			if err != nil {
 				return err
 			}

@@ -42,6 +42,22 @@ func incidents(t *testing.T, e env) {
 		t.Fatalf("told before it is due: %+v", got)
 	}
 	e.advance(t, 2*time.Minute)
+	soon := incident("e", "stale nightly")
+	if ok, err = e.OpenIncident(e.ctx, soon, []string{"late"}, 0); err != nil || !ok {
+		t.Fatal(ok, err)
+	}
+	soon = incident("f", "silent nightly")
+	if ok, err = e.OpenIncident(e.ctx, soon, []string{"late"}, time.Hour); err != nil || !ok {
+		t.Fatal(ok, err)
+	}
+	if got := claim("late"); len(got) != 2 { // in one message with what is due
+		t.Fatalf("%+v", got)
+	}
+	for _, id := range []string{"e", "f"} {
+		if _, err := e.ResolveIncident(e.ctx, id, nil, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
 	got := claim("ops")
 	if len(got) != 1 || got[0].What != state.NoticeOpened || got[0].Attempts != 1 || got[0].Key != "failure nightly" || got[0].Channel != "ops" {
 		t.Fatalf("%+v", got)
