@@ -4,11 +4,14 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
 	"strings"
 	"sync"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"elt/internal/fault"
@@ -110,27 +113,58 @@ func fourth(_ string, _, _ int64, err error) error { return err }
 // A store of the release before runs on; what needs the new tables says what to do.
 func TestOlderSchema(t *testing.T) {
 	uri := pgtest.URL(t)
-	s := mustOpen(t, uri)
-	if _, err := s.DB().Exec(`drop table elt_tokens, elt_audit, elt_callbacks; drop index elt_executions_callback; delete from elt_schema where version_id = 4`); err != nil {
+	now, err := schema()
+	if err != nil {
 		t.Fatal(err)
 	}
-	s = mustOpen(t, uri)
+	old := now
+	old.Files = without(t, now.Files, now.Newest())
+	db, err := sql.Open("pgx", uri)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := old.Up(t.Context(), db); err != nil {
+		t.Fatal(err)
+	}
+	db.Close()
+	s := mustOpen(t, uri)
 	if err := second(s.Runs(t.Context(), "", 0)); err != nil {
 		t.Fatal(err)
 	}
 	if err := second(s.Executions(t.Context(), state.Which{})); err != nil {
 		t.Fatal(err)
 	}
-	err := second(s.Tokens(t.Context(), false))
-	if fault.CodeOf(err) != fault.StoreSchema || !strings.Contains(fault.Render(err), "elt store migrate") {
+	newest := func() error { return second(s.Incidents(t.Context(), "p", "dev", true, 0)) }
+	if err := newest(); fault.CodeOf(err) != fault.StoreSchema || !strings.Contains(fault.Render(err), "elt store migrate") {
 		t.Fatal(fault.Render(err))
 	}
-	if _, from, to, err := Migrate(t.Context(), Options{URI: uri}); from != 3 || to < 4 || err != nil {
+	if _, from, to, err := Migrate(t.Context(), Options{URI: uri}); from != old.Newest() || to != now.Newest() || from == to || err != nil {
 		t.Fatalf("%d, %d, %v", from, to, err)
 	}
-	if err := second(s.Tokens(t.Context(), false)); err != nil {
+	if err := newest(); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// without are migrations but the newest.
+func without(t *testing.T, files fs.FS, newest int64) fs.FS {
+	t.Helper()
+	names, err := fs.Glob(files, "*.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	left := fstest.MapFS{}
+	for _, name := range names {
+		if strings.HasPrefix(name, fmt.Sprintf("%05d_", newest)) {
+			continue
+		}
+		text, err := fs.ReadFile(files, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		left[name] = &fstest.MapFile{Data: text}
+	}
+	return left
 }
 
 // Two machines open an empty store at the same time.
