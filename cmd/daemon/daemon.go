@@ -89,7 +89,7 @@ create). docs/api.md describes it, and so does /api/v1/openapi.json.`,
 	f := cmd.Flags()
 	f.StringSliceVar(&o.Roles, "role", roles, "what this process does: "+strings.Join(roles, ", "))
 	f.IntVar(&o.Workers, "workers", 0, "runs at the same time; 0 is one per core (ELT_WORKERS)")
-	f.StringArrayVar(&o.Queues, "queue", nil, "take only runs of this `QUEUE`; may be repeated")
+	f.StringArrayVar(&o.Queues, "queue", nil, "take only runs of this `QUEUE`; may be repeated; without it, of all")
 	f.StringVar(&o.Listen, "listen", listen, "`ADDRESS` of the API; \"\" is no API (ELT_LISTEN)")
 	f.BoolVar(&o.NoAuth, "no-auth-on-loopback", false, "let requests that come from this machine itself do anything without a token")
 	f.BoolVar(&o.Airflow, "airflow-defaults", false, "where a schedule says nothing: no catch-up, one run at a time, one retry after 5 minutes")
@@ -139,7 +139,10 @@ func Run(ctx context.Context, app *cli.App, o *Options) error {
 	}
 	services = append(services, service{"retention", old.Run})
 	if slices.Contains(o.Roles, "worker") {
-		services = append(services, service{"worker", w.Run})
+		services = append(services, service{"worker", w.Run}, service{"listener", func(ctx context.Context) error {
+			store.Listen(ctx, w.Wake)
+			return nil
+		}})
 	}
 	if slices.Contains(o.Roles, "scheduler") {
 		scheduler := &schedule.Scheduler{Store: store, Load: s.load, Alarm: clock, Log: log, Fired: w.Wake}
@@ -176,6 +179,17 @@ func waitForStore(ctx context.Context, app *cli.App) (state.Store, error) {
 		case <-time.After(5 * time.Second):
 		}
 	}
+}
+
+// queues are the store's names of queues: its nameless one is the user's "default".
+func queues(names []string) []string {
+	out := slices.Clone(names)
+	for i, name := range out {
+		if name == "default" {
+			out[i] = ""
+		}
+	}
+	return out
 }
 
 func workerName() string {
@@ -216,7 +230,8 @@ func newWorker(app *cli.App, o *Options, s *source, plan schedule.Plan, store st
 		return nil, nil, err
 	}
 	w := worker.New(worker.Worker{
-		Queue: store, Name: name, Project: plan.Project, Environment: plan.Environment, Queues: o.Queues, Slots: slots,
+		Queue: store, Name: name, Project: plan.Project, Environment: plan.Environment, Slots: slots,
+		Queues: queues(o.Queues), Limits: func() map[string]int { return s.limits() },
 		Executor: worker.Processes{Host: guard, Command: func(e state.Execution) (proc.Command, error) { return s.command(self, e) }},
 		LogPath:  s.logPath,
 		After:    func(e state.Execution, now time.Time) []state.Execution { return s.current().After(e, now) },

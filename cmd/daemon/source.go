@@ -47,8 +47,10 @@ func (s *source) load(ctx context.Context) (schedule.Plan, error) {
 	}
 	environment, _ := p.Environment()
 	s.project, s.at, s.seen = p, time.Now(), stamp(p)
-	s.plan = schedule.Plan{Project: p.ID(), Environment: environment, Digest: p.Digest(), Schedules: p.Schedules(), Defaults: s.defaults}
+	s.plan = schedule.Plan{Project: p.ID(), Environment: environment, Digest: p.Digest(), Schedules: p.Schedules(), Defaults: s.defaults,
+		Dispatch: map[string]project.Dispatch{}, Limits: p.QueueLimits()}
 	for _, j := range p.Jobs() {
+		s.plan.Dispatch[j.Name] = j.Dispatch
 		s.plan.Jobs = append(s.plan.Jobs, j.Name)
 	}
 	return s.plan, nil
@@ -86,6 +88,13 @@ func (s *source) loaded(ctx context.Context) (*project.Project, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.project, nil
+}
+
+// limits are those of queues, as the project says now; the ones before while
+// it cannot be read.
+func (s *source) limits() map[string]int {
+	plan, _ := s.load(context.Background())
+	return plan.Limits
 }
 
 // stamp changes when one of the project's files does.

@@ -177,7 +177,11 @@ func environmentShape() *shape {
 var jobShape = &shape{what: "a job", kind: object, need: []string{"name"}, keys: map[string]*shape{
 	"name": textShape, "tasks": {kind: tasks}, "annotations": anyShape,
 	"env": varsShape, "retries": numberShape, "retry_delay": textShape, "timeout": textShape,
-	"on_failure": enum("stop", "continue"), "fresh_within": textShape,
+	"on_failure": enum("stop", "continue"), "fresh_within": textShape, "queue": textShape, "priority": numberShape, "lock": textShape,
+}}
+
+var queueShape = &shape{what: "a queue", kind: object, need: []string{"name"}, keys: map[string]*shape{
+	"name": textShape, "limit": numberShape,
 }}
 
 var scheduleShape = &shape{what: "a schedule", kind: object, need: []string{"name"}, keys: map[string]*shape{
@@ -186,7 +190,7 @@ var scheduleShape = &shape{what: "a schedule", kind: object, need: []string{"nam
 	"timezone": textShape, "catchup": enum("none", "latest", "all"), "overlap": enum("skip", "queue", "cancel"),
 	"every": textShape, "paused": truthShape, "catchup_max": numberShape, "jitter": textShape, "timeout": textShape,
 	"retries": numberShape, "retry_delay": textShape, "retry_backoff": anyShape, "retry_until": textShape,
-	"on_success": textsShape, "on_failure": textsShape, "fresh_within": textShape,
+	"on_success": textsShape, "on_failure": textsShape, "fresh_within": textShape, "queue": textShape, "priority": numberShape, "lock": textShape,
 }}
 
 // projectShape is the whole file. The project's own settings may be nested
@@ -199,7 +203,7 @@ func projectShape() *shape {
 		"environments": {kind: list, item: environmentShape()},
 		"jobs":         {kind: list, item: jobShape},
 		"schedules":    {kind: list, item: scheduleShape},
-		"alerts":       alertsShape(),
+		"queues":       {kind: list, item: queueShape},
 	}}
 	for _, key := range []string{"native", "on_schema_change", "on_bad_record", "on_stream_error", "keyless", "parallelism"} {
 		s.keys[key] = policyKeys()[key]

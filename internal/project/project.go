@@ -49,6 +49,7 @@ type Project struct {
 	dotenv   map[string]string // .env
 	plugins  map[Kind][]*Plugin
 	jobs     []Job
+	limits   map[string]int // of queues
 	plans    []Schedule
 	alerts   *Alerts
 
@@ -96,6 +97,7 @@ func load(o Options) (*Project, []*fault.Error, error) {
 	p.readJobs(c)
 	p.readSchedules(c)
 	p.readAlerts(c)
+	p.readQueues(c)
 	if err := p.activate(); err != nil {
 		c.wrong(asMistake(err))
 	}

@@ -14,7 +14,8 @@ type Job struct {
 	Env   map[string]string
 	// FreshWithin is how old its newest success may become; 0: any age.
 	FreshWithin time.Duration
-	At          fault.Position
+	Dispatch
+	At fault.Position
 }
 
 // Task is one entry of a job: blocks as written in one string, or a list of them.
@@ -61,7 +62,8 @@ type Schedule struct {
 	Transform string // "skip" unless written
 	Env       map[string]string
 	Timing    Timing
-	At        fault.Position
+	Dispatch
+	At fault.Position
 }
 
 // Blocks are what it runs, as for `elt run`.
@@ -82,6 +84,10 @@ func (p *Project) readJobs(c *checker) {
 		j := Job{Name: n.get("name").text(), Env: n.get("env").textMap(), Tasks: readTasks(n.get("tasks")), At: n.at()}
 		if j.Name == "" || seen[j.Name] {
 			continue
+		}
+		var err error
+		if j.Dispatch, err = readDispatch(n); err != nil {
+			c.wrong(asMistake(err))
 		}
 		seen[j.Name] = true
 		readDuration(c, n, "fresh_within", &j.FreshWithin)
@@ -178,6 +184,10 @@ func (p *Project) readSchedules(c *checker) {
 		}
 		s.Cron = cron
 		if s.Timing, err = readTiming(n, cron); err != nil && s.Bad == nil {
+			c.warnings = append(c.warnings, asMistake(err))
+			s.Bad = err
+		}
+		if s.Dispatch, err = readDispatch(n); err != nil && s.Bad == nil {
 			c.warnings = append(c.warnings, asMistake(err))
 			s.Bad = err
 		}

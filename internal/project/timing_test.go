@@ -34,9 +34,15 @@ catchup_max: 7
 overlap: queue
 paused: true
 on_success: [other]
-on_failure: [tell]`)
+on_failure: [tell]
+queue: heavy
+priority: 7
+lock: warehouse`)
 	if s.Bad != nil {
 		t.Fatal(s.Bad)
+	}
+	if s.Dispatch != (Dispatch{Queue: "heavy", Priority: 7, Lock: "warehouse"}) {
+		t.Errorf("%+v", s.Dispatch)
 	}
 	w := s.Timing
 	if w.Zone.String() != "Europe/Berlin" || w.Jitter != 90*time.Second || w.Timeout != 2*time.Hour || w.Retry.Times != 3 || !w.Retry.Set ||

@@ -21,7 +21,10 @@ type Plan struct {
 	Digest      string
 	Schedules   []project.Schedule
 	Jobs        []string // names of jobs, which chains may name
-	Defaults    Defaults
+	// Dispatch says where runs of jobs go; Limits are those of queues.
+	Dispatch map[string]project.Dispatch
+	Limits   map[string]int
+	Defaults Defaults
 }
 
 // Defaults are what a schedule does that does not say it.
@@ -91,13 +94,35 @@ func (p Plan) Schedule(name string) (project.Schedule, bool) {
 
 // Execution is a request to run a schedule, a first attempt.
 func (p Plan) Execution(s project.Schedule, trigger string) state.Execution {
+	d := s.Dispatch.Or(p.Dispatch[s.Job])
 	return state.Execution{ID: NewID(), Project: p.Project, Environment: p.Environment, Name: s.Name, Schedule: s.Name,
 		Blocks: s.Blocks(), Options: Options{Env: s.Env, Timeout: s.Timing.Timeout}.JSON(), Trigger: trigger,
-		Lock: lockOf(s), Attempt: 1, Digest: p.Digest}
+		Queue: d.Queue, Priority: d.Priority, Lock: lockOf(s, d.Lock), Attempt: 1, Digest: p.Digest}
 }
 
-// lockOf keeps the runs of one schedule apart.
-func lockOf(s project.Schedule) string { return "schedule " + s.Name }
+// lockOf keeps apart what would work on the same state ids: the runs of one
+// schedule, and those of one job, unless a schedule gives it variables, by
+// which state ids may differ; and whatever shares a lock by name.
+func lockOf(s project.Schedule, lock string) string {
+	switch {
+	case lock != "":
+		return "lock " + lock
+	case s.Job != "" && len(s.Env) == 0:
+		return "job " + s.Job
+	}
+	return "schedule " + s.Name
+}
+
+// Job is a request to run a job, a first attempt.
+func (p Plan) Job(name, trigger string) state.Execution {
+	d := p.Dispatch[name]
+	e := state.Execution{ID: NewID(), Project: p.Project, Environment: p.Environment, Name: name, Blocks: []string{name}, Trigger: trigger,
+		Queue: d.Queue, Priority: d.Priority, Lock: "job " + name, Attempt: 1, Digest: p.Digest}
+	if d.Lock != "" {
+		e.Lock = "lock " + d.Lock
+	}
+	return e
+}
 
 // NewID is a new execution's id: a UUID that sorts by time.
 func NewID() string {
@@ -158,15 +183,14 @@ func (p Plan) chain(e state.Execution, names []string) (next []state.Execution) 
 		if slices.Contains(before, name) {
 			continue // a circle ends where it would begin again
 		}
-		x := state.Execution{ID: NewID(), Project: p.Project, Environment: p.Environment, Name: name, Blocks: []string{name},
-			Lock: "job " + name, Attempt: 1, Digest: p.Digest}
+		x := p.Job(name, "chain")
 		options := Options{}
 		if s, ok := p.Schedule(name); ok {
 			x = p.Execution(s, "chain")
 			options.Env, options.Timeout = s.Env, s.Timing.Timeout
 		}
 		options.Chain = before
-		x.Trigger, x.Options, x.Key = "chain", options.JSON(), fmt.Sprintf("chain of %s to %s", e.ID, name)
+		x.Options, x.Key = options.JSON(), fmt.Sprintf("chain of %s to %s", e.ID, name)
 		next = append(next, x)
 	}
 	return next

@@ -1,6 +1,7 @@
 package schedule
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -107,5 +108,27 @@ func TestJitter(t *testing.T) {
 	}
 	if len(seen) < 8 {
 		t.Errorf("it is spread over %d of 10 minutes", len(seen))
+	}
+}
+
+// Runs of one job wait for each other, whoever asks; what shares a lock by
+// name does too. A schedule's own words count more than its job's.
+func TestDispatch(t *testing.T) {
+	plan := Plan{Defaults: Ours, Dispatch: map[string]project.Dispatch{"load": {Queue: "heavy", Priority: 3}, "locked": {Lock: "warehouse"}}}
+	for name, c := range map[string]struct {
+		e    state.Execution
+		want string
+	}{
+		"a job":                     {plan.Job("load", "api"), "heavy 3 job load"},
+		"a job with a lock":         {plan.Job("locked", "api"), " 0 lock warehouse"},
+		"its schedule":              {plan.Execution(project.Schedule{Name: "s", Job: "load"}, "schedule"), "heavy 3 job load"},
+		"a schedule's own":          {plan.Execution(project.Schedule{Name: "s", Job: "load", Dispatch: project.Dispatch{Queue: "q", Lock: "l"}}, "x"), "q 3 lock l"},
+		"a schedule with its env":   {plan.Execution(project.Schedule{Name: "s", Job: "load", Env: map[string]string{"A": "b"}}, "x"), "heavy 3 schedule s"},
+		"a pair":                    {plan.Execution(project.Schedule{Name: "s", Extractor: "a", Loader: "b"}, "x"), " 0 schedule s"},
+		"a pair that shares a lock": {plan.Execution(project.Schedule{Name: "s", Extractor: "a", Loader: "b", Dispatch: project.Dispatch{Lock: "warehouse"}}, "x"), " 0 lock warehouse"},
+	} {
+		if got := fmt.Sprintf("%s %d %s", c.e.Queue, c.e.Priority, c.e.Lock); got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
 	}
 }

@@ -92,7 +92,7 @@ func TestOverlap(t *testing.T) {
 			if x.Schedule == "cancel" && x.Cancel {
 				cancelled++
 			}
-			if x.Lock != "schedule "+x.Schedule {
+			if x.Lock != "job j" {
 				t.Errorf("lock %q", x.Lock)
 			}
 		}
