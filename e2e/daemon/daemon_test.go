@@ -18,6 +18,7 @@ import (
 	_ "github.com/mattn/go-sqlite3"
 
 	_ "elt/cmd" // so that go test runs anew when the binary has changed
+	"elt/internal/pgtest"
 	"elt/state"
 	"elt/state/sqlite"
 )
@@ -38,7 +39,7 @@ func run(m *testing.M) int {
 		fmt.Fprintf(os.Stderr, "building elt: %v\n%s", err, out)
 		return 1
 	}
-	return m.Run()
+	return pgtest.Main(m)
 }
 
 // world is a project and the daemons on it.
@@ -46,6 +47,7 @@ type world struct {
 	t     *testing.T
 	dir   string
 	store state.Store
+	env   []string // of its daemons, beside the usual
 }
 
 // A tap that gives rows 1 to 3, and then hangs as long as the file "hang" is there.
@@ -58,6 +60,20 @@ while [ -e hang ]; do sleep 0.1; done
 `
 
 func newWorld(t *testing.T, schedules string) *world {
+	w := newProject(t, schedules)
+	if out, err := exec.Command(elt, "--cwd", w.dir, "state", "list").CombinedOutput(); err != nil { // makes the store
+		t.Fatalf("%v\n%s", err, out)
+	}
+	s, err := sqlite.Open(t.Context(), sqlite.Options{Path: filepath.Join(w.dir, ".elt", "elt.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	w.store = s
+	return w
+}
+
+func newProject(t *testing.T, schedules string) *world {
 	w := &world{t: t, dir: t.TempDir()}
 	w.write("tap.sh", tap)
 	w.write("elt.yml", `default_environment: dev
@@ -68,15 +84,6 @@ plugins:
 jobs: [{name: load, tasks: [tap-slow target-sqlite]}]
 schedules:
 `+schedules)
-	if out, err := exec.Command(elt, "--cwd", w.dir, "state", "list").CombinedOutput(); err != nil { // makes the store
-		t.Fatalf("%v\n%s", err, out)
-	}
-	s, err := sqlite.Open(t.Context(), sqlite.Options{Path: filepath.Join(w.dir, ".elt", "elt.db")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.Close() })
-	w.store = s
 	return w
 }
 
@@ -112,6 +119,7 @@ func (w *world) start(args ...string) *daemon {
 	d := &daemon{Cmd: exec.Command(elt, append([]string{"--cwd", w.dir}, args...)...)}
 	d.Stderr = &d.said
 	d.Env = append(os.Environ(), w.mark(), "ELT_WORKER_TTL=2s", "BEGUN="+filepath.Join(w.dir, "begun"))
+	d.Env = append(d.Env, w.env...)
 	if err := d.Start(); err != nil {
 		w.t.Fatal(err)
 	}

@@ -163,6 +163,9 @@ func (p Plan) retry(e state.Execution, s project.Schedule, now time.Time) (state
 	if delay > longestDelay || delay < 0 {
 		delay = max(longestDelay, r.Delay)
 	}
+	if e.Status == state.Lost {
+		delay = 0 // the pause is for what fails; its worker vanished
+	}
 	at := now.Add(delay)
 	if e.Slot != nil {
 		if deadline := r.Deadline(*e.Slot, s.Timing.Zone); !deadline.IsZero() && at.After(deadline) {

@@ -34,7 +34,12 @@ func TestRetries(t *testing.T) {
 			t.Fatalf("%+v", n)
 		}
 		delays = append(delays, n.NotBefore.Sub(slot).String())
-		e, e.Status = n, state.Lost
+		e, e.Status = n, state.Failed
+	}
+	e = plan.Execution(s, "schedule")
+	e.Status = state.Lost
+	if next := plan.After(e, slot); len(next) != 1 || !next[0].NotBefore.Equal(slot) {
+		t.Errorf("a lost run is repeated at once: %+v", next)
 	}
 	if got := strings.Join(delays, " "); got != "10m0s 30m0s 1h0m0s" {
 		t.Errorf("delays %s", got)

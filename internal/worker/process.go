@@ -18,6 +18,9 @@ type Processes struct {
 	Command func(state.Execution) (proc.Command, error)
 }
 
+// Mark is the variable that names the execution to its run.
+const Mark = "ELT_RUN_EXECUTION"
+
 // Outlives implements Executor.
 func (Processes) Outlives() bool { return false }
 
@@ -28,7 +31,7 @@ func (x Processes) Start(_ context.Context, e state.Execution, log *Log) (Run, e
 		return nil, err
 	}
 	command.NoStdin, command.Stderr = true, log.Line
-	mark := "ELT_RUN_EXECUTION=" + e.ID
+	mark := Mark + "=" + e.ID
 	command.Env = append(slices.Clone(command.Env), mark)
 	p, err := x.Host.Start(command)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 // seen the store for as long: while the store was away nobody could give a
 // sign of life (invariant 6).
 func (w *Worker) reap(ctx context.Context) {
-	ticker := time.NewTicker(w.Beat)
+	ticker := time.NewTicker(w.Beat / 3)
 	defer ticker.Stop()
 	seen := time.Time{}
 	var unheard map[string]bool

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"elt/internal/fault"
 	"elt/internal/schedule"
 	"elt/state"
 )
@@ -26,7 +27,7 @@ func (w *Worker) run(ctx context.Context, e state.Execution) {
 			log.Warn().Err(err).Msg("the run was stopped and could not be handed back; it will count as lost")
 			return
 		}
-		log.Info().Msg("run stopped, handed back to the queue")
+		log.Info().Msg("the run ended before its time, and is back in the queue")
 		return
 	}
 	e.Status, e.ExitCode, e.Cause, e.Tail = out.status, out.code, out.cause, out.tail
@@ -85,7 +86,7 @@ func (w *Worker) execute(ctx context.Context, e state.Execution) (out ended, han
 		return failed(err), false, false
 	}
 	defer log.Close()
-	r, err := w.start(ctx, e, log)
+	started, err := w.start(ctx, e, log)
 	switch {
 	case ctx.Err() != nil && err != nil:
 		return out, !w.Executor.Outlives(), w.Executor.Outlives()
@@ -96,6 +97,7 @@ func (w *Worker) execute(ctx context.Context, e state.Execution) (out ended, han
 	case err != nil:
 		return failed(err), false, false
 	}
+	r := &watched{Run: started}
 	why := w.watch(ctx, e, options.Timeout, r)
 	if why == lost || why == stopping && w.Executor.Outlives() {
 		r.Abandon()
@@ -109,7 +111,7 @@ func (w *Worker) execute(ctx context.Context, e state.Execution) (out ended, han
 		out.tail = nil
 	case why == cancelled:
 		out.status, out.cause = state.Cancelled, "cancelled"
-	case why == stopping:
+	case why == stopping || o.Code == int(fault.StoreAway) && r.away:
 		return out, true, false
 	case o.Vanished:
 		out.status, out.cause = state.Lost, o.Cause
@@ -156,6 +158,13 @@ func (w *Worker) start(ctx context.Context, e state.Execution, log *Log) (Run, e
 	}
 }
 
+// watched is a run, and whether the store was away meanwhile: one that could
+// not reach it then is not to blame.
+type watched struct {
+	Run
+	away bool
+}
+
 // Why a run is watched no more.
 type reason int
 
@@ -170,7 +179,7 @@ const (
 // watch keeps the execution alive in the store until its run has ended, and
 // ends the run when it must; only one that is lost, or outlives this worker,
 // is still there when it returns.
-func (w *Worker) watch(ctx context.Context, e state.Execution, limit time.Duration, r Run) reason {
+func (w *Worker) watch(ctx context.Context, e state.Execution, limit time.Duration, r *watched) reason {
 	ticker := time.NewTicker(w.Beat)
 	defer ticker.Stop()
 	var timeout <-chan time.Time
@@ -216,6 +225,8 @@ func (w *Worker) watch(ctx context.Context, e state.Execution, limit time.Durati
 			return lost
 		case err == nil && now.Cancel:
 			return stop(cancelled)
+		case err != nil:
+			r.away = true
 		}
 	}
 }

@@ -7,9 +7,11 @@ package postgres
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"embed"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"net/url"
@@ -65,12 +67,18 @@ func Open(ctx context.Context, o Options) (*sqlstore.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := ready(ctx, db, o); err != nil {
+	err = ready(ctx, db, o)
+	for try := 0; err != nil && lost(err) && try < 5 && ctx.Err() == nil; try++ { // a connection of the pool that has just broken
+		time.Sleep(20 * time.Millisecond << try)
+		err = ready(ctx, db, o)
+	}
+	if err != nil {
 		db.Close()
 		return nil, explain(cfg, err)
 	}
 	d := sqlstore.Dialect{
 		Parameter: "$", ForUpdate: " for update", SkipLocked: " for update skip locked", Now: now,
+		Lost: lost, Refused: refused,
 		Alone: fmt.Sprintf("select pg_advisory_xact_lock(%d)", takeID), Notify: "select pg_notify('" + channel + "', '')", Listen: listener(cfg),
 		Explain: func(err error) error { return explain(cfg, err) },
 	}
@@ -182,20 +190,33 @@ func explain(cfg *pgx.ConnConfig, err error) error {
 		return err
 	}
 	var pg *pgconn.PgError
-	var connect *pgconn.ConnectError
-	var network net.Error
-	lost := errors.As(err, &connect) || errors.As(err, &network) || pgconn.SafeToRetry(err)
 	if errors.As(err, &pg) && pg.Code == "42P01" { // a table of the newest schema, in a store of the one before
 		return fault.Wrap(fault.StoreSchema, err, "the state store at %s:%d has an older schema", cfg.Host, cfg.Port).WithHint("run: elt store migrate")
 	}
-	if errors.As(err, &pg) {
-		lost = strings.HasPrefix(pg.Code, "57P") || strings.HasPrefix(pg.Code, "08") || pg.Code == "25P03" || pg.Code == "53300"
-	}
-	if !lost {
+	if !lost(err) {
 		return fmt.Errorf("state store at %s:%d: %w", cfg.Host, cfg.Port, err)
 	}
 	return fault.Wrap(fault.StoreAway, err, "the state store at %s:%d, database %q, cannot be reached", cfg.Host, cfg.Port, cfg.Database).
 		WithHint("is the server up, and the network between? Try: psql -h %s -p %d -U %s %s", cfg.Host, cfg.Port, cfg.User, cfg.Database)
+}
+
+// lost says that a connection broke, or that none can be had.
+func lost(err error) bool {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return strings.HasPrefix(pg.Code, "57P") || strings.HasPrefix(pg.Code, "08") || pg.Code == "25P03" || pg.Code == "53300"
+	}
+	var connect *pgconn.ConnectError
+	var network net.Error
+	return errors.As(err, &connect) || errors.As(err, &network) || pgconn.SafeToRetry(err) || errors.Is(err, io.EOF) ||
+		errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, driver.ErrBadConn) || errors.Is(err, net.ErrClosed)
+}
+
+// refused: an administrator's end of the connection, or of its waiting, is
+// said in the place of COMMIT's answer only when there was no commit.
+func refused(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && (pg.Code == "57P01" || pg.Code == "25P03")
 }
 
 // place is a URI without password and parameters.

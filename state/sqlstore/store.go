@@ -36,6 +36,11 @@ type Dialect struct {
 	Parameter string
 	// Now is the database's time (invariant 6).
 	Now func(context.Context, Queryer) (time.Time, error)
+	// Lost says that an error is a connection that broke; nil: none ever does.
+	Lost func(error) bool
+	// Refused says that the server ended the connection instead of committing;
+	// after any other broken COMMIT nobody knows. nil: never.
+	Refused func(error) bool
 	// Explain turns a driver's error into one that a user understands.
 	Explain func(error) error
 }
@@ -75,21 +80,44 @@ func (s *Store) DB() *sql.DB { return s.db }
 // Close closes the database.
 func (s *Store) Close() error { return s.db.Close() }
 
-// write runs f in a transaction, with the database's time.
+// write runs f in a transaction, with the database's time. When the
+// connection breaks before the commit nothing was done, and it is run again.
 func (s *Store) write(ctx context.Context, f func(tx conn, now time.Time) error) error {
-	tx, err := s.db.BeginTx(ctx, nil)
-	if err != nil {
-		return s.explain(err)
-	}
-	defer tx.Rollback()
-	now, err := s.dialect.Now(ctx, tx)
-	if err == nil {
-		err = f(s.conn(tx), now.UTC().Truncate(time.Microsecond))
-	}
-	if err == nil {
+	return s.explain(s.again(ctx, func() (retry bool, err error) {
+		tx, err := s.db.BeginTx(ctx, nil)
+		if err != nil {
+			return true, err
+		}
+		defer tx.Rollback()
+		now, err := s.dialect.Now(ctx, tx)
+		if err == nil {
+			err = f(conn{to: tx, parameter: s.dialect.Parameter}, now.UTC().Truncate(time.Microsecond))
+		}
+		if err != nil {
+			return true, err
+		}
 		err = tx.Commit()
+		return err != nil && s.dialect.Refused != nil && s.dialect.Refused(err), err
+	}))
+}
+
+// tries is how often a statement is tried whose connection breaks; the first
+// connections after that may be broken ones of the pool too.
+const tries = 6
+
+// again does something until it does not fail by a broken connection.
+func (s *Store) again(ctx context.Context, do func() (retry bool, err error)) error {
+	for try := 1; ; try++ {
+		retry, err := do()
+		if err == nil || !retry || try == tries || ctx.Err() != nil || s.dialect.Lost == nil || !s.dialect.Lost(err) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(10 * time.Millisecond << try):
+		}
 	}
-	return s.explain(err)
 }
 
 // read runs f outside of a transaction, with the database's time.
@@ -121,6 +149,8 @@ func (s *Store) explain(err error) error {
 type conn struct {
 	to        statements
 	parameter string
+	// again, of what is outside of a transaction, tries reading anew.
+	again func(ctx context.Context, do func() (bool, error)) error
 }
 
 // statements is sql.DB or sql.Tx.
@@ -130,7 +160,7 @@ type statements interface {
 	Queryer
 }
 
-func (s *Store) conn(to statements) conn { return conn{to, s.dialect.Parameter} }
+func (s *Store) conn(to *sql.DB) conn { return conn{to, s.dialect.Parameter, s.again} }
 
 func (c conn) text(query string) string { return strings.ReplaceAll(query, "$", c.parameter) }
 
@@ -138,13 +168,30 @@ func (c conn) exec(ctx context.Context, query string, args ...any) (sql.Result, 
 	return c.to.ExecContext(ctx, c.text(query), args...)
 }
 
-func (c conn) rows(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	return c.to.QueryContext(ctx, c.text(query), args...)
+func (c conn) rows(ctx context.Context, query string, args ...any) (rows *sql.Rows, err error) {
+	if c.again == nil {
+		return c.to.QueryContext(ctx, c.text(query), args...)
+	}
+	err = c.again(ctx, func() (bool, error) {
+		rows, err = c.to.QueryContext(ctx, c.text(query), args...)
+		return true, err
+	})
+	return rows, err
 }
 
-func (c conn) row(ctx context.Context, query string, args ...any) *sql.Row {
-	return c.to.QueryRowContext(ctx, c.text(query), args...)
+func (c conn) row(ctx context.Context, query string, args ...any) row {
+	if c.again == nil {
+		return c.to.QueryRowContext(ctx, c.text(query), args...)
+	}
+	return oneRow(func(to ...any) error {
+		return c.again(ctx, func() (bool, error) { return true, c.to.QueryRowContext(ctx, c.text(query), args...).Scan(to...) })
+	})
 }
+
+// oneRow is a row that is asked for when it is read.
+type oneRow func(to ...any) error
+
+func (r oneRow) Scan(to ...any) error { return r(to...) }
 
 // query runs a statement and hands each row to scan.
 func (s *Store) query(ctx context.Context, scan func(row) error, query string, args ...any) error {

@@ -32,7 +32,8 @@ create table elt_executions (
   tail         text
 ) without rowid;
 create unique index elt_executions_asked on elt_executions (project, environment, asked_as) where asked_as is not null;
-create index elt_executions_due on elt_executions (project, environment, not_before) where status = 'queued';
+-- In the order of state.Queue.Take, so that it looks at the first that may run, however many wait.
+create index elt_executions_due on elt_executions (project, environment, priority desc, not_before, created_at, execution_id) where status = 'queued';
 create index elt_executions_running on elt_executions (project, environment) where status = 'running';
 create index elt_executions_newest on elt_executions (created_at);
 create index elt_executions_of on elt_executions (project, environment, name, created_at);
