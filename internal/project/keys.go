@@ -204,6 +204,7 @@ func projectShape() *shape {
 		"jobs":         {kind: list, item: jobShape},
 		"schedules":    {kind: list, item: scheduleShape},
 		"queues":       {kind: list, item: queueShape},
+		"alerts":       alertsShape(),
 	}}
 	for _, key := range []string{"native", "on_schema_change", "on_bad_record", "on_stream_error", "keyless", "parallelism"} {
 		s.keys[key] = policyKeys()[key]
