@@ -31,6 +31,8 @@ type LogLine struct {
 const (
 	// longLine is how much of a line is shown.
 	longLine = 64 << 10
+	// endless is where a line that does not end is cut in two.
+	endless = 1 << 20
 	// scanned is how much of a log one request reads: a search in a large one
 	// goes on with the next page.
 	scanned = 64 << 20
@@ -109,6 +111,9 @@ func (l *lineReader) next() (line []byte, cut bool, err error) {
 			return bytes.TrimRight(l.buf, "\r\n"), read > longLine, nil
 		case err != bufio.ErrBufferFull:
 			return nil, false, err
+		case read >= endless:
+			l.at += read
+			return l.buf, true, nil
 		}
 	}
 }

@@ -40,6 +40,12 @@ type Route struct {
 // Routes are all that is registered.
 func (s *Server) Routes() []Route { return slices.Clone(s.routes) }
 
+// declare makes a pattern of the mux one that is served.
+func (s *Server) declare(method, path string, scope Scope) {
+	s.routes = append(s.routes, Route{method, path, scope})
+	s.declared[method+" "+path] = true
+}
+
 // operation describes a route; its path is below Base.
 func operation(method, path, id, tag, summary, description string) huma.Operation {
 	return huma.Operation{Method: method, Path: Base + path, OperationID: id, Summary: summary, Description: description, Tags: []string{tag}}
@@ -54,7 +60,7 @@ func created(op huma.Operation) huma.Operation {
 // route registers an operation for tokens of a scope. Errors of do become
 // problems; where the method writes, the call is audited as the operation's id.
 func route[I, O any](s *Server, scope Scope, op huma.Operation, do func(context.Context, *I) (*O, error)) {
-	s.routes = append(s.routes, Route{op.Method, op.Path, scope})
+	s.declare(op.Method, op.Path, scope)
 	op.MaxBodyBytes = maxBody
 	op.Metadata = map[string]any{"scope": scope}
 	op.Extensions = map[string]any{"x-elt-scope": string(scope)}
@@ -78,7 +84,7 @@ func route[I, O any](s *Server, scope Scope, op huma.Operation, do func(context.
 
 // plain registers a handler outside of the OpenAPI description.
 func (s *Server) plain(scope Scope, path string, h http.HandlerFunc) {
-	s.routes = append(s.routes, Route{http.MethodGet, path, scope})
+	s.declare(http.MethodGet, path, scope)
 	s.mux.HandleFunc("GET "+path, func(w http.ResponseWriter, r *http.Request) {
 		if p := callOf(r.Context()).refused(scope); p != nil {
 			s.write(w, r, p)

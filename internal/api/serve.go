@@ -31,7 +31,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		s.write(w, r, tooMany("too many requests with this token"))
 		return
 	}
-	if pattern == "" {
+	if !s.declared[pattern] {
 		s.missing(w, r, h)
 		return
 	}

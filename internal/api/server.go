@@ -61,15 +61,17 @@ type Config struct {
 // Server is the API.
 type Server struct {
 	Config
-	mux     *http.ServeMux
-	api     huma.API
-	routes  []Route
-	watch   *watch
-	limits  *limits
-	cross   *http.CrossOriginProtection
-	noted   sync.Map // token id -> time of the last note that it was used
-	stop    chan struct{}
-	stopped sync.Once
+	mux    *http.ServeMux
+	api    huma.API
+	routes []Route
+	// declared are the patterns that have a scope: the others are not served.
+	declared map[string]bool
+	watch    *watch
+	limits   *limits
+	cross    *http.CrossOriginProtection
+	noted    sync.Map // token id -> time of the last note that it was used
+	stop     chan struct{}
+	stopped  sync.Once
 }
 
 // New makes the API; Serve serves it.
@@ -84,7 +86,7 @@ func New(c Config) *Server {
 		c.Enqueued = func() {}
 	}
 	c.Now = knowing(c.Now, c.Secret)
-	s := &Server{Config: c, mux: http.NewServeMux(), stop: make(chan struct{}), limits: newLimits(), cross: http.NewCrossOriginProtection()}
+	s := &Server{Config: c, mux: http.NewServeMux(), declared: map[string]bool{}, stop: make(chan struct{}), limits: newLimits(), cross: http.NewCrossOriginProtection()}
 	s.watch = newWatch(c.Store, c.Log)
 	config := huma.DefaultConfig("elt", "1")
 	config.Info.Description = "The API of elt daemon. See docs/api.md."
