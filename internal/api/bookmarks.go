@@ -66,7 +66,8 @@ type bookmarksInput struct {
 	Chunks  bool   `query:"chunks" doc:"Also those of the chunks of backfills."`
 }
 
-type bookmarkInput struct {
+// BookmarkPath names a bookmark.
+type BookmarkPath struct {
 	ID string `path:"state_id" maxLength:"500"`
 }
 
@@ -76,30 +77,31 @@ type bookmarkOutput struct {
 }
 
 type historyInput struct {
-	bookmarkInput
+	BookmarkPath
 	Limit int `query:"limit" minimum:"1" maximum:"500" default:"50"`
 }
 
 type diffInput struct {
-	bookmarkInput
+	BookmarkPath
 	From int64 `query:"from" doc:"A revision; absent: the one before the newest."`
 	To   int64 `query:"to" doc:"A revision; absent: the newest."`
 }
 
-type editInput struct {
-	bookmarkInput
+// EditPath names a bookmark as somebody saw it.
+type EditPath struct {
+	BookmarkPath
 	Match string `header:"If-Match" maxLength:"100" doc:"The ETag of the bookmark that the change is based on; * is any. Required."`
 }
 
 type setInput struct {
-	editInput
+	EditPath
 	Body struct {
 		State json.RawMessage `json:"state" doc:"The new state, as a tap gives it: {\"bookmarks\": {…}}."`
 	}
 }
 
 type rollbackInput struct {
-	editInput
+	EditPath
 	Body *struct {
 		To int64 `json:"to,omitempty" doc:"A revision; absent: the one before the newest."`
 	}
@@ -171,7 +173,7 @@ func orNull(raw json.RawMessage) json.RawMessage {
 
 func etag(edit int64) string { return `"` + strconv.FormatInt(edit, 10) + `"` }
 
-func (s *Server) showBookmark(ctx context.Context, in *bookmarkInput) (*bookmarkOutput, error) {
+func (s *Server) showBookmark(ctx context.Context, in *BookmarkPath) (*bookmarkOutput, error) {
 	out, err := s.bookmark(ctx, in.ID)
 	if err != nil || out.Body.UpdatedAt != nil {
 		return out, err
@@ -257,7 +259,7 @@ func (s *Server) diff(ctx context.Context, in *diffInput) (*body[Diff], error) {
 }
 
 // edit changes a bookmark if nobody has since the asker saw it.
-func (s *Server) edit(ctx context.Context, in editInput, op string, completed, partial json.RawMessage) (*bookmarkOutput, error) {
+func (s *Server) edit(ctx context.Context, in EditPath, op string, completed, partial json.RawMessage) (*bookmarkOutput, error) {
 	var err error
 	switch match := strings.TrimSpace(in.Match); {
 	case match == "":
@@ -307,10 +309,10 @@ func (s *Server) setBookmark(ctx context.Context, in *setInput) (*bookmarkOutput
 	if json.Unmarshal(value, &object) != nil || object == nil {
 		return nil, problem(http.StatusUnprocessableEntity, "invalid", "this is no state").hint(`a state is an object: {"bookmarks": {…}}; POST …/clear empties one`)
 	}
-	return s.edit(ctx, in.editInput, "set", value, nil)
+	return s.edit(ctx, in.EditPath, "set", value, nil)
 }
 
-func (s *Server) clearBookmark(ctx context.Context, in *editInput) (*bookmarkOutput, error) {
+func (s *Server) clearBookmark(ctx context.Context, in *EditPath) (*bookmarkOutput, error) {
 	note(ctx, in.ID, nil)
 	return s.edit(ctx, *in, "clear", nil, nil)
 }
@@ -332,5 +334,5 @@ func (s *Server) rollback(ctx context.Context, in *rollbackInput) (*bookmarkOutp
 	if err != nil {
 		return nil, err
 	}
-	return s.edit(ctx, in.editInput, "rollback", to.Completed, to.Partial)
+	return s.edit(ctx, in.EditPath, "rollback", to.Completed, to.Partial)
 }

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -119,6 +121,10 @@ func (s *Server) call(ctx context.Context, client *http.Client, c state.Callback
 	r.Header.Set("User-Agent", "elt/"+s.Version)
 	r.Header.Set("Idempotency-Key", d.ID)
 	res, err := client.Do(r)
+	var about *url.Error
+	if errors.As(err, &about) {
+		err = about.Err // without the address, which may hold a key
+	}
 	if err != nil {
 		return 0, err
 	}

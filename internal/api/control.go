@@ -10,12 +10,12 @@ import (
 )
 
 type retryInput struct {
-	runInput
+	RunPath
 	Key  string `header:"Idempotency-Key" maxLength:"200" doc:"Your own name of the request: a second one with it gives the first one's run."`
 	Wait string `query:"wait" maxLength:"20" example:"30s" doc:"Answer when the run has ended, or after this time (at most 60s)."`
 }
 
-func (s *Server) cancel(ctx context.Context, in *runInput) (*body[RunDetail], error) {
+func (s *Server) cancel(ctx context.Context, in *RunPath) (*body[RunDetail], error) {
 	note(ctx, in.ID, nil)
 	if err := Cancel(ctx, s.Store, in.ID, callOf(ctx).who.name); err != nil {
 		return nil, err

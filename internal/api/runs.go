@@ -15,7 +15,8 @@ import (
 	"elt/state"
 )
 
-type runInput struct {
+// RunPath names a run.
+type RunPath struct {
 	ID string `path:"id" maxLength:"100"`
 }
 
@@ -33,7 +34,7 @@ func (s *Server) runRoutes() {
 	route(s, ScopeRead, operation(http.MethodGet, "/runs", "run.list", "runs", "List runs, newest first",
 		"Runs of the queue, and those that were typed on machines (elt run), told apart by kind."), s.listRuns)
 	route(s, ScopeRead, operation(http.MethodGet, "/runs/{id}", "run.show", "runs", "Show a run",
-		"With exit code, cause and last lines, options, steps and attempts."), func(ctx context.Context, in *runInput) (*body[RunDetail], error) {
+		"With exit code, cause and last lines, options, steps and attempts."), func(ctx context.Context, in *RunPath) (*body[RunDetail], error) {
 		return one(s.Detail(ctx, in.ID))
 	})
 	route(s, ScopeRead, operation(http.MethodGet, "/runs/{id}/streams", "run.streams", "runs", "What each stream of a run moved", ""), s.runStreams)
@@ -227,7 +228,7 @@ func (s *Server) attempts(ctx context.Context, e state.Execution) ([]Attempt, er
 	return out, nil
 }
 
-func (s *Server) runStreams(ctx context.Context, in *runInput) (*body[List[StreamOfRun]], error) {
+func (s *Server) runStreams(ctx context.Context, in *RunPath) (*body[List[StreamOfRun]], error) {
 	d, err := s.Detail(ctx, in.ID)
 	if err != nil {
 		return nil, err

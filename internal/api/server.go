@@ -79,6 +79,8 @@ func New(c Config) *Server {
 	if c.Mask == nil {
 		c.Mask = func(text string) string { return text }
 	}
+	registered := c.Mask
+	c.Mask = func(text string) string { return withoutLogin(registered(text)) }
 	if c.Secret == nil {
 		c.Secret = func(...string) {}
 	}

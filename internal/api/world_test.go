@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -31,7 +32,7 @@ type world struct {
 	server *Server
 	http   *httptest.Server
 	tokens map[Scope]string
-	log    bytes.Buffer
+	log    logBuffer
 }
 
 const projectFile = `default_environment: dev
@@ -39,6 +40,7 @@ environments: [{name: dev}]
 plugins:
   extractors:
   - name: tap-csv
+    namespace: tap_csv
     config: {files: [{entity: a, path: a.csv, keys: [id]}]}
   - name: tap-own
     namespace: tap_own
@@ -46,7 +48,7 @@ plugins:
     capabilities: [state]
     settings: [{name: api_key, sensitive: true}, {name: url}, {name: db_password}]
     config: {api_key: canary-key-0001, url: 'https://me:canary-url-0002@host/x', db_password: canary-pass-0003}
-  loaders: [{name: target-sqlite, config: {database: out.db}}]
+  loaders: [{name: target-sqlite, namespace: target_sqlite, config: {database: out.db}}]
 jobs: [{name: load, tasks: [tap-csv target-sqlite]}, {name: other, tasks: [tap-own target-sqlite]}]
 schedules:
 - {name: nightly, job: load, interval: '0 3 * * *', timezone: Europe/Berlin, env: {SECRET_OF_RUN: canary-env-0004}}
@@ -97,6 +99,24 @@ func (w *world) token(name string, scope Scope) NewToken {
 		w.t.Fatal(err)
 	}
 	return k
+}
+
+// logBuffer takes the log of many requests.
+type logBuffer struct {
+	mu  sync.Mutex
+	all bytes.Buffer
+}
+
+func (b *logBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.all.Write(p)
+}
+
+func (b *logBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.all.String()
 }
 
 // reply is an answer.
