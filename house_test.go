@@ -16,7 +16,7 @@ var rows = []struct {
 	row      int
 	packages []string
 }{
-	{0, []string{"internal/row", "internal/fault", "internal/check", "internal/spec", "internal/singer", "internal/proc", "internal/secret", "internal/logging", "internal/program", "internal/pgdial", "internal/pgtest", "internal/strftime", "internal/cron", "internal/ui", "internal/fake/*"}},
+	{0, []string{"internal/row", "internal/fault", "internal/check", "internal/spec", "internal/singer", "internal/proc", "internal/secret", "internal/logging", "internal/program", "internal/pgdial", "internal/pgtest", "internal/strftime", "internal/cron", "internal/trace", "internal/lineage", "internal/ui", "internal/fake/*"}},
 	{1, []string{"taps", "targets", "state", "internal/project"}},
 	{2, []string{"internal/load", "internal/sqltarget", "internal/sqltarget/*", "internal/filesink", "internal/pipe", "internal/mapper", "taps/*", "targets/*", "state/*", "plugins"}},
 	{3, []string{"internal/runner", "internal/needs", "internal/deploy"}},

@@ -169,6 +169,9 @@ func (s *source) command(self string, e state.Execution) (proc.Command, error) {
 	for name, v := range o.Env {
 		environ = append(environ, name+"="+v)
 	}
+	if o.Trace != "" {
+		environ = append(environ, "TRACEPARENT="+o.Trace)
+	}
 	return proc.Command{Name: "elt", Path: self, Args: args, Dir: root, Env: environ}, nil
 }
 

@@ -16,9 +16,12 @@ import (
 // call is one request: who makes it and what the log knows it by.
 type call struct {
 	trace string
-	from  string // network address
-	who   identity
-	wrong *Problem // why a token that was sent does not count
+	// parent is the W3C's traceparent for what the request starts; "" when its
+	// trace id is not of that form.
+	parent string
+	from   string // network address
+	who    identity
+	wrong  *Problem // why a token that was sent does not count
 	// What the audit says besides the action.
 	object string
 	detail any
@@ -44,6 +47,7 @@ func note(ctx context.Context, object string, detail any) {
 func (s *Server) traced(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c := &call{trace: traceOf(r.Header), from: addressOf(r)}
+		c.parent = parentOf(r.Header, c.trace)
 		h := w.Header()
 		h.Set("X-Request-Id", c.trace)
 		h.Set("X-Content-Type-Options", "nosniff")
@@ -79,6 +83,17 @@ var (
 	traceParent = regexp.MustCompile(`^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$`)
 	requestID   = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,100}$`)
 )
+
+// parentOf is the traceparent that the asker gave, else one of the trace.
+func parentOf(h http.Header, trace string) string {
+	if given := h.Get("Traceparent"); traceParent.MatchString(given) && strings.Contains(given, trace) {
+		return given
+	}
+	if parent := "00-" + trace + "-" + trace[len(trace)/2:] + "-01"; traceParent.MatchString(parent) {
+		return parent
+	}
+	return ""
+}
 
 // traceOf is the id that the asker gave (W3C traceparent, X-Request-Id), else a new one.
 func traceOf(h http.Header) string {

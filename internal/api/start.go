@@ -78,6 +78,12 @@ func (s *Server) start(ctx context.Context, in *startInput) (*startOutput, error
 		return nil, err
 	}
 	e.Key = in.Key
+	o, err := schedule.OptionsOf(e)
+	if err != nil {
+		return nil, err
+	}
+	o.Trace = callOf(ctx).parent
+	e.Options = o.JSON()
 	return s.enqueue(ctx, e, wait)
 }
 
@@ -120,7 +126,7 @@ func withoutBackfill(e state.Execution) string {
 	if err != nil {
 		return string(e.Options)
 	}
-	o.Backfill = ""
+	o.Backfill, o.Trace = "", ""
 	return string(o.JSON())
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"elt/internal/project"
 	"elt/internal/runner"
@@ -26,8 +27,10 @@ func (a *App) RunPlan(ctx context.Context, r *runner.Runner, plan *project.Plan)
 	if progress.bars != nil { // log lines go above the bars
 		r.Console = a.Console(a.Redactor.Writer(progress.bars))
 	}
+	from := time.Now()
 	report, err := r.Run(ctx, plan)
 	progress.close()
+	a.sendTrace(ctx, r, report, err, from)
 	out := a.Redactor.Writer(a.IO.Out) // invariant 10: causes and notes quote plugins
 	defer out.Flush()
 	if a.Global.JSON {

@@ -35,6 +35,9 @@ var own = []struct {
 	{"lease_ttl", "30s", []string{"ELT_LEASE_TTL"}},
 	{"stop_grace", "20s", []string{"ELT_STOP_GRACE"}},
 	{"workers", 0, []string{"ELT_WORKERS"}},
+	{"otlp_endpoint", "", []string{"ELT_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"}},
+	{"openlineage_url", "", []string{"ELT_OPENLINEAGE_URL", "OPENLINEAGE_URL"}},
+	{"openlineage_namespace", "", []string{"ELT_OPENLINEAGE_NAMESPACE", "OPENLINEAGE_NAMESPACE"}},
 	{"worker_ttl", "12s", []string{"ELT_WORKER_TTL"}},
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/google/renameio/v2"
 
@@ -129,6 +130,7 @@ func (s *set) pipe(ctx context.Context, chain pipe.Chain) error {
 		},
 		Warn: func(text string) { s.report.say(s.log, "%s", text) },
 	}
+	s.launched = time.Now()
 	done := s.Watcher.Begin(s.plan, s.live)
 	outcome := pipe.Run(ctx, chain)
 	done()
@@ -158,6 +160,7 @@ func (s *set) judge(ctx context.Context, o pipe.Outcome) error {
 	s.report.ExitCodes = map[string]int{}
 	for _, end := range o.Stages {
 		s.report.ExitCodes[end.Name] = end.Status.Code
+		s.report.Processes = append(s.report.Processes, ProcessReport{end.Name, s.launched, end.Ended, end.Status.Code})
 		if end.Dropped > 0 {
 			s.log.Warn().Str("plugin", end.Name).Msgf("%d lines of its standard error were not logged", end.Dropped)
 		}

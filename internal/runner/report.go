@@ -37,6 +37,14 @@ type BlockReport struct {
 	Changes     []SchemaChanges `json:"schema_changes,omitempty"`
 	Notes       []string        `json:"notes,omitempty"`
 	LogPath     string          `json:"log_path,omitempty"`
+	Processes   []ProcessReport `json:"-"` // for traces
+}
+
+// ProcessReport is a process of a set, the tap first.
+type ProcessReport struct {
+	Name           string
+	Started, Ended time.Time
+	ExitCode       int
 }
 
 // PluginReport says what ran in a plugin's place and why.

@@ -37,7 +37,9 @@ type set struct {
 	kept   json.RawMessage // the state that the store has, where this run alone starts elsewhere
 	once   json.RawMessage // and that start, {} for the beginning
 	lanes  int             // streams that the target loads at the same time
-	left   string          // what the target said it left (load.KeptLine)
+	// launched is when its processes were started, the target's claim aside.
+	launched time.Time
+	left     string // what the target said it left (load.KeptLine)
 }
 
 func (s *set) tap() *Stage    { return s.stages[0] }

@@ -60,6 +60,9 @@ type Options struct {
 	// already goes on. Resume: it is there, and has the window.
 	Backfill string `json:"backfill,omitempty"`
 	Resume   bool   `json:"resume,omitempty"`
+	// Trace is the W3C's traceparent of what asked for it; the run gets it as
+	// TRACEPARENT, and so do its retries and what is chained to it.
+	Trace string `json:"trace,omitempty"`
 	// Chain names what led here, the first first, so that chains end.
 	Chain []string `json:"chain,omitempty"`
 }
@@ -192,7 +195,7 @@ func (p Plan) chain(e state.Execution, names []string) (next []state.Execution) 
 			x = p.Execution(s, "chain")
 			options.Env, options.Timeout = s.Env, s.Timing.Timeout
 		}
-		options.Chain = before
+		options.Chain, options.Trace = before, o.Trace
 		x.Options, x.Key = options.JSON(), fmt.Sprintf("chain of %s to %s", e.ID, name)
 		next = append(next, x)
 	}
