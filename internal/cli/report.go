@@ -27,9 +27,11 @@ func (a *App) RunPlan(ctx context.Context, r *runner.Runner, plan *project.Plan)
 	if progress.bars != nil { // log lines go above the bars
 		r.Console = a.Console(a.Redactor.Writer(progress.bars))
 	}
+	told := a.tellLineage(r)
 	from := time.Now()
 	report, err := r.Run(ctx, plan)
 	progress.close()
+	told()
 	a.sendTrace(ctx, r, report, err, from)
 	out := a.Redactor.Writer(a.IO.Out) // invariant 10: causes and notes quote plugins
 	defer out.Flush()

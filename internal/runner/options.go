@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"elt/internal/project"
+	"elt/internal/singer"
 	"elt/state"
 )
 
@@ -85,7 +86,27 @@ type Live struct {
 	Bottleneck string // the plugin that the others wait for; "" when unknown
 }
 
+// Teller is told how a set begins and how it ends: once each, and before any
+// row moves. It must not block.
+type Teller interface {
+	Began(b Beginning)
+	Ended(b Beginning, r *BlockReport)
+}
+
+// Beginning is a set that is about to move rows.
+type Beginning struct {
+	RunID, Execution, StateID string
+	Name, Job                 string
+	Started                   time.Time
+	Tap, Target               *Stage
+	Catalog                   *singer.Catalog // of the tap, with what is selected; nil: it has none
+}
+
 type nobody struct{}
+
+func (nobody) Began(Beginning) {}
+
+func (nobody) Ended(Beginning, *BlockReport) {}
 
 func (nobody) Begin(*project.Set, func() Live) func() { return func() {} }
 

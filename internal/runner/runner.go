@@ -27,6 +27,7 @@ type Runner struct {
 	Redactor *secret.Redactor
 	Console  logging.Sink // where log events go besides the run's log file
 	Watcher  Watcher      // nil: nobody
+	Teller   Teller       // nil: nobody
 	Machine  string       // stable id of machine and boot
 	Version  string       // of elt, for pins
 	// Guard starts the process that stands behind a run; nil: a real one.
@@ -89,6 +90,9 @@ func (r *Runner) fill() {
 	}
 	if r.Watcher == nil {
 		r.Watcher = nobody{}
+	}
+	if r.Teller == nil {
+		r.Teller = nobody{}
 	}
 	if r.Guard == nil {
 		r.Guard = func(lock string) (Guard, error) { return proc.StartGuard(r.Plugins.Self, lock) }

@@ -39,7 +39,9 @@ type set struct {
 	lanes  int             // streams that the target loads at the same time
 	// launched is when its processes were started, the target's claim aside.
 	launched time.Time
-	left     string // what the target said it left (load.KeptLine)
+	began    *Beginning      // once it was told
+	catalog  *singer.Catalog // of the tap; nil: it has none
+	left     string          // what the target said it left (load.KeptLine)
 }
 
 func (s *set) tap() *Stage    { return s.stages[0] }
@@ -144,7 +146,18 @@ func (s *set) locked(ctx context.Context) (err error) {
 	}
 	err = s.load(ctx)
 	s.finish(ctx, err)
+	if s.began == nil { // it failed before
+		s.begin()
+	}
+	s.Teller.Ended(*s.began, s.report)
 	return err
+}
+
+// begin tells that the set is about to move rows.
+func (s *set) begin() {
+	s.began = &Beginning{RunID: s.runID, Execution: s.Execution, StateID: s.plan.StateID, Name: s.report.Name, Job: s.plan.Job,
+		Started: s.report.Started, Tap: s.tap(), Target: s.target(), Catalog: s.catalog}
+	s.Teller.Began(*s.began)
 }
 
 // afterwards is a context for what must still be written when ctx has ended.
@@ -172,6 +185,7 @@ func (s *set) load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.begin()
 	chain := pipe.Chain{Grace: s.Grace, Meter: s.counts.meter, Windowed: s.Window != nil}
 	var first *claimed
 	if s.target().Choice.Native {
@@ -223,6 +237,7 @@ func (s *set) writeCatalog(ctx context.Context) (string, error) {
 }
 
 func (s *set) catalogFile(catalog *singer.Catalog) (string, error) {
+	s.catalog = catalog
 	raw, err := catalog.Print()
 	if err != nil {
 		return "", err
