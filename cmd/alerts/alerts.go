@@ -26,7 +26,8 @@ func NewCmd(app *cli.App) *cobra.Command {
 elt daemon judges the pipelines of its project and environment and tells the
 channels that stand under alerts: in the project file. docs/alerts.md says by
 which rules.`,
-		Args: cobra.NoArgs,
+		Example: "  elt alerts list\n  elt alerts test ops",
+		Args:    cobra.NoArgs,
 	}
 	cmd.AddCommand(newListCmd(app), newTestCmd(app))
 	return cmd

@@ -75,7 +75,9 @@ func TestTraceAndLineage(t *testing.T) {
 			EventType string
 			Run       struct {
 				RunID  string
-				Facets struct{ Parent struct{ Run struct{ RunID string } } }
+				Facets struct {
+					Parent struct{ Run struct{ RunID string } }
+				}
 			}
 			Outputs []struct{ Namespace, Name string }
 		}
