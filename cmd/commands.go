@@ -21,6 +21,7 @@ import (
 	"elt/cmd/logs"
 	"elt/cmd/plugins"
 	"elt/cmd/run"
+	"elt/cmd/runs"
 	"elt/cmd/schedule"
 	"elt/cmd/schema"
 	"elt/cmd/secrets"
@@ -40,6 +41,7 @@ func addCommands(root *cobra.Command, a *cli.App) {
 		initproject.NewCmd(a),
 		run.NewCmd(a, nil),
 		daemon.NewCmd(a, nil),
+		runs.NewCmd(a),
 		token.NewCmd(a),
 		el.NewCmd(a, nil),
 		el.NewLegacyCmd(a),

@@ -91,22 +91,27 @@ func seconds(r state.Run) string {
 
 func newCmdShow(app *cli.App) *cobra.Command {
 	var tail int
+	var follow bool
 	cmd := &cobra.Command{
 		Use:   "show [RUN_ID]",
 		Short: "Show the log of a run",
 		Long: `Show the log of a run: of the newest one, or of the one whose id begins with
-RUN_ID. With --json the record of the run instead.`,
-		Example:           "  elt logs show\n  elt logs show 0198f6c2-7d1c --tail 50\n  elt logs show 0198f6c2-7d1c --json",
+RUN_ID. With --json the record of the run instead. -f shows what comes, until
+the run has ended. With --server it is a run of a daemon, by its whole id.`,
+		Example:           "  elt logs show -f 0198f6c2\n  elt logs show\n  elt logs show 0198f6c2-7d1c --tail 50\n  elt logs show 0198f6c2-7d1c --json",
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: app.CompleteRuns(),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			store, err := app.Store(cmd.Context())
-			if err != nil {
-				return err
-			}
 			id := ""
 			if len(args) == 1 {
 				id = args[0]
+			}
+			if server, err := app.Remote(cmd); err != nil || server != nil {
+				return remote(cmd.Context(), app, server, id, tail, follow, err)
+			}
+			store, err := app.Store(cmd.Context())
+			if err != nil {
+				return err
 			}
 			r, err := find(cmd.Context(), store, id)
 			if err != nil {
@@ -115,10 +120,15 @@ RUN_ID. With --json the record of the run instead.`,
 			if app.Global.JSON {
 				return app.IO.PrintJSON(r)
 			}
+			if follow {
+				return following(cmd.Context(), app, store, r, tail)
+			}
 			return show(app.IO.Out, r, tail)
 		},
 	}
 	cmd.Flags().IntVar(&tail, "tail", 0, "only the last lines; 0 is all")
+	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "show what comes, until the run has ended")
+	app.ServerFlag(cmd)
 	return cmd
 }
 

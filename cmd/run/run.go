@@ -51,7 +51,8 @@ mappings, a target. All blocks are checked before the first is started.`,
   elt run --environment prod tap-github hide-emails target-postgres dbt:run
   elt run nightly --full-refresh
   elt run tap-postgres target-jsonl --select users --exclude users_old
-  elt run tap-rest target-postgres --from 2024-01-01 --to 2025-01-01 --chunk 1w`,
+  elt run tap-rest target-postgres --from 2024-01-01 --to 2025-01-01 --chunk 1w
+  ELT_TOKEN=… elt run nightly --server https://elt.example   # a daemon runs it`,
 		Args:              cobra.MinimumNArgs(1),
 		ValidArgsFunction: app.CompleteBlocks(),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -71,6 +72,9 @@ mappings, a target. All blocks are checked before the first is started.`,
 			}
 			if runF != nil {
 				return runF(cmd.Context(), o)
+			}
+			if server, err := app.Remote(cmd); err != nil || server != nil {
+				return remote(cmd, app, server, o, err)
 			}
 			return run(cmd.Context(), app, o)
 		},
@@ -95,6 +99,7 @@ mappings, a target. All blocks are checked before the first is started.`,
 	f.StringVar(&o.Catalog, "catalog", "", "use this catalog `FILE`")
 	f.StringVar(&o.State, "state", "", "give the tap the state in this `FILE`")
 	o.Window.Add(cmd)
+	app.ServerFlag(cmd)
 	cli.InstallFlags(cmd)
 	f.MarkHidden("merge-state")
 	f.MarkHidden("trigger")

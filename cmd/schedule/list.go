@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"elt/internal/cli"
+	"elt/internal/client"
 	"elt/internal/fault"
 	"elt/internal/project"
 	"elt/state"
@@ -35,11 +36,41 @@ func NewCmdList(app *cli.App, runF func(context.Context, *ListOptions) error) *c
 			if runF != nil {
 				return runF(cmd.Context(), o)
 			}
+			if server, err := app.Remote(cmd); err != nil || server != nil {
+				return listRemote(cmd.Context(), app, server, o, err)
+			}
 			return listRun(cmd.Context(), app, o)
 		},
 	}
 	cmd.Flags().StringVar(&o.Format, "format", "text", "text or json")
+	app.ServerFlag(cmd)
 	return cmd
+}
+
+// listRemote lists a daemon's schedules and when they fire next.
+func listRemote(ctx context.Context, app *cli.App, server *client.Client, o *ListOptions, err error) error {
+	if err != nil {
+		return err
+	}
+	all, err := server.Schedules(ctx)
+	if err != nil {
+		return err
+	}
+	if o.Format == "json" {
+		return app.IO.PrintJSON(all)
+	}
+	table := cli.Table{Header: []string{"schedule", "runs", "interval", "zone", "next", "paused"}}
+	for _, s := range all {
+		next, paused := "", ""
+		if len(s.NextFires) > 0 {
+			next = s.NextFires[0].Format(time.RFC3339)
+		}
+		if s.Paused != nil {
+			paused = "by " + s.Paused.By
+		}
+		table.Add(s.Name, s.Pipeline, s.Interval, s.Timezone, next, paused)
+	}
+	return table.Print(app.IO.Out)
 }
 
 // listedJob and listedPair are schedules in JSON, as Meltano prints them.

@@ -26,9 +26,11 @@ func NewCmd(app *cli.App, hooks Hooks) *cobra.Command {
 		Short: "Manage schedules: when jobs and pairs run",
 		Example: `  elt schedule list
   elt schedule add nightly --job load --interval "0 3 * * *"
-  elt schedule run nightly`,
+  elt schedule run nightly
+  elt schedule pause nightly`,
 	}
-	cmd.AddCommand(NewCmdList(app, nil), newCmdAdd(app), newCmdSet(app), newCmdRemove(app), newCmdRun(app, hooks))
+	cmd.AddCommand(NewCmdList(app, nil), newCmdAdd(app), newCmdSet(app), newCmdRemove(app), newCmdRun(app, hooks),
+		newCmdPause(app), newCmdResume(app), newCmdSlots(app))
 	return cmd
 }
 

@@ -78,15 +78,7 @@ func newCmdGet(app *cli.App) *cobra.Command {
 			if format != "json" && format != "pretty" {
 				return fault.New(fault.Usage, "--format %s: it is json or pretty", format)
 			}
-			store, err := app.Store(cmd.Context())
-			if err != nil {
-				return err
-			}
-			b, err := find(cmd.Context(), store, args[0])
-			if err != nil {
-				return err
-			}
-			merged, err := singer.Merge(b.Completed, b.Partial)
+			merged, err := whole(cmd, app, args[0])
 			if err != nil {
 				return err
 			}
@@ -102,7 +94,33 @@ func newCmdGet(app *cli.App) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&format, "format", "json", "json (one line) or pretty")
+	app.ServerFlag(cmd)
 	return cmd
+}
+
+// whole is the state that the next run begins with, here or at a daemon's.
+func whole(cmd *cobra.Command, app *cli.App, id string) (json.RawMessage, error) {
+	ctx := cmd.Context()
+	server, err := app.Remote(cmd)
+	if err != nil {
+		return nil, err
+	}
+	if server != nil {
+		b, _, err := server.Bookmark(ctx, id)
+		if string(b.State) == "null" {
+			b.State = nil
+		}
+		return b.State, err
+	}
+	store, err := app.Store(ctx)
+	if err != nil {
+		return nil, err
+	}
+	b, err := find(ctx, store, id)
+	if err != nil {
+		return nil, err
+	}
+	return singer.Merge(b.Completed, b.Partial)
 }
 
 func newCmdHistory(app *cli.App) *cobra.Command {
@@ -115,6 +133,9 @@ func newCmdHistory(app *cli.App) *cobra.Command {
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: app.CompleteStates(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if server, err := app.Remote(cmd); err != nil || server != nil {
+				return remoteHistory(cmd.Context(), app, server, args[0], limit, err)
+			}
 			store, err := app.Store(cmd.Context())
 			if err != nil {
 				return err
@@ -141,6 +162,7 @@ func newCmdHistory(app *cli.App) *cobra.Command {
 		},
 	}
 	cmd.Flags().IntVar(&limit, "limit", 0, "how many (all that are kept)")
+	app.ServerFlag(cmd)
 	return cmd
 }
 

@@ -47,6 +47,11 @@ func newCmdSet(app *cli.App) *cobra.Command {
 			if value, err = parse(value, !noValidate); err != nil {
 				return err
 			}
+			if server, err := app.Remote(cmd); err != nil {
+				return err
+			} else if server != nil {
+				return remoteSet(cmd.Context(), app, server, args[0], value, force)
+			}
 			if err := confirm(app, force, "This replaces the state of %s. Go on?", args[0]); err != nil {
 				return err
 			}
@@ -56,6 +61,7 @@ func newCmdSet(app *cli.App) *cobra.Command {
 		},
 	}
 	forceFlag(cmd, &force)
+	app.ServerFlag(cmd)
 	cmd.Flags().StringVar(&file, "input-file", "", "file with the state; - is standard input")
 	cmd.Flags().BoolVar(&noValidate, "no-validate", false, `take any JSON object, also one without "singer_state"`)
 	return cmd
@@ -232,6 +238,11 @@ the one that --to names. The next run loads again what came after it.`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: app.CompleteStates(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if server, err := app.Remote(cmd); err != nil {
+				return err
+			} else if server != nil {
+				return remoteRollback(cmd.Context(), app, server, args[0], to, force)
+			}
 			store, err := app.Store(cmd.Context())
 			if err != nil {
 				return err
@@ -250,6 +261,7 @@ the one that --to names. The next run loads again what came after it.`,
 		},
 	}
 	forceFlag(cmd, &force)
+	app.ServerFlag(cmd)
 	cmd.Flags().StringVar(&to, "to", "", "the revision (elt state history lists them)")
 	return cmd
 }

@@ -5,8 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"os/user"
 	"slices"
 	"time"
 
@@ -63,7 +61,7 @@ func newCmdCreate(app *cli.App) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			t, err := api.CreateToken(ctx, store, r, Who())
+			t, err := api.CreateToken(ctx, store, r, cli.Who())
 			if err != nil {
 				return explain(err)
 			}
@@ -248,19 +246,7 @@ func find(ctx context.Context, store state.Store, name string) (state.Token, err
 	return state.Token{}, e.WithHint("see: elt token list")
 }
 
-// Who is the user of this machine, for the audit.
-func Who() string {
-	name, host := "unknown", "unknown"
-	if u, err := user.Current(); err == nil {
-		name = u.Username
-	}
-	if h, err := os.Hostname(); err == nil {
-		host = h
-	}
-	return name + "@" + host
-}
-
 // noted leaves the same trace as the API does.
 func noted(ctx context.Context, store state.Store, action, object string) error {
-	return store.AddDeed(ctx, state.Deed{Who: Who(), From: "command line", What: action, Object: object, Result: 200})
+	return store.AddDeed(ctx, state.Deed{Who: cli.Who(), From: "command line", What: action, Object: object, Result: 200})
 }

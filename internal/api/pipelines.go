@@ -52,15 +52,15 @@ func (s *Server) pipelineRoutes() {
 	route(s, ScopeRead, operation(http.MethodGet, "/pipelines/{name}", "pipeline.show", "pipelines", "Show a pipeline", ""), s.showPipeline)
 }
 
-// pipelineOf is the name of what a schedule runs.
-func pipelineOf(s project.Schedule) string { return strings.Join(s.Blocks(), " ") }
+// PipelineOf is the name of what a schedule runs.
+func PipelineOf(s project.Schedule) string { return strings.Join(s.Blocks(), " ") }
 
 // pipelineNames are the names under which the runs of a pipeline are recorded:
 // its own, and its schedules'.
 func pipelineNames(p *project.Project, name string) []string {
 	names := []string{name}
 	for _, s := range p.Schedules() {
-		if pipelineOf(s) == name {
+		if PipelineOf(s) == name {
 			names = append(names, s.Name)
 		}
 	}
@@ -84,7 +84,7 @@ func pipelines(p *project.Project) (all []*Pipeline) {
 		add(j.Name, "job", []string{j.Name}).Blocks = j.Blocks()
 	}
 	for _, s := range p.Schedules() {
-		name := pipelineOf(s)
+		name := PipelineOf(s)
 		if !slices.ContainsFunc(all, func(v *Pipeline) bool { return v.Name == name }) {
 			add(name, "set", s.Blocks())
 		}

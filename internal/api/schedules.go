@@ -119,7 +119,7 @@ func (s *Server) lastSlots(ctx context.Context, plan schedule.Plan) (map[string]
 	}
 	for _, slot := range recent { // newest first
 		if _, ok := last[slot.Schedule]; !ok {
-			last[slot.Schedule] = slotOf(slot)
+			last[slot.Schedule] = SlotOf(slot)
 		}
 	}
 	for _, one := range plan.Schedules { // those that fire seldom
@@ -131,17 +131,18 @@ func (s *Server) lastSlots(ctx context.Context, plan schedule.Plan) (map[string]
 			return nil, err
 		}
 		if len(slots) > 0 {
-			last[one.Name] = slotOf(slots[0])
+			last[one.Name] = SlotOf(slots[0])
 		}
 	}
 	return last, nil
 }
 
-func slotOf(v state.Slot) Slot { return Slot{v.Schedule, v.Slot, v.Outcome, v.Execution, v.Why, v.At} }
+// SlotOf is a slot of the store.
+func SlotOf(v state.Slot) Slot { return Slot{v.Schedule, v.Slot, v.Outcome, v.Execution, v.Why, v.At} }
 
 func (s *Server) scheduleOf(one project.Schedule, plan schedule.Plan, paused map[string]state.Pause, fires int) Schedule {
 	t := one.Timing
-	v := Schedule{Name: one.Name, Pipeline: pipelineOf(one), Blocks: one.Blocks(), Interval: one.Interval, Timezone: zoneName(t.Zone),
+	v := Schedule{Name: one.Name, Pipeline: PipelineOf(one), Blocks: one.Blocks(), Interval: one.Interval, Timezone: zoneName(t.Zone),
 		EnvVars: []string{}, Catchup: or(t.Catchup, plan.Defaults.Catchup), Overlap: or(t.Overlap, plan.Defaults.Overlap),
 		Retries: t.Retry.Times, OnSuccess: some(t.OnSuccess), OnFailure: some(t.OnFailure), NextFires: []time.Time{}}
 	v.EnvVars = slices.AppendSeq(v.EnvVars, maps.Keys(one.Env))
@@ -220,7 +221,7 @@ func (s *Server) showSchedule(ctx context.Context, in *scheduleInput) (*body[Sch
 		return nil, err
 	}
 	if len(slots) > 0 {
-		last := slotOf(slots[0])
+		last := SlotOf(slots[0])
 		v.LastSlot = &last
 	}
 	return answer(v), nil
@@ -238,7 +239,7 @@ func (s *Server) scheduleSlots(ctx context.Context, in *slotsInput) (*body[List[
 	var items []Slot
 	for _, slot := range slots {
 		if in.Outcome == "" || slot.Outcome == in.Outcome {
-			items = append(items, slotOf(slot))
+			items = append(items, SlotOf(slot))
 		}
 	}
 	return list(items, ""), nil

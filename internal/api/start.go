@@ -167,6 +167,11 @@ func (r RunRequest) execution(p *project.Project, plan schedule.Plan) (state.Exe
 
 // base is the execution of what is asked for, without its options.
 func (r RunRequest) base(p *project.Project, plan schedule.Plan) (state.Execution, error) {
+	if len(r.Blocks) == 1 && r.Job == "" {
+		if _, ok := p.Job(r.Blocks[0]); ok {
+			r.Job, r.Blocks = r.Blocks[0], nil
+		}
+	}
 	given := 0
 	for _, ok := range []bool{r.Job != "", len(r.Blocks) > 0, r.Schedule != ""} {
 		if ok {

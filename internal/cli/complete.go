@@ -149,6 +149,19 @@ func (a *App) CompleteBackfills() Completion {
 	})
 }
 
+// CompleteExecutions completes one id of a run of the queue.
+func (a *App) CompleteExecutions() Completion {
+	return a.completeStored(1, func(ctx context.Context, store state.Store, typed string) (words []string) {
+		list, _ := store.Executions(ctx, state.Which{Limit: 50}) // what is wrong says the command itself
+		for _, e := range list {
+			if strings.HasPrefix(e.ID, typed) {
+				words = append(words, e.ID+"\t"+e.Name+", "+e.Status)
+			}
+		}
+		return words
+	})
+}
+
 // CompleteTokens completes one name of a token of the API.
 func (a *App) CompleteTokens() Completion {
 	return a.completeStored(1, func(ctx context.Context, store state.Store, typed string) (words []string) {
