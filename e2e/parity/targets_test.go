@@ -4,16 +4,20 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
 	_ "github.com/mattn/go-sqlite3"
+	"github.com/parquet-go/parquet-go"
 
 	snowfake "elt/internal/fake/snowflake"
 )
@@ -36,6 +40,9 @@ func destinations(warehouse string) []destination {
 	for _, more := range []string{"", ", load_method: overwrite"} {
 		add("jsonl"+more, "target-jsonl", func(t *testing.T, dir string) (string, func(*testing.T) snapshot) {
 			return "{destination_path: out" + more + "}", files(filepath.Join(dir, "out"))
+		})
+		add("parquet"+more, "target-parquet", func(t *testing.T, dir string) (string, func(*testing.T) snapshot) {
+			return "{destination_path: out, file_naming_scheme: \"{stream}.parquet\"" + more + "}", parquetFiles(filepath.Join(dir, "out"))
 		})
 		add("sqlite"+more, "target-sqlite", func(t *testing.T, dir string) (string, func(*testing.T) snapshot) {
 			path := filepath.Join(dir, "out.db")
@@ -99,6 +106,69 @@ func files(dir string) func(t *testing.T) snapshot {
 		}
 		return s
 	}
+}
+
+// parquetFiles looks at the folder's journal, and at the shape and the rows of
+// all files of a stream: how rows are spread over files is a matter of time.
+func parquetFiles(dir string) func(t *testing.T) snapshot {
+	return func(t *testing.T) snapshot {
+		t.Helper()
+		s := snapshot{}
+		for name, lines := range files(dir)(t) {
+			stream, isFile := strings.CutSuffix(name, ".parquet")
+			if !isFile {
+				s[name] = lines
+				continue
+			}
+			stream, _, _ = strings.Cut(stream, ".part")
+			f, err := os.Open(filepath.Join(dir, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			info, err := f.Stat()
+			if err != nil {
+				t.Fatal(err)
+			}
+			p, err := parquet.OpenFile(f, info.Size())
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			note, _ := p.Lookup("elt.kinds")
+			shape := p.Schema().String() + note
+			if !slices.Contains(s["shapes of "+stream], shape) {
+				s.add("shapes of "+stream, shape)
+			}
+			s["rows of "+stream] = append(s["rows of "+stream], parquetRows(t, p)...)
+		}
+		return s
+	}
+}
+
+func parquetRows(t *testing.T, p *parquet.File) (out []string) {
+	t.Helper()
+	for _, group := range p.RowGroups() {
+		in := group.Rows()
+		defer in.Close()
+		buf := make([]parquet.Row, 64)
+		for {
+			n, err := in.ReadRows(buf)
+			for _, r := range buf[:n] {
+				line := ""
+				for _, v := range r {
+					line += v.String() + "|"
+				}
+				out = append(out, line)
+			}
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return out
 }
 
 func sqlite(t *testing.T, path string) snapshot {

@@ -15,9 +15,12 @@ import (
 
 // publication is one visible file's share in a commit.
 type publication struct {
+	stream  string
 	file    string // the visible name
 	part    *part
-	replace bool // instead of being appended
+	replace bool     // instead of being appended
+	only    *segment // of a part of whole files
+	remove  bool     // an earlier run's whole file
 }
 
 // commit makes publications visible and c durable, all or nothing: what a
@@ -42,6 +45,9 @@ func (s *Sink) commit(list []publication, c targets.Commit) error {
 		}
 		if len(list) == 0 {
 			return s.keep(j)
+		}
+		if list, err = s.spread(list); err != nil {
+			return err
 		}
 		j.Files = s.watched(j.Files, list)
 		before, err := s.dir.readJournal(journalName(s.stateID))
@@ -156,11 +162,13 @@ func (s *steps) remember(p publication) (undo, error) {
 	case !info.Mode().IsRegular():
 		return undo{}, fault.New(fault.BadConfig, "%s is no regular file", s.d.path(p.file))
 	}
-	same, err := s.d.sameLayout(p)
-	if err != nil {
-		return undo{}, err
+	same := false
+	if !p.replace {
+		if same, err = s.d.sameLayout(p); err != nil {
+			return undo{}, err
+		}
 	}
-	if same && !p.replace {
+	if same {
 		return undo{File: p.file, Op: "truncate", Size: info.Size()}, nil
 	}
 	backup := fmt.Sprintf("%s%d-%d", backupPrefix, os.Getpid(), len(s.before.Undo))
@@ -209,8 +217,17 @@ func (d *dir) headOf(p publication) ([]string, int64, error) {
 // put makes a part visible.
 func (d *dir) put(p publication) error {
 	d.step()
+	if p.remove {
+		if err := d.root.Remove(p.file); err != nil {
+			return err
+		}
+		return d.syncDir(parent(p.file))
+	}
 	if err := d.root.MkdirAll(parent(p.file), 0o777); err != nil {
 		return err
+	}
+	if p.only != nil {
+		return d.move(p.only, p.file)
 	}
 	_, err := d.root.Stat(p.file)
 	fresh := errors.Is(err, fs.ErrNotExist)

@@ -20,6 +20,8 @@ type part struct {
 	d        *dir
 	format   Format
 	compress Compression
+	whole    Whole       // in place of both
+	schema   *row.Schema // of the next whole file
 	segments []*segment
 	rows     int64
 	buf      []byte
@@ -32,6 +34,8 @@ type segment struct {
 	layout []string
 	head   int64   // its length, as it is in the file
 	packer *packer // nil: nothing is being compressed
+	whole  File    // nil: the part's Format writes
+	rows   int64   // in whole
 }
 
 // open starts a segment unless the open one has that layout.
@@ -52,6 +56,10 @@ func (p *part) open(layout []string) error {
 	}
 	s := &segment{name: name, file: f, layout: layout}
 	p.segments = append(p.segments, s)
+	if p.whole != nil {
+		s.whole, err = p.whole.Begin(f, p.schema)
+		return err
+	}
 	head, err := p.compress.member(p.format.Head(layout))
 	if err != nil {
 		return err
@@ -133,11 +141,21 @@ func (p *part) close() error {
 		return err
 	}
 	for _, s := range p.segments {
-		if err := s.pack(); err != nil {
+		if err := s.finish(); err != nil {
 			return p.d.full(err)
 		}
 	}
 	return nil
+}
+
+// finish writes what stands at the end of a file of this kind.
+func (s *segment) finish() error {
+	if s.whole == nil {
+		return s.pack()
+	}
+	file := s.whole
+	s.whole = nil
+	return file.Close()
 }
 
 // pack ends the member that is being compressed.
@@ -154,12 +172,17 @@ func (s *segment) pack() error {
 func (p *part) drop() error {
 	var errs []error
 	for _, s := range p.segments {
-		s.pack() // only the goroutine matters: what was to be kept is closed
-		errs = append(errs, s.file.Close())
-		if s.name != "" {
-			errs = append(errs, p.d.root.Remove(s.name))
-		}
+		errs = append(errs, p.discard(s))
 	}
 	p.segments, p.rows, p.buf = nil, 0, p.buf[:0]
 	return errors.Join(errs...)
+}
+
+func (p *part) discard(s *segment) error {
+	s.pack() // only the goroutine matters: what was to be kept is closed
+	err := s.file.Close()
+	if s.name != "" {
+		err = errors.Join(err, p.d.root.Remove(s.name))
+	}
+	return err
 }

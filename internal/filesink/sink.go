@@ -20,6 +20,8 @@ type Options struct {
 	Dir      string
 	Format   Format
 	Compress Compression
+	// Whole is set, in place of Format and Compress, for files with an end.
+	Whole Whole
 	// File is the file of a stream, relative to Dir.
 	File func(stream string) string
 	// Shared: several streams may have one file.
@@ -152,8 +154,8 @@ func (l *lane) Stream(_ context.Context, schema *row.Schema) (targets.Loader, er
 	if err := l.s.own(schema.Stream, file); err != nil {
 		return nil, err
 	}
-	d := &loader{l: l, stream: schema.Stream, file: file, part: &part{d: l.s.dir, format: l.s.o.Format, compress: l.s.o.Compress}}
-	if !l.s.o.Replace {
+	d := &loader{l: l, stream: schema.Stream, file: file, part: &part{d: l.s.dir, format: l.s.o.Format, compress: l.s.o.Compress, whole: l.s.o.Whole}}
+	if !l.s.o.Replace && l.s.o.Whole == nil {
 		if err := d.readLayout(); err != nil {
 			return nil, err
 		}
@@ -251,6 +253,8 @@ type loader struct {
 	part    *part
 	layout  []string // columns of the file, nil where it has no head
 	columns []string // names seen, for freeze and fail
+	kept    *row.Schema
+	texts   []string // columns of a whole file that had to become text
 	enc     Encoder
 	ended   bool
 }
@@ -284,8 +288,13 @@ func (d *loader) shape(schema *row.Schema) error {
 		names = append(names, c.Name)
 	}
 	d.columns = union(d.columns, names)
-	d.layout = d.l.s.o.Format.Layout(d.layout, kept)
-	d.enc = d.l.s.o.Format.Encoder(kept, d.layout)
+	if d.kept = kept; d.l.s.o.Whole != nil {
+		d.reshape()
+		d.enc = whole{d}
+	} else {
+		d.layout = d.l.s.o.Format.Layout(d.layout, kept)
+		d.enc = d.l.s.o.Format.Encoder(kept, d.layout)
+	}
 	if kept != schema {
 		d.enc = newFiltered(d.enc, schema, kept)
 	}
@@ -360,5 +369,5 @@ func (d *loader) publication() (publication, bool, error) {
 			return publication{}, false, err
 		}
 	}
-	return publication{file: d.file, part: d.part, replace: fresh}, true, nil
+	return publication{stream: d.stream, file: d.file, part: d.part, replace: fresh}, true, nil
 }

@@ -5,6 +5,7 @@ import (
 	"elt/targets"
 	"elt/targets/csv"
 	"elt/targets/jsonl"
+	"elt/targets/parquet"
 	"elt/targets/postgres"
 	"elt/targets/snowflake"
 	"elt/targets/sqlite"
@@ -15,6 +16,7 @@ func All() *targets.Registry {
 	return targets.NewRegistry(
 		csv.New(),
 		jsonl.New(),
+		parquet.New(),
 		postgres.New(),
 		snowflake.New(),
 		sqlite.New(),

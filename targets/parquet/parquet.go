@@ -1,0 +1,142 @@
+// Package parquet is target-parquet: Parquet files, one per commit and shape
+// of a stream's rows. A Parquet file cannot be appended to, so each commit
+// makes files of its own, which appear complete or not at all (package
+// filesink); under elt's own runner each row stands in exactly one of them
+// (invariants 3 and 4).
+//
+// Values are exact. What no Parquet type holds (numbers without a declared
+// precision, NaN, infinities, nanoseconds, 24:00) is text, and a note in the
+// file says of which kind, so that tap-parquet reads back what was written.
+package parquet
+
+import (
+	"context"
+	"os"
+	"time"
+
+	"github.com/parquet-go/parquet-go/compress"
+	"github.com/parquet-go/parquet-go/compress/gzip"
+	"github.com/parquet-go/parquet-go/compress/snappy"
+	"github.com/parquet-go/parquet-go/compress/uncompressed"
+	"github.com/parquet-go/parquet-go/compress/zstd"
+
+	"elt/internal/check"
+	"elt/internal/fault"
+	"elt/internal/filesink"
+	"elt/internal/load"
+	"elt/internal/row"
+	"elt/internal/spec"
+	"elt/targets"
+)
+
+// Target is target-parquet.
+type Target struct {
+	now  func() time.Time
+	home func() (string, error)
+}
+
+// New is target-parquet.
+func New() targets.Target { return Target{time.Now, os.UserHomeDir} }
+
+// Spec implements targets.Target.
+func (Target) Spec() spec.Spec {
+	return spec.Spec{
+		Name:         "target-parquet",
+		Summary:      "Writes streams into Parquet files.",
+		Capabilities: []string{"about", "schema-flattening"},
+		Settings: append([]spec.Setting{
+			{Name: "destination_path", Aliases: []string{"output_path"}, Type: spec.String, Default: ".", Example: "output",
+				Help: "The directory that takes the files; it is made when it is missing."},
+			{Name: "file_naming_scheme", Type: spec.String, Example: "raw_data/{stream}/{yyyy}/{mm}/{dd}/{stream}_{timestamp}.parquet",
+				Help: "How files are named, out of " + filesink.SchemeHelp + ". By default {stream}/{stream}_{timestamp}.parquet, and {stream}.parquet with load_method: overwrite. Further files of the same name get .part2, .part3 before their ending."},
+			{Name: "timestamp_timezone", Type: spec.String, Default: "UTC", Example: "Europe/Berlin", Help: "The time zone of file_naming_scheme."},
+			{Name: "compression", Type: spec.String, Default: "zstd", OneOf: []string{"zstd", "snappy", "gzip", "none"},
+				Help: "How pages are compressed."},
+			{Name: "row_group_bytes", Type: spec.Integer, Default: 32 << 20,
+				Help: "A row group ends after this many bytes of row data; it is kept in memory until then, compressed."},
+			{Name: "load_method", Type: spec.String, Default: "append", OneOf: []string{"append", "append-only", "overwrite"},
+				Help: "append adds files, overwrite replaces those of a stream once it is complete, so elt gives the tap no bookmark then (under another runner do not pass --state)."},
+			{Name: "on_schema_change", Type: spec.String, Default: "evolve", OneOf: []string{"evolve", "add", "freeze", "fail"},
+				Help: "When a stream gets new properties on the way: evolve and add write them, in a new file, freeze leaves them out, fail stops."},
+		}, load.Settings(load.KeepNUL, load.KeepEmpty)...),
+	}
+}
+
+// Open implements targets.Target.
+func (t Target) Open(_ context.Context, cfg spec.Config) (targets.Sink, error) {
+	o, err := t.options(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return filesink.Open(o)
+}
+
+// Place implements targets.Placer.
+func (t Target) Place(cfg spec.Config, schema *row.Schema) (targets.Place, error) {
+	o, err := t.options(cfg)
+	return o.Place(schema.Stream), err
+}
+
+// Check implements targets.Checker.
+func (t Target) Check(ctx context.Context, cfg spec.Config, report *check.Report) {
+	o, err := t.options(cfg)
+	if report.Add("settings", "", err); err == nil {
+		filesink.Check(ctx, o.Dir, report)
+	}
+}
+
+func (t Target) options(cfg spec.Config) (o filesink.Options, err error) {
+	var set struct {
+		Path     string `json:"destination_path"`
+		Scheme   string `json:"file_naming_scheme"`
+		Zone     string `json:"timestamp_timezone"`
+		Compress string `json:"compression"`
+		RowGroup int64  `json:"row_group_bytes"`
+		Method   string `json:"load_method"`
+		OnChange string `json:"on_schema_change"`
+	}
+	if err := cfg.Decode(&set); err != nil {
+		return o, err
+	}
+	if set.RowGroup < 1 {
+		return o, fault.New(fault.BadConfig, "target-parquet: setting \"row_group_bytes\" is %d, but must be positive", set.RowGroup)
+	}
+	zone, err := time.LoadLocation(set.Zone)
+	if err != nil {
+		return o, fault.Wrap(fault.BadConfig, err, "target-parquet: setting \"timestamp_timezone\"")
+	}
+	replace := set.Method == "overwrite"
+	if set.Scheme == "" {
+		set.Scheme = "{stream}/{stream}_{timestamp}.parquet"
+		if replace {
+			set.Scheme = "{stream}.parquet"
+		}
+	}
+	file, _, err := filesink.Naming{Target: "target-parquet", Scheme: set.Scheme,
+		Now: t.now().In(zone), Datestamp: "%Y-%m-%d", Timestamp: "%Y%m%dT%H%M%S"}.File()
+	if err != nil {
+		return o, err
+	}
+	home, _ := t.home() // without one ~ is a name like any other
+	return filesink.Options{
+		Dir:            filesink.Expand(set.Path, home),
+		Whole:          format{codec: codec(set.Compress), rowGroup: set.RowGroup},
+		File:           file,
+		Dated:          true, // files of a lake are taken away by others
+		Replace:        replace,
+		Empty:          replace,
+		OnSchemaChange: set.OnChange,
+	}, nil
+}
+
+func codec(name string) compress.Codec {
+	switch name {
+	case "snappy":
+		return &snappy.Codec{}
+	case "gzip":
+		return &gzip.Codec{Level: gzip.BestSpeed}
+	case "none":
+		return &uncompressed.Codec{}
+	}
+	return &zstd.Codec{Level: zstd.SpeedFastest}
+}
