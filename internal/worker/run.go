@@ -113,7 +113,7 @@ func (w *Worker) execute(ctx context.Context, e state.Execution) (out ended, han
 		out.status, out.cause = state.Cancelled, "cancelled"
 	case why == stopping || o.Code == int(fault.StoreAway) && r.away:
 		return out, true, false
-	case o.Vanished:
+	case o.Vanished && why != timedOut:
 		out.status, out.cause = state.Lost, o.Cause
 	default:
 		out.status, out.cause = state.Failed, o.Cause
