@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
@@ -17,7 +16,6 @@ import (
 
 	"elt/internal/cli"
 	"elt/internal/fault"
-	"elt/internal/proc"
 	"elt/internal/schedule"
 	"elt/internal/worker"
 	"elt/state"
@@ -25,11 +23,12 @@ import (
 
 // Options are the flags of `elt daemon`.
 type Options struct {
-	Roles   []string
-	Workers int
-	Queues  []string
-	Airflow bool // the defaults of the DAGs that Meltano makes
-	Listen  string
+	Roles    []string
+	Workers  int
+	Queues   []string
+	Executor string
+	Airflow  bool // the defaults of the DAGs that Meltano makes
+	Listen   string
 	// NoAuth: requests of this machine need no token.
 	NoAuth bool
 }
@@ -63,13 +62,17 @@ The daemon serves one project and one environment. Several on one state store
 (PostgreSQL) share the work: each time of a schedule fires once. SIGTERM stops
 what runs, keeps its bookmarks, hands it back to the queue and ends.
 
+Runs are processes of the daemon, or, with --executor kubernetes, Jobs of
+Kubernetes, which go on while the daemon is replaced (docs/daemon.md).
+
 The API and the metrics are at --listen, for whoever has a token (elt token
 create). docs/api.md describes it, and so does /api/v1/openapi.json.`,
 		Example: `  elt daemon
   elt daemon --listen 0.0.0.0:8080
   elt --environment prod daemon --workers 4
   elt daemon --role scheduler
-  elt daemon --role worker --queue default --queue heavy`,
+  elt daemon --role worker --queue default --queue heavy
+  elt daemon --role worker --executor kubernetes`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			for _, r := range o.Roles {
@@ -90,9 +93,11 @@ create). docs/api.md describes it, and so does /api/v1/openapi.json.`,
 	f.StringSliceVar(&o.Roles, "role", roles, "what this process does: "+strings.Join(roles, ", "))
 	f.IntVar(&o.Workers, "workers", 0, "runs at the same time; 0 is one per core (ELT_WORKERS)")
 	f.StringArrayVar(&o.Queues, "queue", nil, "take only runs of this `QUEUE`; may be repeated; without it, of all")
+	f.StringVar(&o.Executor, "executor", "", "where runs go: "+strings.Join(executors, ", ")+" (ELT_EXECUTOR)")
 	f.StringVar(&o.Listen, "listen", listen, "`ADDRESS` of the API; \"\" is no API (ELT_LISTEN)")
 	f.BoolVar(&o.NoAuth, "no-auth-on-loopback", false, "let requests that come from this machine itself do anything without a token")
 	f.BoolVar(&o.Airflow, "airflow-defaults", false, "where a schedule says nothing: no catch-up, one run at a time, one retry after 5 minutes")
+	cmd.RegisterFlagCompletionFunc("executor", cobra.FixedCompletions(executors, cobra.ShellCompDirectiveNoFileComp))
 	cmd.RegisterFlagCompletionFunc("role", cobra.FixedCompletions(roles, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
@@ -121,7 +126,7 @@ func Run(ctx context.Context, app *cli.App, o *Options) error {
 
 	// The API goes last: a daemon that drains its runs says that it is not ready.
 	var services []service
-	w, closeGuard, err := newWorker(app, o, s, plan, store, name)
+	w, closeGuard, err := newWorker(ctx, app, o, s, plan, store, name)
 	if err != nil {
 		return err
 	}
@@ -200,7 +205,7 @@ func workerName() string {
 	return fmt.Sprintf("%s/%d/%s", host, os.Getpid(), strconv.FormatInt(time.Now().UnixNano(), 36))
 }
 
-func newWorker(app *cli.App, o *Options, s *source, plan schedule.Plan, store state.Store, name string) (*worker.Worker, func(), error) {
+func newWorker(ctx context.Context, app *cli.App, o *Options, s *source, plan schedule.Plan, store state.Store, name string) (*worker.Worker, func(), error) {
 	self, err := app.Self()
 	if err != nil {
 		return nil, nil, err
@@ -224,18 +229,23 @@ func newWorker(app *cli.App, o *Options, s *source, plan schedule.Plan, store st
 	if slots == 0 {
 		slots = runtime.NumCPU()
 	}
-	sysDir := s.project.SysDir()
-	guard, err := proc.StartGuard(self, filepath.Join(sysDir, "run", "daemon", strconv.Itoa(os.Getpid())+".lock"))
+	if o.Executor != "" {
+		settings.Set("executor", o.Executor)
+	}
+	executor, done, err := newExecutor(ctx, app, s, store, settings, self, grace)
 	if err != nil {
 		return nil, nil, err
+	}
+	if executor.Outlives() {
+		name = state.Elsewhere + name
 	}
 	w := worker.New(worker.Worker{
 		Queue: store, Name: name, Project: plan.Project, Environment: plan.Environment, Slots: slots,
 		Queues: queues(o.Queues), Limits: func() map[string]int { return s.limits() },
-		Executor: worker.Processes{Host: guard, Command: func(e state.Execution) (proc.Command, error) { return s.command(self, e) }},
+		Executor: executor,
 		LogPath:  s.logPath,
 		After:    func(e state.Execution, now time.Time) []state.Execution { return s.current().After(e, now) },
 		Log:      app.Log(), Grace: grace, Beat: silent / 4, Silent: silent,
 	})
-	return w, func() { _ = guard.Close() }, nil
+	return w, done, nil
 }

@@ -39,6 +39,17 @@ var own = []struct {
 	{"openlineage_url", "", []string{"ELT_OPENLINEAGE_URL", "OPENLINEAGE_URL"}},
 	{"openlineage_namespace", "", []string{"ELT_OPENLINEAGE_NAMESPACE", "OPENLINEAGE_NAMESPACE"}},
 	{"worker_ttl", "12s", []string{"ELT_WORKER_TTL"}},
+	{"executor", "process", []string{"ELT_EXECUTOR"}},
+	{"kubernetes_namespace", "", []string{"ELT_KUBERNETES_NAMESPACE"}},
+	{"kubernetes_image", "", []string{"ELT_KUBERNETES_IMAGE"}},
+	{"kubernetes_service_account", "", []string{"ELT_KUBERNETES_SERVICE_ACCOUNT"}},
+	{"kubernetes_secrets", "", []string{"ELT_KUBERNETES_SECRETS"}},
+	{"kubernetes_cpu", "", []string{"ELT_KUBERNETES_CPU"}},
+	{"kubernetes_memory", "", []string{"ELT_KUBERNETES_MEMORY"}},
+	{"kubernetes_pod_template", "", []string{"ELT_KUBERNETES_POD_TEMPLATE"}},
+	{"kubernetes_context", "", []string{"ELT_KUBERNETES_CONTEXT"}},
+	{"kubernetes_keep", "1h", []string{"ELT_KUBERNETES_KEEP"}},
+	{"kubernetes_pending", "10m", []string{"ELT_KUBERNETES_PENDING"}},
 }
 
 // ReadSettings reads variables and the user's configuration file.

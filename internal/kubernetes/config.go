@@ -132,7 +132,7 @@ func kubeconfig(path, context string) (c Cluster, err error) {
 			continue
 		}
 		c.Server, c.TLS.ServerName, c.TLS.InsecureSkipVerify = strings.TrimSuffix(x.Cluster.Server, "/"), x.Cluster.ServerName, x.Cluster.Insecure
-		ca, err := pem(dir, x.Cluster.CA, x.Cluster.CAData)
+		ca, err := fileOrData(dir, x.Cluster.CA, x.Cluster.CAData)
 		if err != nil {
 			return c, bad("cluster %s: %v", cluster, err)
 		}
@@ -149,11 +149,11 @@ func kubeconfig(path, context string) (c Cluster, err error) {
 		if x.Name != user {
 			continue
 		}
-		cert, err := pem(dir, x.User.Cert, x.User.CertData)
+		cert, err := fileOrData(dir, x.User.Cert, x.User.CertData)
 		if err != nil {
 			return c, bad("user %s: %v", user, err)
 		}
-		key, err := pem(dir, x.User.Key, x.User.KeyData)
+		key, err := fileOrData(dir, x.User.Key, x.User.KeyData)
 		if err != nil {
 			return c, bad("user %s: %v", user, err)
 		}
@@ -184,8 +184,8 @@ func under(dir, path string) string {
 	return filepath.Join(dir, path)
 }
 
-// pem is the contents of a file, or of its base64 in the kubeconfig.
-func pem(dir, path, data string) ([]byte, error) {
+// fileOrData is the contents of a file, or of its base64 in the kubeconfig.
+func fileOrData(dir, path, data string) ([]byte, error) {
 	switch {
 	case data != "":
 		return base64.StdEncoding.DecodeString(data)

@@ -249,10 +249,16 @@ func (r *run) note(pod object) {
 
 // lastPod notes the state of an ended Job's pod.
 func (r *run) lastPod(ctx context.Context) {
-	var l list
-	if err := r.client.call(ctx, http.MethodGet, core, "pods", url.Values{"labelSelector": {"batch.kubernetes.io/job-name=" + r.name}}, nil, &l); err == nil {
+	ctx, cancel := context.WithTimeout(ctx, lastWords)
+	defer cancel()
+	for pause := pauses(); ctx.Err() == nil; pause.wait(ctx) {
+		var l list
+		err := r.client.call(ctx, http.MethodGet, core, "pods", url.Values{"labelSelector": {"batch.kubernetes.io/job-name=" + r.name}}, nil, &l)
 		for _, pod := range l.Items {
 			r.note(pod)
+		}
+		if !passing(err) {
+			return
 		}
 	}
 }
