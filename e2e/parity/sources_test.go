@@ -41,6 +41,9 @@ func sources() []source {
 			out = append(out, source{"postgres, " + dialect + ", " + method, func(t *testing.T) reading { return postgresSource(t, dialect, method) }})
 		}
 	}
+	for _, method := range []string{"FULL_TABLE", "INCREMENTAL"} {
+		out = append(out, source{"sqlite, " + method, func(t *testing.T) reading { return sqliteSource(t, method) }})
+	}
 	return append(out, source{"jdbc", func(t *testing.T) reading { return postgresSource(t, jdbc, "INCREMENTAL") }})
 }
 

@@ -9,6 +9,7 @@ import (
 	"elt/taps/jsonl"
 	"elt/taps/postgres"
 	"elt/taps/rest"
+	"elt/taps/sqlite"
 	"elt/taps/xactly"
 )
 
@@ -21,6 +22,7 @@ func All() *taps.Registry {
 		jsonl.New(),
 		postgres.New(),
 		rest.New(),
+		sqlite.New(),
 		xactly.New(),
 	)
 }
