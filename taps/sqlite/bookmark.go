@@ -22,6 +22,7 @@ type bookmark struct {
 	Value  json.RawMessage            `json:"replication_key_value,omitempty"`
 	Last   map[string]json.RawMessage `json:"last_pk_fetched,omitempty"`
 	Schema int64                      `json:"schema_version,omitempty"`
+	Done   bool                       `json:"initial_full_table_complete,omitempty"` // as PipelineWise's taps call it
 }
 
 func parseBookmark(raw json.RawMessage) (bookmark, error) {

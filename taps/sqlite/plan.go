@@ -200,6 +200,8 @@ func (p *plan) position(marks []json.RawMessage, rows int64, exact bool) taps.Po
 			b.Schema = p.schema
 		}
 		pos.Value = mustJSON(b)
+	case p.method == singer.FullTable: // not {}: a state that is emptied is not believed
+		pos.Value = mustJSON(bookmark{Done: true})
 	}
 	return pos
 }

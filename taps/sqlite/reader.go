@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
+	"fmt"
 	"math"
 
 	"github.com/rs/zerolog"
@@ -173,12 +174,19 @@ again:
 
 // widened announces what a column has become.
 func (r *reader) widened(was, now row.Column) error {
-	zerolog.Ctx(r.ctx).Warn().Msgf("stream %s: column %s has a value that is no %s, from here on it is %s", r.plan.id, now.Name, was.Kind, now.Kind)
+	zerolog.Ctx(r.ctx).Warn().Msgf("stream %s: column %s has a value that is no %s, from here on it is %s", r.plan.id, now.Name, called(was), called(now))
 	if err := r.flush(nil); err != nil {
 		return err
 	}
 	r.schema = r.plan.announced(r.fields)
 	return r.send(piece{schema: r.schema})
+}
+
+func called(c row.Column) string {
+	if c.Precision == 0 {
+		return c.Kind.String()
+	}
+	return fmt.Sprintf("%s(%d,%d)", c.Kind, c.Precision, c.Scale)
 }
 
 // keyed looks at the replication key of a row before it is added: whether it
