@@ -1,4 +1,5 @@
 // The public API of the daemon: nothing else is asked, and nothing else exists for this UI.
+import { parse } from './exact'
 import { connection } from './live.svelte'
 
 /** An error of the API, problem+json as it came. */
@@ -21,7 +22,7 @@ async function problemOf(r: Response): Promise<Problem> {
   const text = await r.text()
   try {
     const p = JSON.parse(text)
-    const more = (p.errors ?? []).map((e: { message?: string; location?: string }) => [e.location, e.message].filter(Boolean).join(': '))
+    const more = (p.errors ?? []).map((e: { message?: string; where?: string }) => [e.where, e.message].filter(Boolean).join(': '))
     return new Problem(r.status, p.title ?? r.statusText, p.detail, p.hint, p.trace_id, more)
   } catch {
     return new Problem(r.status, r.statusText || `HTTP ${r.status}`, text.slice(0, 500))
@@ -39,7 +40,7 @@ async function send(path: string, { method = 'GET', body, headers, signal }: Ask
       method,
       signal,
       headers: { Accept: 'application/json', ...(body === undefined ? {} : { 'Content-Type': 'application/json' }), ...headers },
-      body: body === undefined ? undefined : JSON.stringify(body),
+      body: body === undefined ? undefined : typeof body === 'string' ? body : JSON.stringify(body),
     })
   } catch (e) {
     if ((e as Error).name === 'AbortError') throw e
@@ -57,10 +58,10 @@ export async function ask<T>(path: string, a: Ask = {}): Promise<T> {
   return (r.status === 204 ? undefined : await r.json()) as T
 }
 
-/** The answer and its ETag, for a later write of what was seen. */
-export async function askTagged<T>(path: string): Promise<{ value: T; etag: string }> {
-  const r = await send(path, {})
-  return { value: await r.json(), etag: r.headers.get('ETag') ?? '' }
+/** The answer with its numbers as they are, and its ETag, for a later write of what was seen. */
+export async function askExact<T>(path: string, signal?: AbortSignal): Promise<{ value: T; etag: string }> {
+  const r = await send(path, { signal })
+  return { value: parse(await r.text()) as T, etag: r.headers.get('ETag') ?? '' }
 }
 
 export const query = (values: Record<string, string | number | undefined>) => {

@@ -1,19 +1,10 @@
+import { print } from './exact'
+
 // What differs between two JSON values, line by line of their indented text.
 export type DiffLine = { op: ' ' | '+' | '-'; text: string }
 
-/** JSON text with sorted keys, numbers as the server wrote them where it gave text. */
-export function pretty(value: unknown): string {
-  return JSON.stringify(sorted(value), null, 2) ?? ''
-}
-
-function sorted(v: unknown): unknown {
-  if (Array.isArray(v)) return v.map(sorted)
-  if (v && typeof v === 'object') return Object.fromEntries(Object.entries(v).sort(([a], [b]) => (a < b ? -1 : 1)).map(([k, x]) => [k, sorted(x)]))
-  return v
-}
-
 export function diff(before: unknown, after: unknown): DiffLine[] {
-  return lines(before == null ? [] : pretty(before).split('\n'), after == null ? [] : pretty(after).split('\n'))
+  return lines(before == null ? [] : print(before).split('\n'), after == null ? [] : print(after).split('\n'))
 }
 
 /** The longest common subsequence; equal ends are cut off first, so that long states stay quick. */
