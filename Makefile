@@ -53,7 +53,7 @@ ui: ## the pages of the daemon, from internal/ui/web into internal/ui/dist (need
 
 test-ui: build ## the pages in a browser, against a real daemon, where Node and Chromium are
 	@if scripts/need node chromium; then cd $(WEB) && npm ci --no-audit --no-fund --silent && \
-	ELT=$(CURDIR)/elt node --test --test-reporter=spec test/; \
+	ELT=$(CURDIR)/elt node --test --test-reporter=spec test/pages.test.mjs; \
 	elif [ -n "$$CI" ]; then exit 1; else echo "test-ui: skipped, Node or Chromium is not on this machine"; fi
 
 cases: build ## recorded behaviour of Meltano, where the checker is there

@@ -33,7 +33,7 @@ const go = async (path, p = page) => {
 }
 const everyPage = () => ({
   overview: '/', runs: '/runs', failed: `/runs/${failed.id}`, succeeded: `/runs/${done.id}?tab=streams`, state_change: `/runs/${done.id}?tab=state`, details: `/runs/${done.id}?tab=detail`,
-  pipelines: '/pipelines', pipeline: `/pipelines/${part('shop-hourly')}`, streams: '/streams', lineage: '/lineage', states: '/state', state: `/state/${part(stateID)}`, backfill: `/backfills/${fill.backfill_id}`,
+  pipelines: '/pipelines', pipeline: '/pipelines/shop', streams: '/streams', lineage: '/lineage', states: '/state', state: `/state/${part(stateID)}`, backfill: `/backfills/${fill.backfill_id}`,
   workers: '/workers', plugins: '/plugins', plugin: '/plugins?plugin=tap-shop', settings: '/settings', tokens: '/tokens', nowhere: '/no/such/page',
 })
 async function violations(p) {
@@ -66,6 +66,11 @@ test('every page fits on a phone', async () => {
   }
   assert.deepEqual(phone.problems, [])
   if (shots) {
+    for (const name of ['lineage', 'state', 'streams', 'backfill', 'details', 'plugin', 'tokens', 'workers', 'settings']) {
+      if (!process.env.SHOTS_ALL) break
+      await go(everyPage()[name])
+      await page.screenshot({ path: `${shots}/x-${name}.png` })
+    }
     await go('/', phone)
     await phone.screenshot({ path: `${shots}/overview-phone.png` })
     await go(`/runs/${failed.id}`, phone)
@@ -95,15 +100,16 @@ test('no page is seen without logging in, and scripts do not see the session', a
 
 test('the overview says what is broken and why', async () => {
   await go('/')
-  const row = page.getByRole('row').filter({ hasText: 'See the run' }).first()
-  assert.match(await row.innerText(), /failed[\s\S]*crm-daily[\s\S]*tap-crm failed/)
+  const row = page.locator('.needs li').filter({ hasText: 'See the run' }).first()
+  await row.getByText('401 Unauthorized').waitFor()
+  assert.match(await row.innerText(), /failed\s+crm\s+tap-crm failed[\s\S]*401 Unauthorized/)
   assert.equal(await page.locator('.numbers a').nth(1).locator('b').innerText(), '1')
   await row.getByRole('link', { name: 'See the run' }).click()
   await page.getByText('401 Unauthorized: the API key has expired').first().waitFor()
   if (shots) {
     for (const theme of ['light', 'dark']) {
       await page.evaluate((t) => localStorage.setItem('theme', t), theme)
-      for (const [name, path] of [['overview', '/'], ['run', `/runs/${failed.id}`], ['pipeline', '/pipelines/shop-hourly']]) {
+      for (const [name, path] of [['overview', '/'], ['run', `/runs/${failed.id}`], ['pipeline', '/pipelines/shop']]) {
         if (theme === 'dark' && name === 'pipeline') continue
         await go(path)
         await page.screenshot({ path: `${shots}/${name}-${theme}.png` })
@@ -129,11 +135,11 @@ test('tables, search and dialogs obey the keyboard', async () => {
   await page.waitForURL(/\/runs$/)
   await page.keyboard.press('/')
   await page.getByRole('combobox', { name: 'Search' }).waitFor()
-  await page.keyboard.type('pipeline shop-h')
-  await page.getByRole('option', { name: /shop-hourly/ }).waitFor()
+  await page.keyboard.type('pipeline sho')
+  await page.getByRole('option', { name: /^pipeline shop/ }).waitFor()
   assert.deepEqual(await violations(page), [])
   await page.keyboard.press('Enter')
-  await page.waitForURL(/pipelines\/shop-hourly/)
+  await page.waitForURL(/pipelines\/shop/)
   await page.keyboard.press('Control+k')
   await page.getByRole('combobox', { name: 'Search' }).waitFor()
   await page.keyboard.press('Escape')
@@ -149,7 +155,7 @@ test('filters of runs stand in the address', async () => {
   await page.getByRole('button', { name: 'failed' }).click()
   await page.waitForURL(/status=failed/)
   await page.waitForFunction(() => document.querySelectorAll('tbody tr').length === 1)
-  await page.getByRole('combobox', { name: 'Pipeline' }).selectOption('shop-hourly')
+  await page.getByRole('combobox', { name: 'Pipeline' }).selectOption('shop')
   await page.getByText('No run is like that.').waitFor()
   await page.goBack()
   await page.waitForFunction(() => document.querySelectorAll('tbody tr').length === 1)
@@ -196,12 +202,12 @@ test('a run is started by hand, cancelled, and repeated', async () => {
 })
 
 test('a schedule is paused and goes on', async () => {
-  await go('/pipelines/shop-hourly')
+  await go('/pipelines/shop')
   await page.waitForSelector('text=Next times')
   assert.equal(await page.locator('section', { hasText: 'Next times' }).locator('tbody tr').count(), 10)
-  await page.getByRole('button', { name: 'Pause' }).click()
-  await page.getByText('None while it is paused.').waitFor()
-  await page.getByRole('button', { name: 'Resume' }).click()
+  await page.getByRole('button', { name: 'Pause shop-hourly' }).click()
+  await page.getByText('No time while it is paused.').waitFor()
+  await page.getByRole('button', { name: 'Resume shop-hourly' }).click()
   await page.waitForFunction(() => document.querySelectorAll('section tbody tr').length >= 10)
 })
 
@@ -220,6 +226,7 @@ test('a backfill shows its plan before it starts', async () => {
 
 test('a state is rolled back only when its id is typed', async () => {
   await go(`/state/${part(stateID)}`)
+  assert.match(await page.getByLabel('The bookmark').innerText(), /9007199254740993/)
   const versions = await page.locator('table tbody tr').count()
   await page.getByRole('button', { name: /Roll back to revision/ }).last().click()
   const button = page.getByRole('dialog').getByRole('button', { name: 'Roll back' })

@@ -16,7 +16,7 @@ const tap = `#!/usr/bin/env node
 const { readFileSync } = require('node:fs')
 const args = process.argv
 const config = JSON.parse(readFileSync(args[args.indexOf('--config') + 1], 'utf8'))
-const say = (m) => process.stdout.write(JSON.stringify(m) + '\\n')
+const say = (m) => process.stdout.write(JSON.stringify(m, (_, v) => typeof v === 'bigint' ? '!' + v : v).replace(/"!(\\d+)"/g, '$1') + '\\n')
 const log = (level, text) => process.stderr.write(level + ' ' + text + '\\n')
 const text = { type: ['null', 'string'] }, time = { type: 'string', format: 'date-time' }
 const streams = { orders: { id: { type: 'integer' }, created_at: time, amount: { type: ['null', 'number'] } }, customers: { id: { type: 'integer' }, created_at: time, name: text } }
@@ -25,7 +25,8 @@ if (args.includes('--discover')) {
     replication_method: 'INCREMENTAL', replication_key: 'created_at', schema: { type: 'object', properties }, metadata: [{ breadcrumb: [], metadata: { selected: true } }] })) }))
   process.exit(0)
 }
-const catalog = args.includes('--catalog') ? JSON.parse(readFileSync(args[args.indexOf('--catalog') + 1], 'utf8')).streams.map((s) => s.stream) : Object.keys(streams)
+const catalog = args.includes('--catalog') ? JSON.parse(readFileSync(args[args.indexOf('--catalog') + 1], 'utf8')).streams
+  .filter((s) => s.metadata.some((m) => !m.breadcrumb.length && m.metadata.selected)).map((s) => s.stream) : Object.keys(streams)
 const from = Date.parse(config.start_date || '2026-01-01'), to = Date.parse(config.end_date || '2026-03-01')
 const wait = (ms) => new Promise((r) => setTimeout(r, ms))
 async function main() {
@@ -41,8 +42,8 @@ async function main() {
         log('ERROR', '401 Unauthorized: the API key has expired')
         process.exit(1)
       }
-      bookmarks[s] = { replication_key: 'created_at', replication_key_value: at }
     }
+    bookmarks[s] = { replication_key: 'created_at', replication_key_value: new Date().toISOString(), id: 9007199254740993n }
     say({ type: 'STATE', value: { bookmarks } })
   }
 }

@@ -13,29 +13,20 @@ export type Step = Schemas['Step']
 export type RunDetail = Schemas['RunDetail']
 export type Token = Schemas['Token']
 export type Deed = Schemas['Deed']
-export type Slot = { schedule: string; slot: string; outcome: 'fired' | 'missed' | 'skipped' | 'seen'; why?: string; run_id?: string }
-export type Schedule = {
-  name: string; pipeline: string; interval: string; timezone: string; problem?: string; paused?: { by: string; since?: string }; catchup: string; overlap: string; retries: number
-  on_success: string[]; on_failure: string[]; next_fires: string[]; last_slot?: Slot
-}
-export type PipelineSet = { name: string; tap: string; target: string; state_id: string }
-export type Pipeline = {
-  name: string; kind: 'job' | 'set'; blocks: string[]; sets: PipelineSet[]; problem?: string; schedules: Schedule[]; next_fire?: string; last_runs: Run[]; last_success_at?: string; running: number
-}
-export type Bookmark = { state_id: string; epoch: number; edit: number; updated_at?: string }
-export type StateNow = Bookmark & { state: unknown; etag: string }
-export type Revision = { revision: number; op: string; run_id?: string; at: string; state: unknown }
+export type Slot = Schemas['Slot']
+export type Schedule = Schemas['Schedule']
+export type Pipeline = Schemas['Pipeline']
+export type Plugin = Schemas['Plugin']
+export type Setting = Schemas['Setting']
+export type Chunk = Schemas['Chunk']
+export type Backfill = Schemas['Backfill']
+export type BackfillPlan = Schemas['BackfillPlan']
+type Bookmark = Schemas['Bookmark']
+export type BookmarkEntry = Schemas['BookmarkEntry']
+export type StateNow = Bookmark & { etag: string }
+export type Revision = Schemas['Revision']
 export type Stream = { stream: string; source: string; target: string; pipeline: string; run: string; status: string; loaded_at?: string; rows: number; bytes: number }
-export type Plugin = { kind: string; name: string; variant?: string; executable?: string; native?: string; inherit_from?: string; position?: string }
-export type Setting = { name: string; description?: string; value: unknown; source: string; variable?: string; position?: string; secret: boolean; extra: boolean }
-export type PluginDetail = Plugin & { settings: Setting[]; problems: string[] }
-export type Chunk = { chunk: number; from: string; to: string; status: string; run_id?: string; attempts: number; cause?: string; ended_at?: string; rows: number }
-export type Backfill = { id: string; state_id: string; name: string; status: string; cause?: string; from: string; to: string; created_at: string; chunks_done: number; chunks_total: number; rows: number; chunks: Chunk[] }
 export type BackfillRequest = { from: string; to: string; chunk?: string; select: string[] }
-type Window = { from: string; to: string }
-export type BackfillPlan = {
-  plan?: { chunks: Window[]; streams: { stream: string; load?: string; table?: string; refused?: string }[]; notes?: string[] }; chunks_total: number; refused?: string; hint?: string
-}
 export type RunRequest = { full_refresh?: boolean; select?: string[] }
 
 export const statuses: Run['status'][] = ['queued', 'running', 'succeeded', 'failed', 'cancelled', 'lost']
@@ -131,10 +122,10 @@ export const pause = (s: string) => post(`/schedules/${part(s)}/pause`)
 export const resume = (s: string) => post(`/schedules/${part(s)}/resume`)
 export const slots = async (s: string, signal?: AbortSignal) => (await get<Page<Slot>>(`/schedules/${part(s)}/slots?limit=200`, signal)).items
 
-export async function states(signal?: AbortSignal): Promise<Bookmark[]> {
-  const all: Bookmark[] = []
+export async function states(signal?: AbortSignal): Promise<BookmarkEntry[]> {
+  const all: BookmarkEntry[] = []
   for (let cursor = ''; ; ) {
-    const page = await get<Page<Bookmark>>('/bookmarks' + query({ limit: 500, cursor }), signal)
+    const page = await get<Page<BookmarkEntry>>('/bookmarks' + query({ limit: 500, cursor }), signal)
     all.push(...page.items)
     if (!page.next_cursor || all.length >= 20_000) return all
     cursor = page.next_cursor
@@ -158,13 +149,17 @@ export async function changes(s: Step, signal?: AbortSignal): Promise<{ before?:
 
 // Runs that have ended do not change: each is asked for once.
 const ended = new Map<string, RunDetail>()
+export async function endedRun(id: string, signal?: AbortSignal): Promise<RunDetail> {
+  const r = ended.get(id) ?? (await run(id, signal))
+  if (r.ended_at) ended.set(id, r)
+  return r
+}
 /** The streams of every pipeline, as its latest runs that loaded any left them. */
 export async function streams(signal?: AbortSignal): Promise<Stream[]> {
   const out: Stream[] = []
   for (const p of await pipelines(signal, 3)) {
     for (const r of p.last_runs.filter((r) => r.started_at).slice(0, 3)) {
-      const d = ended.get(r.id) ?? (await run(r.id, signal))
-      if (d.ended_at) ended.set(r.id, d)
+      const d = await endedRun(r.id, signal)
       for (const s of d.steps)
         for (const t of s.streams) {
           const [source, target] = [s.detail?.plugins[0]?.name ?? s.name.split(' ')[0], s.detail?.plugins.at(-1)?.name ?? s.name.split(' ').at(-1)!]
@@ -177,7 +172,7 @@ export async function streams(signal?: AbortSignal): Promise<Stream[]> {
 }
 
 export const plugins = async (signal?: AbortSignal) => (await get<Page<Plugin>>('/plugins', signal)).items
-export const plugin = (kind: string, name: string, signal?: AbortSignal) => get<PluginDetail>(`/plugins/${part(kind)}/${part(name)}`, signal)
+export const plugin = (kind: string, name: string, signal?: AbortSignal) => get<Schemas['PluginDetail']>(`/plugins/${part(kind)}/${part(name)}`, signal)
 export const tokens = async (signal?: AbortSignal) => (await get<Page<Token>>('/tokens', signal)).items
 export const createToken = async (r: { name: string; scope: string; expires: string }) =>
   (await post<{ token: string }>('/tokens', { name: r.name, scope: r.scope, expires_at: r.expires ? new Date(Date.now() + parseInt(r.expires) * 86400_000).toISOString() : undefined })).token

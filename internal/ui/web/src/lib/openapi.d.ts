@@ -21,6 +21,287 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/backfills": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List backfills, newest first */
+        get: operations["backfill.list"];
+        put?: never;
+        /**
+         * Start a backfill
+         * @description Puts a run into the queue; its backfill_id is that of the backfill, which is there as soon as the run has made its plan.
+         */
+        post: operations["backfill.start"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/backfills/plan": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Say what a backfill would do
+         * @description Chunks, streams, tables and what is against it. The tap is asked for its streams; nothing is loaded.
+         */
+        post: operations["backfill.plan"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/backfills/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show a backfill with its chunks */
+        get: operations["backfill.show"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/backfills/{id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Give a backfill up for good
+         * @description What it has loaded stays. Whoever works on it stops within seconds.
+         */
+        post: operations["backfill.cancel"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/backfills/{id}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Run the chunks that are not done */
+        post: operations["backfill.resume"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/bookmarks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List bookmarks */
+        get: operations["bookmark.list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/bookmarks/{state_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show a bookmark */
+        get: operations["bookmark.show"];
+        /**
+         * Replace a bookmark
+         * @description Needs If-Match with the ETag of what it is based on: 428 without, 412 when somebody has changed the bookmark since. It can be undone by rollback. What a user sets counts for more than what a destination keeps.
+         */
+        put: operations["bookmark.set"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/bookmarks/{state_id}/clear": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Let the next run load everything
+         * @description Needs If-Match with the ETag of what it is based on: 428 without, 412 when somebody has changed the bookmark since. It can be undone by rollback. What a user sets counts for more than what a destination keeps.
+         */
+        post: operations["bookmark.clear"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/bookmarks/{state_id}/diff": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What changed between two revisions */
+        get: operations["bookmark.diff"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/bookmarks/{state_id}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the changes of a bookmark, newest first */
+        get: operations["bookmark.history"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/bookmarks/{state_id}/rollback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Go back to an earlier revision
+         * @description Needs If-Match with the ETag of what it is based on: 428 without, 412 when somebody has changed the bookmark since. It can be undone by rollback. What a user sets counts for more than what a destination keeps.
+         */
+        post: operations["bookmark.rollback"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/pipelines": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List pipelines with schedules and last runs
+         * @description A run counts for the pipeline whose job, schedule or blocks it was of; local runs (elt run) of a job count for its sets.
+         */
+        get: operations["pipeline.list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/pipelines/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show a pipeline */
+        get: operations["pipeline.show"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/plugins": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the plugins of the project */
+        get: operations["plugin.list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/plugins/{kind}/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show a plugin with its settings
+         * @description With the layer that won for each. Secrets are masked for everybody.
+         */
+        get: operations["plugin.show"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/projects": {
         parameters: {
             query?: never;
@@ -162,6 +443,97 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/schedules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List schedules with their next times */
+        get: operations["schedule.list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/schedules/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show a schedule */
+        get: operations["schedule.show"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/schedules/{name}/pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Let a schedule fire only by hand */
+        post: operations["schedule.pause"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/schedules/{name}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Let a schedule fire again
+         * @description One that is paused in the project file stays so.
+         */
+        post: operations["schedule.resume"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/schedules/{name}/slots": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What became of a schedule's times, newest first
+         * @description Fired, missed (no daemon was there), skipped (paused, or the run before was going on).
+         */
+        get: operations["schedule.slots"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/session": {
         parameters: {
             query?: never;
@@ -256,6 +628,124 @@ export interface components {
             started_at?: string;
             status: string;
         };
+        Backfill: {
+            cause?: string;
+            chunks: components["schemas"]["Chunk"][];
+            /** Format: int64 */
+            chunks_done: number;
+            /** Format: int64 */
+            chunks_total: number;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            ended_at?: string;
+            environment?: string;
+            /** Format: date-time */
+            from: string;
+            id: string;
+            name: string;
+            /** Format: int64 */
+            rows: number;
+            /** @description Of the regular runs. */
+            state_id: string;
+            /** @enum {string} */
+            status: "running" | "interrupted" | "succeeded" | "failed" | "cancelled";
+            /**
+             * Format: date-time
+             * @description Not included.
+             */
+            to: string;
+            /** Format: date-time */
+            updated_at: string;
+        };
+        BackfillPlan: {
+            /** Format: int64 */
+            chunks_total: number;
+            hint?: string;
+            plan?: components["schemas"]["Plan"];
+            /** @description Why it cannot be started like this. */
+            refused?: string;
+        };
+        BackfillRequest: {
+            /** @description Append rows without a key though they may be there already. */
+            allow_duplicates?: boolean;
+            /** @description A tap, any mappings and a target, or a job of one set. */
+            blocks: string[];
+            /** @description A run for each span: 6h, 1d, 7d, 1w, 1mo. */
+            chunk?: string;
+            exclude?: string[];
+            /** @description ISO 8601; a date is its midnight in UTC. */
+            from: string;
+            /**
+             * Format: int64
+             * @description Chunks at the same time.
+             */
+            parallel?: number;
+            /** Format: int64 */
+            priority?: number;
+            queue?: string;
+            select?: string[];
+            /** @description Not included. */
+            to: string;
+        };
+        Bookmark: {
+            /** @description Of the last complete run, where there is a partial one after it. */
+            completed?: unknown;
+            /**
+             * Format: int64
+             * @description Changes by users; its ETag.
+             */
+            edit: number;
+            /**
+             * Format: int64
+             * @description Runs that claimed it.
+             */
+            epoch: number;
+            /** @description Of runs since that were not complete. */
+            partial?: unknown;
+            /** @description What the next run begins with; null: nothing, it loads everything. */
+            state: unknown;
+            state_id: string;
+            /** Format: date-time */
+            updated_at?: string;
+            warning?: string;
+        };
+        BookmarkEntry: {
+            /** Format: int64 */
+            edit: number;
+            /** Format: int64 */
+            epoch: number;
+            state_id: string;
+            /** Format: date-time */
+            updated_at: string;
+        };
+        Change: {
+            from?: unknown;
+            path: string;
+            to?: unknown;
+        };
+        Chunk: {
+            /** Format: int64 */
+            attempts: number;
+            cause?: string;
+            /** Format: int64 */
+            chunk: number;
+            /** Format: date-time */
+            ended_at?: string;
+            /** Format: date-time */
+            from: string;
+            /** Format: int64 */
+            rows: number;
+            /** @description Of the latest attempt. */
+            run_id?: string;
+            /** Format: date-time */
+            started_at?: string;
+            state_id: string;
+            /** @enum {string} */
+            status: "pending" | "running" | "interrupted" | "succeeded" | "failed" | "cancelled" | "lost";
+            /** Format: date-time */
+            to: string;
+        };
         Deed: {
             /** @example run.start */
             action: string;
@@ -275,6 +765,13 @@ export interface components {
             trace_id?: string;
             who: string;
         };
+        Diff: {
+            changes: components["schemas"]["Change"][];
+            /** Format: int64 */
+            from: number;
+            /** Format: int64 */
+            to: number;
+        };
         ExpireInputBody: {
             /**
              * Format: date-time
@@ -282,8 +779,28 @@ export interface components {
              */
             expires_at: string | null;
         };
+        ListBackfill: {
+            items: components["schemas"]["Backfill"][];
+            /** @description Asks for the next page; absent on the last one. */
+            next_cursor?: string;
+        };
+        ListBookmarkEntry: {
+            items: components["schemas"]["BookmarkEntry"][];
+            /** @description Asks for the next page; absent on the last one. */
+            next_cursor?: string;
+        };
         ListDeed: {
             items: components["schemas"]["Deed"][];
+            /** @description Asks for the next page; absent on the last one. */
+            next_cursor?: string;
+        };
+        ListPipeline: {
+            items: components["schemas"]["Pipeline"][];
+            /** @description Asks for the next page; absent on the last one. */
+            next_cursor?: string;
+        };
+        ListPlugin: {
+            items: components["schemas"]["Plugin"][];
             /** @description Asks for the next page; absent on the last one. */
             next_cursor?: string;
         };
@@ -292,8 +809,23 @@ export interface components {
             /** @description Asks for the next page; absent on the last one. */
             next_cursor?: string;
         };
+        ListRevision: {
+            items: components["schemas"]["Revision"][];
+            /** @description Asks for the next page; absent on the last one. */
+            next_cursor?: string;
+        };
         ListRun: {
             items: components["schemas"]["Run"][];
+            /** @description Asks for the next page; absent on the last one. */
+            next_cursor?: string;
+        };
+        ListSchedule: {
+            items: components["schemas"]["Schedule"][];
+            /** @description Asks for the next page; absent on the last one. */
+            next_cursor?: string;
+        };
+        ListSlot: {
+            items: components["schemas"]["Slot"][];
             /** @description Asks for the next page; absent on the last one. */
             next_cursor?: string;
         };
@@ -380,6 +912,111 @@ export interface components {
             /** @description Shown once. */
             token: string;
         };
+        Paused: {
+            by: string;
+            /** Format: date-time */
+            since?: string;
+        };
+        Pipeline: {
+            blocks: string[];
+            /** @description Of last_runs, by status. */
+            counts: {
+                [key: string]: number;
+            };
+            /**
+             * @description A job of the project; or a set: a tap and a target.
+             * @enum {string}
+             */
+            kind: "job" | "set";
+            /** @description Newest first. */
+            last_runs: components["schemas"]["Run"][];
+            /**
+             * Format: date-time
+             * @description Among last_runs.
+             */
+            last_success_at?: string;
+            name: string;
+            /** Format: date-time */
+            next_fire?: string;
+            /** @description Why it cannot run. */
+            problem?: string;
+            /** Format: int64 */
+            running: number;
+            schedules: components["schemas"]["Schedule"][];
+            /** @description The pairs of tap and target that it runs. */
+            sets: components["schemas"]["PipelineSet"][];
+        };
+        PipelineSet: {
+            name: string;
+            state_id: string;
+            tap: string;
+            target: string;
+        };
+        Plan: {
+            chunks: components["schemas"]["Window"][];
+            end_setting?: string;
+            /** Format: date-time */
+            from: string;
+            name: string;
+            notes?: string[];
+            plugins: components["schemas"]["PluginReport"][];
+            start_setting: string;
+            state_id: string;
+            streams: components["schemas"]["Stream"][];
+            /** Format: date-time */
+            to: string;
+        };
+        Plugin: {
+            capabilities: string[];
+            commands: string[];
+            docs?: string;
+            executable?: string;
+            inherit_from?: string;
+            /** @description extractors, loaders, mappers, utilities … */
+            kind: string;
+            label?: string;
+            mappings: string[];
+            name: string;
+            namespace?: string;
+            /** @description auto, never or always, where the plugin says so. */
+            native?: string;
+            pip_url?: string;
+            /** @description Where it stands in the project file. */
+            position?: string;
+            variant?: string;
+        };
+        PluginDetail: {
+            capabilities: string[];
+            commands: string[];
+            docs?: string;
+            executable?: string;
+            inherit_from?: string;
+            /** @description extractors, loaders, mappers, utilities … */
+            kind: string;
+            label?: string;
+            mappings: string[];
+            name: string;
+            namespace?: string;
+            /** @description auto, never or always, where the plugin says so. */
+            native?: string;
+            pip_url?: string;
+            /** @description Where it stands in the project file. */
+            position?: string;
+            /** @description Why its settings cannot be used as they are. */
+            problems: string[];
+            settings: components["schemas"]["Setting"][];
+            variant?: string;
+        };
+        PluginReport: {
+            command?: string;
+            connector?: string;
+            dialect?: string;
+            name: string;
+            native: boolean;
+            pinned?: boolean;
+            reason: string;
+            type: string;
+        };
         Problem: {
             /**
              * @description The kind of problem, for programs.
@@ -424,6 +1061,25 @@ export interface components {
             version: string;
             /** @description What is odd in the project file. */
             warnings: string[];
+        };
+        Revision: {
+            /** Format: date-time */
+            at: string;
+            /** @description Since the revision before. */
+            changes: components["schemas"]["Change"][];
+            /** @description run, set, merge, clear, rollback, copy, move, full-refresh, adopt. */
+            op: string;
+            /** Format: int64 */
+            revision: number;
+            run_id?: string;
+            state: unknown;
+        };
+        RollbackInputBody: {
+            /**
+             * Format: int64
+             * @description A revision; absent: the one before the newest.
+             */
+            to?: number;
         };
         Run: {
             /** Format: int64 */
@@ -608,6 +1264,32 @@ export interface components {
             /** @description Backfill: and older than this date. */
             to?: string;
         };
+        Schedule: {
+            blocks: string[];
+            catchup: string;
+            /** @description Variables of its runs; their values are not told. */
+            env_names: string[];
+            /** @description As written. */
+            interval: string;
+            last_slot?: components["schemas"]["Slot"];
+            name: string;
+            /** @description None while it is paused. */
+            next_fires: string[];
+            on_failure: string[];
+            on_success: string[];
+            overlap: string;
+            paused?: components["schemas"]["Paused"];
+            /** @description What it runs. */
+            pipeline: string;
+            /** @description Why it does not fire: a mistake in the project file. */
+            problem?: string;
+            /**
+             * Format: int64
+             * @description -1: until retry_until.
+             */
+            retries: number;
+            timezone: string;
+        };
         SchemaChange: {
             column?: string;
             detail?: string;
@@ -617,6 +1299,53 @@ export interface components {
         SchemaChanges: {
             changes: components["schemas"]["SchemaChange"][];
             stream: string;
+        };
+        SetInputBody: {
+            /** @description The new state, as a tap gives it: {"bookmarks": {…}}. */
+            state: unknown;
+        };
+        Setting: {
+            /** @description The plugin does not declare it. */
+            custom: boolean;
+            default: unknown;
+            description?: string;
+            /** @description For elt, not for the plugin. */
+            extra: boolean;
+            kind?: string;
+            label?: string;
+            name: string;
+            options?: unknown;
+            /** @description Where it is written. */
+            position?: string;
+            secret: boolean;
+            /**
+             * @description The layer that won.
+             * @enum {string}
+             */
+            source: "flag" | "environment" | "dotenv" | "mapping" | "project_environment" | "project_file" | "database" | "inherited" | "default";
+            /** @description null where it is not set; "***" where it is a secret. */
+            value: unknown;
+            /** @description The variable that set it. */
+            variable?: string;
+            /** @description Variables that could. */
+            variables: string[];
+        };
+        Slot: {
+            /**
+             * Format: date-time
+             * @description When it was decided.
+             */
+            at: string;
+            /**
+             * @description seen: the schedule was new then.
+             * @enum {string}
+             */
+            outcome: "fired" | "missed" | "skipped" | "seen";
+            run_id?: string;
+            schedule: string;
+            /** Format: date-time */
+            slot: string;
+            why?: string;
         };
         Step: {
             /** Format: int64 */
@@ -659,6 +1388,14 @@ export interface components {
             pinned?: boolean;
             reason: string;
             type: string;
+        };
+        Stream: {
+            key?: string[];
+            load: string;
+            refused?: string;
+            replication_key?: string;
+            stream: string;
+            table?: string;
         };
         StreamOfRun: {
             bookmark?: unknown;
@@ -715,6 +1452,12 @@ export interface components {
             /** @enum {string} */
             scope: "read" | "run" | "admin";
         };
+        Window: {
+            /** Format: date-time */
+            from: string;
+            /** Format: date-time */
+            to: string;
+        };
         Wrong: {
             message: string;
             /** @example body.from */
@@ -750,6 +1493,565 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ListDeed"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "backfill.list": {
+        parameters: {
+            query?: {
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListBackfill"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "backfill.start": {
+        parameters: {
+            query?: never;
+            header?: {
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BackfillRequest"];
+            };
+        };
+        responses: {
+            /** @description Accepted */
+            202: {
+                headers: {
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunDetail"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "backfill.plan": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BackfillRequest"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BackfillPlan"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "backfill.show": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Backfill"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "backfill.cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Backfill"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "backfill.resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Accepted */
+            202: {
+                headers: {
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunDetail"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "bookmark.list": {
+        parameters: {
+            query?: {
+                /** @description How many items at most. */
+                limit?: number;
+                /** @description The next_cursor of the page before. */
+                cursor?: string;
+                /** @description Only ids like this: * is any text, ? any character. */
+                pattern?: string;
+                /** @description Also those of the chunks of backfills. */
+                chunks?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListBookmarkEntry"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "bookmark.show": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                state_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Bookmark"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "bookmark.set": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SetInputBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Bookmark"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "bookmark.clear": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag of the bookmark that the change is based on; * is any. Required. */
+                "If-Match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Bookmark"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "bookmark.diff": {
+        parameters: {
+            query?: {
+                /** @description A revision; absent: the one before the newest. */
+                from?: number;
+                /** @description A revision; absent: the newest. */
+                to?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Diff"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "bookmark.history": {
+        parameters: {
+            query?: {
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListRevision"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "bookmark.rollback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["RollbackInputBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Bookmark"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "pipeline.list": {
+        parameters: {
+            query?: {
+                /** @description How many last runs of each. */
+                runs?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListPipeline"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "pipeline.show": {
+        parameters: {
+            query?: {
+                /** @description How many last runs. */
+                runs?: number;
+                /** @description How many next times of each schedule. */
+                fires?: number;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Pipeline"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "plugin.list": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListPlugin"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "plugin.show": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                kind: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PluginDetail"];
                 };
             };
             /** @description Error */
@@ -1036,6 +2338,175 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ListStreamOfRun"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "schedule.list": {
+        parameters: {
+            query?: {
+                /** @description How many next times of each. */
+                fires?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListSchedule"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "schedule.show": {
+        parameters: {
+            query?: {
+                /** @description How many next times. */
+                fires?: number;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Schedule"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "schedule.pause": {
+        parameters: {
+            query?: {
+                /** @description How many next times. */
+                fires?: number;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Schedule"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "schedule.resume": {
+        parameters: {
+            query?: {
+                /** @description How many next times. */
+                fires?: number;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Schedule"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "schedule.slots": {
+        parameters: {
+            query?: {
+                limit?: number;
+                /** @description Only of the newest limit slots. */
+                outcome?: "fired" | "missed" | "skipped" | "seen";
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListSlot"];
                 };
             };
             /** @description Error */
