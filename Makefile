@@ -15,7 +15,7 @@ TAGS     = minicore_disabled
 export GOFLAGS += -tags=$(TAGS)
 export CGO_ENABLED = 1
 
-.PHONY: help build quickstart test check unit e2e ui test-ui cases long bench image clean
+.PHONY: help build quickstart test check unit e2e ui test-ui ui-images cases long bench image clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -40,6 +40,7 @@ check: ## formatting and vet
 unit: ## tests of every package, with the race detector
 	@scripts/need go cc postgres jdbc
 	$(GO) test -race -shuffle=on $$($(GO) list ./... | grep -v /e2e)
+	$(GO) test -tags noui ./internal/ui
 
 e2e: ## the binary as a user runs it, with other people's plugins from PyPI
 	@scripts/need go cc postgres sqlite3 python3-venv jdbc
@@ -55,6 +56,11 @@ test-ui: build ## the pages in a browser, against a real daemon, where Node and 
 	@if scripts/need node chromium; then cd $(WEB) && npm ci --no-audit --no-fund --silent && \
 	ELT=$(CURDIR)/elt node --test --test-reporter=spec test/pages.test.mjs; \
 	elif [ -n "$$CI" ]; then exit 1; else echo "test-ui: skipped, Node or Chromium is not on this machine"; fi
+
+ui-images: build ## the pictures of docs/images, from the browser tests
+	@scripts/need node chromium
+	mkdir -p docs/images && cd $(WEB) && npm ci --no-audit --no-fund --silent && \
+	SHOTS=$(CURDIR)/docs/images ELT=$(CURDIR)/elt node --test test/pages.test.mjs
 
 cases: build ## recorded behaviour of Meltano, where the checker is there
 	@scripts/need python3

@@ -1,7 +1,7 @@
 // A project in a folder of its own, the daemon on it, and a browser.
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -94,7 +94,9 @@ const free = async () => {
 export class World {
   static async make() {
     const w = new World()
-    w.dir = mkdtempSync(join(tmpdir(), 'elt-ui-'))
+    w.root = mkdtempSync(join(tmpdir(), 'elt-ui-'))
+    w.dir = join(w.root, 'warehouse')
+    mkdirSync(w.dir)
     writeFileSync(join(w.dir, 'tap.js'), tap)
     chmodSync(join(w.dir, 'tap.js'), 0o755)
     writeFileSync(join(w.dir, 'elt.yml'), project)
@@ -127,7 +129,7 @@ export class World {
   async close() {
     await this.browser?.close()
     await this.stop()
-    rmSync(this.dir, { recursive: true, force: true })
+    rmSync(this.root, { recursive: true, force: true })
   }
 
   async until(what, ok) {
@@ -163,6 +165,9 @@ export class World {
     const page = await context.newPage()
     page.setDefaultTimeout(15_000)
     page.problems = []
+    page.asked = new Set() // what has not been answered, but for logs that are followed
+    page.on('request', (r) => new URL(r.url()).pathname.startsWith('/api/') && !/event-stream/.test(r.headers().accept) && page.asked.add(r))
+    for (const event of ['requestfinished', 'requestfailed']) page.on(event, (r) => page.asked.delete(r))
     page.on('pageerror', (e) => page.problems.push(String(e)))
     page.on('console', (m) => /Content Security Policy/.test(m.text()) && page.problems.push(m.text()))
     page.on('request', (r) => new URL(r.url()).origin === this.url || /^(blob|data):/.test(r.url()) || page.problems.push('asked ' + r.url()))

@@ -1773,8 +1773,13 @@ export interface operations {
     "bookmark.set": {
         parameters: {
             query?: never;
-            header?: never;
-            path?: never;
+            header?: {
+                /** @description The ETag of the bookmark that the change is based on; * is any. Required. */
+                "If-Match"?: string;
+            };
+            path: {
+                state_id: string;
+            };
             cookie?: never;
         };
         requestBody: {
@@ -1811,7 +1816,9 @@ export interface operations {
                 /** @description The ETag of the bookmark that the change is based on; * is any. Required. */
                 "If-Match"?: string;
             };
-            path?: never;
+            path: {
+                state_id: string;
+            };
             cookie?: never;
         };
         requestBody?: never;
@@ -1846,7 +1853,9 @@ export interface operations {
                 to?: number;
             };
             header?: never;
-            path?: never;
+            path: {
+                state_id: string;
+            };
             cookie?: never;
         };
         requestBody?: never;
@@ -1877,7 +1886,9 @@ export interface operations {
                 limit?: number;
             };
             header?: never;
-            path?: never;
+            path: {
+                state_id: string;
+            };
             cookie?: never;
         };
         requestBody?: never;
@@ -1905,8 +1916,13 @@ export interface operations {
     "bookmark.rollback": {
         parameters: {
             query?: never;
-            header?: never;
-            path?: never;
+            header?: {
+                /** @description The ETag of the bookmark that the change is based on; * is any. Required. */
+                "If-Match"?: string;
+            };
+            path: {
+                state_id: string;
+            };
             cookie?: never;
         };
         requestBody?: {
@@ -2294,7 +2310,9 @@ export interface operations {
                 /** @description Your own name of the request: a second one with it gives the first one's run. */
                 "Idempotency-Key"?: string;
             };
-            path?: never;
+            path: {
+                id: string;
+            };
             cookie?: never;
         };
         requestBody?: never;
