@@ -285,3 +285,11 @@ test('a live log goes on after the daemon was restarted', async () => {
 })
 
 test('nothing was asked of others, no policy was broken, no script failed', () => assert.deepEqual(page.problems, []))
+
+test('pages ask for nothing that the public API does not have', () => {
+  const { paths } = JSON.parse(readFileSync(new URL('../../../../docs/openapi.json', import.meta.url)))
+  const known = Object.entries(paths).flatMap(([path, methods]) => Object.keys(methods).map((m) => new RegExp(`^${m} ${path.replace(/\{[^}]+\}/g, '[^/]+')}$`, 'i')))
+  const asked = [...w.requests].filter((r) => r.includes('/api/'))
+  assert.ok(asked.length > 20, `${asked.length} requests were seen`)
+  assert.deepEqual(asked.filter((r) => !known.some((k) => k.test(r))), [])
+})

@@ -94,6 +94,7 @@ const free = async () => {
 export class World {
   static async make() {
     const w = new World()
+    w.requests = new Set() // what pages asked for: "GET /api/v1/runs"
     w.root = mkdtempSync(join(tmpdir(), 'elt-ui-'))
     w.dir = join(w.root, 'warehouse')
     mkdirSync(w.dir)
@@ -165,6 +166,7 @@ export class World {
     const page = await context.newPage()
     page.setDefaultTimeout(15_000)
     page.problems = []
+    page.on('request', (r) => this.requests.add(`${r.method()} ${new URL(r.url()).pathname}`))
     page.asked = new Set() // what has not been answered, but for logs that are followed
     page.on('request', (r) => new URL(r.url()).pathname.startsWith('/api/') && !/event-stream/.test(r.headers().accept) && page.asked.add(r))
     for (const event of ['requestfinished', 'requestfailed']) page.on(event, (r) => page.asked.delete(r))
