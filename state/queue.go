@@ -76,6 +76,7 @@ type Which struct {
 	Project, Environment, Name, Schedule, Status string
 	Worker                                       string
 	EndedSince                                   time.Time // only what has ended since
+	Open                                         bool      // only what has not ended
 	Names, Statuses                              []string  // any of them
 	Since                                        time.Time // created then or later
 	// Before lists only what is older than this execution; with At, what is

@@ -151,7 +151,9 @@ func silent(p Pipeline, r project.AlertRule, now time.Time) (c Condition, found 
 			if !ok {
 				return c, false
 			}
-			limit = next
+			if limit = next; !now.After(limit) {
+				return c, false
+			}
 		}
 		if took := p.durations(); len(took) > 0 {
 			limit = limit.Add(2 * seconds(median(took)))

@@ -24,12 +24,17 @@ type Store interface {
 
 const (
 	// depth is how many executions and runs make a history.
-	depth = 25
+	depth = 20
+	// times is how many of a schedule's newest slots are looked at.
+	times = 8
 	// overlap is how much is read again, for clocks that differ and
 	// transactions that take their time.
 	overlap = 2 * time.Minute
 	// remembered is how long a pipeline counts that the project does not name.
 	remembered = 24 * time.Hour
+	// restful is how often pipelines are judged of which nothing is new: what
+	// depends on the time alone is told no later than that.
+	restful = time.Minute
 )
 
 // reader reads pipelines from the store: all at first, later only of those of
@@ -40,6 +45,7 @@ type reader struct {
 	in      string // environment
 	known   map[string]*history
 	read    time.Time // the store's state as of then is known
+	judged  time.Time // when pipelines were last given
 }
 
 // history is what is known of one name.
@@ -51,28 +57,37 @@ type history struct {
 	streams []Stream
 }
 
-// pipelines gives those of a configuration, and others that ran of late.
+// pipelines gives those of a configuration, and others that ran of late; none
+// when there is nothing new and the time alone has changed but little.
 func (r *reader) pipelines(ctx context.Context, c Config, now time.Time) ([]Pipeline, error) {
 	if r.project != c.Project || r.in != c.Environment || r.known == nil {
-		r.project, r.in, r.known, r.read = c.Project, c.Environment, nil, time.Time{}
+		r.project, r.in, r.known, r.read, r.judged = c.Project, c.Environment, nil, time.Time{}, time.Time{}
 	}
-	if err := r.refresh(ctx, c, now); err != nil {
+	changed, err := r.refresh(ctx, c, now)
+	if err != nil {
 		r.known = nil // half of it may be old
 		return nil, err
 	}
-	waiting, err := r.store.Executions(ctx, state.Which{Project: r.project, Environment: r.in, Statuses: []string{state.Queued, state.Running}})
+	waiting, err := r.store.Executions(ctx, state.Which{Project: r.project, Environment: r.in, Open: true})
 	if err != nil {
 		return nil, err
 	}
+	if !changed && len(waiting) == 0 && now.Sub(r.judged) < restful {
+		return nil, nil
+	}
+	r.judged = now
 	paused, err := r.store.Paused(ctx, r.project, r.in)
 	if err != nil {
 		return nil, err
 	}
 	promises := slices.Clone(c.Pipelines)
+	named := map[string]bool{}
+	for _, p := range promises {
+		named[p.Name] = true
+	}
 	for _, name := range slices.Sorted(maps.Keys(r.known)) {
 		h := r.known[name]
-		named := slices.ContainsFunc(c.Pipelines, func(p Promise) bool { return p.Name == name })
-		if !named && len(h.over) > 0 && now.Sub(*h.over[0].Ended) < remembered {
+		if !named[name] && len(h.over) > 0 && now.Sub(*h.over[0].Ended) < remembered {
 			promises = append(promises, Promise{Name: name})
 		}
 	}
@@ -80,13 +95,17 @@ func (r *reader) pipelines(ctx context.Context, c Config, now time.Time) ([]Pipe
 	for _, e := range waiting {
 		open[e.Name] = append(open[e.Name], e)
 	}
-	var out []Pipeline
+	out := []Pipeline{}
 	for _, promise := range promises {
 		p := Pipeline{Promise: promise, Executions: open[promise.Name]}
 		_, stopped := paused[promise.Name]
 		p.Paused = p.Paused || stopped
 		if h := r.known[promise.Name]; h != nil {
-			p.Executions = append(p.Executions, h.over...)
+			if p.Executions == nil {
+				p.Executions = h.over // which nobody changes
+			} else {
+				p.Executions = append(p.Executions, h.over...)
+			}
 			p.Success, p.Known, p.Slots, p.Streams = h.success, h.since, h.slots, h.streams
 		}
 		out = append(out, p)
@@ -94,42 +113,43 @@ func (r *reader) pipelines(ctx context.Context, c Config, now time.Time) ([]Pipe
 	return out, nil
 }
 
-func (r *reader) refresh(ctx context.Context, c Config, now time.Time) error {
+// refresh says whether there was something new.
+func (r *reader) refresh(ctx context.Context, c Config, now time.Time) (bool, error) {
 	changed := map[string]bool{}
 	if r.known == nil {
 		r.known = map[string]*history{}
 		all, err := r.store.LastExecutions(ctx, r.project, r.in, depth)
 		if err != nil {
-			return err
+			return false, err
 		}
 		for _, e := range all {
 			changed[e.Name] = true
 			if h := r.of(e.Name); e.Over() && e.Ended != nil {
-				h.over = append(h.over, e)
+				h.over = append(h.over, slim(e))
 			}
 		}
 		for _, p := range c.Pipelines {
 			if p.Times == nil {
 				continue
 			}
-			if r.of(p.Name).slots, err = r.store.Slots(ctx, r.project, r.in, p.Name, depth); err != nil {
-				return err
+			if r.of(p.Name).slots, err = r.store.Slots(ctx, r.project, r.in, p.Name, times); err != nil {
+				return false, err
 			}
 			changed[p.Name] = true
 		}
 	} else {
 		var err error
 		if changed, err = r.since(ctx, r.read.Add(-overlap)); err != nil {
-			return err
+			return false, err
 		}
 	}
 	for name := range changed {
 		if err := r.derive(ctx, name, r.known[name]); err != nil {
-			return err
+			return false, err
 		}
 	}
 	r.read = now
-	return nil
+	return len(changed) > 0, nil
 }
 
 func (r *reader) of(name string) *history {
@@ -156,7 +176,7 @@ func (r *reader) since(ctx context.Context, since time.Time) (map[string]bool, e
 			continue
 		}
 		changed[e.Name] = true
-		h.over = append(h.over, e)
+		h.over = append(h.over, slim(e))
 		slices.SortStableFunc(h.over, func(a, b state.Execution) int {
 			return cmp.Or(b.Created.Compare(a.Created), cmp.Compare(b.ID, a.ID))
 		})
@@ -170,9 +190,19 @@ func (r *reader) since(ctx context.Context, since time.Time) (map[string]bool, e
 		changed[s.Schedule] = true
 		h.slots = append(h.slots, s)
 		slices.SortStableFunc(h.slots, func(a, b state.Slot) int { return b.Slot.Compare(a.Slot) })
-		h.slots = h.slots[:min(len(h.slots), depth)]
+		h.slots = h.slots[:min(len(h.slots), times)]
 	}
 	return changed, nil
+}
+
+// slim is an execution without what no judge looks at: there are many.
+func slim(e state.Execution) state.Execution {
+	s := state.Execution{ID: e.ID, Name: e.Name, Attempt: e.Attempt, RetryOf: e.RetryOf, Status: e.Status,
+		Created: e.Created, Started: e.Started, Ended: e.Ended, ExitCode: e.ExitCode, Cause: e.Cause}
+	if fullRefresh(e) {
+		s.Options = e.Options
+	}
+	return s
 }
 
 // derive finds out what follows from a pipeline's executions: its newest

@@ -42,6 +42,8 @@ func (w *Watcher) Run(ctx context.Context) error {
 		if err == nil {
 			if err = w.look(ctx, reader, c, time.Now()); err == nil {
 				sender.send(ctx, c)
+			} else {
+				reader.judged = time.Time{} // what was judged may not be kept
 			}
 		}
 		if err != nil && !away && ctx.Err() == nil {
@@ -65,6 +67,9 @@ func (w *Watcher) look(ctx context.Context, r *reader, c Config, now time.Time) 
 	pipelines, err := r.pipelines(ctx, c, now)
 	if err != nil {
 		return err
+	}
+	if pipelines == nil {
+		return nil
 	}
 	open, err := w.Store.Incidents(ctx, c.Project, c.Environment, true, 0)
 	if err != nil {

@@ -394,6 +394,9 @@ func (s *Store) Executions(ctx context.Context, w state.Which) ([]state.Executio
 	f := which(w, "execution_id", "created_at", map[string]string{
 		"project": w.Project, "environment": w.Environment, "name": w.Name, "schedule": w.Schedule,
 		"status": w.Status, "worker": w.Worker})
+	if w.Open {
+		f.add("ended_at is null")
+	}
 	if !w.EndedSince.IsZero() {
 		f.add("ended_at >= %s", w.EndedSince.UTC())
 	}

@@ -45,7 +45,10 @@ const columnsOfSlot = `project, environment, schedule, slot, outcome, execution_
 
 // Slots implements state.Queue.
 func (s *Store) Slots(ctx context.Context, project, environment, schedule string, limit int) ([]state.Slot, error) {
-	return s.slots(ctx, `($3 = '' or schedule = $3) order by slot desc, schedule limit $4`, project, environment, schedule, orAll(limit))
+	if schedule == "" {
+		return s.slots(ctx, `true order by slot desc, schedule limit $3`, project, environment, orAll(limit))
+	}
+	return s.slots(ctx, `schedule = $3 order by slot desc limit $4`, project, environment, schedule, orAll(limit))
 }
 
 // SlotsSince implements state.Queue.

@@ -261,6 +261,12 @@ func slots(t *testing.T, e env) {
 	if list, err = e.SlotsSince(e.ctx, "p", "dev", time.Now().Add(time.Hour)); err != nil || len(list) != 0 {
 		t.Fatalf("%+v %v", list, err)
 	}
+	if open, err := e.Executions(e.ctx, state.Which{Project: "p", Environment: "dev", Open: true}); err != nil || len(open) != 2 {
+		t.Fatalf("%+v %v", open, err)
+	}
+	if ended, err := e.Executions(e.ctx, state.Which{EndedSince: time.Now().Add(-time.Hour)}); err != nil || len(ended) != 0 {
+		t.Fatalf("%+v %v", ended, err)
+	}
 	last, err := e.LastSlots(e.ctx, "p", "dev")
 	must(t, err)
 	if len(last) != 2 || !last["morning"].Equal(at.Add(time.Hour)) || !last["evening"].Equal(at.Add(-time.Hour)) {
