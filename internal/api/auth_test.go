@@ -183,6 +183,10 @@ func TestLimits(t *testing.T) {
 
 func TestProblems(t *testing.T) {
 	w := newWorld(t)
+	w.server.plain(ScopeRead, "/bug", func(http.ResponseWriter, *http.Request) { panic("canary-bug-0007") })
+	if r := w.want(500, "GET", "/bug", ""); strings.Contains(r.text, "canary") || !strings.Contains(w.log.String(), "canary-bug-0007") {
+		t.Error(r.text)
+	}
 	if p := w.want(404, "GET", "/api/v1/nothing", "").problem(t); p.Code != "not_found" || p.Hint == "" {
 		t.Errorf("%+v", p)
 	}

@@ -183,7 +183,7 @@ func (s *Server) startBackfill(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	e.Key = in.Key
+	e.Key = keyOf(in.Key)
 	return s.enqueue(ctx, e, 0)
 }
 

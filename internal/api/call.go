@@ -5,8 +5,10 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"regexp"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -55,7 +57,9 @@ func (s *Server) traced(next http.Handler) http.Handler {
 			h.Set("Cache-Control", "no-store")
 		}
 		began, seen := time.Now(), &seenWriter{ResponseWriter: w, status: http.StatusOK}
-		next.ServeHTTP(seen, r.WithContext(context.WithValue(r.Context(), callKey{}, c)))
+		r = r.WithContext(context.WithValue(r.Context(), callKey{}, c))
+		defer s.caught(seen, r)
+		next.ServeHTTP(seen, r)
 		event := s.Log.Debug()
 		if seen.status >= 500 {
 			event = s.Log.Warn()
@@ -65,14 +69,33 @@ func (s *Server) traced(next http.Handler) http.Handler {
 	})
 }
 
+// caught answers where a handler panics: a bug ends its request and no other.
+func (s *Server) caught(w *seenWriter, r *http.Request) {
+	p := recover()
+	if p == nil {
+		return
+	}
+	s.Log.Error().Str("trace_id", callOf(r.Context()).trace).Str("path", r.URL.Path).Str("panic", fmt.Sprint(p)).Bytes("stack", debug.Stack()).Msg("this is a bug")
+	if w.begun {
+		panic(http.ErrAbortHandler) // so that the asker sees that the answer is not whole
+	}
+	s.write(w, r, problem(http.StatusInternalServerError, "internal", "something went wrong inside of elt").hint("the daemon's log knows more under this trace id"))
+}
+
 // seenWriter remembers the status.
 type seenWriter struct {
 	http.ResponseWriter
 	status int
+	begun  bool // the answer
+}
+
+func (w *seenWriter) Write(p []byte) (int, error) {
+	w.begun = true
+	return w.ResponseWriter.Write(p)
 }
 
 func (w *seenWriter) WriteHeader(status int) {
-	w.status = status
+	w.status, w.begun = status, true
 	w.ResponseWriter.WriteHeader(status)
 }
 

@@ -7,9 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
+	"syscall"
 	"time"
 
 	"elt/state"
@@ -54,7 +57,7 @@ type factoryError struct {
 // callbacks tells those who asked for it that their runs have ended. What is
 // to be told is in the store: a daemon that dies leaves it to the next.
 func (s *Server) callbacks(ctx context.Context) {
-	client := &http.Client{Timeout: callLimit, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	client := caller()
 	defer client.CloseIdleConnections()
 	tick := time.NewTicker(lookForEnds)
 	defer tick.Stop()
@@ -74,6 +77,27 @@ func (s *Server) callbacks(ctx context.Context) {
 		case <-tick.C:
 		}
 	}
+}
+
+// caller follows no redirects, and connects to no link-local address, where
+// clouds keep the keys of their machines. It is checked when it is connected
+// to, so that a name cannot change in between.
+func caller() *http.Client {
+	dialer := &net.Dialer{Timeout: callLimit, Control: func(_, address string, _ syscall.RawConn) error {
+		to, err := netip.ParseAddrPort(address)
+		if err != nil || nobody(to.Addr()) {
+			return errors.New("callbacks do not go to link-local addresses")
+		}
+		return nil
+	}}
+	return &http.Client{Timeout: callLimit, Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, DialContext: dialer.DialContext, TLSHandshakeTimeout: callLimit},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+}
+
+// nobody says that an address is no caller's.
+func nobody(ip netip.Addr) bool {
+	ip = ip.Unmap()
+	return ip.IsLinkLocalUnicast() || ip.IsMulticast() || ip.IsUnspecified()
 }
 
 // callback makes one call and notes what came of it.

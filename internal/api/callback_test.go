@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -74,6 +75,17 @@ func TestCallbacks(t *testing.T) {
 	w.server.callback(t.Context(), http.DefaultClient, x)
 	if list = due(); len(list) != 0 {
 		t.Errorf("not given up: %+v", list)
+	}
+}
+
+// The keys of a cloud's machines are not for callers to see.
+func TestCallbackToLinkLocal(t *testing.T) {
+	w := newWorld(t)
+	w.enqueue("x")
+	x := state.Callback{Execution: state.Execution{ID: "x", Callback: "http://169.254.169.254/latest/meta-data?key=canary-0006"}}
+	_, err := w.server.call(t.Context(), caller(), x)
+	if err == nil || !strings.Contains(err.Error(), "link-local") || strings.Contains(err.Error(), "canary") {
+		t.Error(err)
 	}
 }
 

@@ -56,7 +56,7 @@ func (s *Server) retry(ctx context.Context, in *retryInput) (*startOutput, error
 	if err != nil {
 		return nil, err
 	}
-	e.Key = in.Key
+	e.Key = keyOf(in.Key)
 	return s.enqueue(ctx, e, wait)
 }
 

@@ -46,6 +46,7 @@ func TestStartRun(t *testing.T) {
 		`{"job":"load","env":{"A B":"x"}}`:                                         "invalid",
 		`{"job":"load","callback_url":"file:///etc/passwd"}`:                       "invalid",
 		`{"job":"load","callback_url":"http://h/x","callBackUri":"http://h/x"}`:    "invalid",
+		`{"job":"load","callback_url":"http://169.254.169.254/latest"}`:            "invalid",
 		`{"blocks":["--full-refresh"]}`:                                            "unknown_block",
 	} {
 		p := w.want(422, "POST", "/api/v1/runs", request).problem(t)

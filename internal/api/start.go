@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"regexp"
 	"strings"
@@ -115,6 +116,15 @@ func (s *Server) enqueue(ctx context.Context, e state.Execution, wait time.Durat
 	return out, nil
 }
 
+// keyOf keeps the asker's names of requests apart from elt's own, by which
+// retries and chains are enqueued once.
+func keyOf(idempotency string) string {
+	if idempotency == "" {
+		return ""
+	}
+	return "api " + idempotency
+}
+
 // same says whether two requests ask for the same.
 func same(a, b state.Execution) bool {
 	return a.Name == b.Name && fmt.Sprint(a.Blocks) == fmt.Sprint(b.Blocks) && withoutBackfill(a) == withoutBackfill(b) && a.RetryOf == b.RetryOf
@@ -160,7 +170,13 @@ func (r RunRequest) execution(p *project.Project, plan schedule.Plan) (state.Exe
 	if err := r.settle(&o, parsed); err != nil {
 		return e, err
 	}
-	e.Options, e.Queue, e.Priority = o.JSON(), r.Queue, r.Priority
+	e.Options = o.JSON()
+	if r.Queue != "" {
+		e.Queue = r.Queue
+	}
+	if r.Priority != 0 {
+		e.Priority = r.Priority
+	}
 	e.Callback, err = r.callback()
 	return e, err
 }
@@ -193,7 +209,7 @@ func (r RunRequest) base(p *project.Project, plan schedule.Plan) (state.Executio
 		if _, ok := p.Job(r.Job); !ok {
 			return e, unknown("job", r.Job, plan.Jobs)
 		}
-		e.Name, e.Blocks, e.Lock = r.Job, []string{r.Job}, "job "+r.Job
+		return plan.Job(r.Job, "api"), nil
 	default:
 		e.Name, e.Blocks = strings.Join(r.Blocks, " "), r.Blocks
 		e.Lock = "blocks " + e.Name // two of one state id could not run at once anyway (invariant 6)
@@ -300,6 +316,9 @@ func (r RunRequest) callback() (string, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil {
 		return "", problem(http.StatusUnprocessableEntity, "invalid", "the callback is no address of the form https://host/path")
+	}
+	if ip, err := netip.ParseAddr(u.Hostname()); err == nil && nobody(ip) {
+		return "", problem(http.StatusUnprocessableEntity, "invalid", "the callback goes to %s, where no caller is", ip)
 	}
 	if r.CallBackURI != "" {
 		return factoryMark + address, nil
