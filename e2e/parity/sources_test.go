@@ -10,8 +10,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/parquet-go/parquet-go"
 
 	"elt/internal/pgtest"
 )
@@ -35,6 +38,7 @@ func sources() []source {
 			source{"csv, infer " + infer, func(t *testing.T) reading { return fileSource(t, "tap-csv", infer, csvFiles()) }},
 			source{"jsonl, infer " + infer, func(t *testing.T) reading { return fileSource(t, "tap-jsonl", infer, jsonlFiles()) }})
 	}
+	out = append(out, source{"parquet", parquetSource})
 	out = append(out, httpSources()...)
 	for _, dialect := range []string{"meltanolabs", "transferwise"} {
 		for _, method := range []string{"FULL_TABLE", "INCREMENTAL"} {
@@ -99,6 +103,42 @@ func fileSource(t *testing.T, tap, infer string, list []file) reading {
 				if err := out.Close(); err != nil {
 					t.Fatal(err)
 				}
+			}
+		},
+	}
+}
+
+// parquetSource has a column per kind; a file is added in which one is wider.
+func parquetSource(t *testing.T) reading {
+	t.Helper()
+	dir := t.TempDir()
+	type old struct {
+		ID   int64      `parquet:"id"`
+		Text *string    `parquet:"text,optional"`
+		Cost int64      `parquet:"cost,decimal(2:18)"`
+		At   time.Time  `parquet:"at,timestamp(microsecond)"`
+		Fine *time.Time `parquet:"fine,optional,timestamp(nanosecond)"`
+		Day  int32      `parquet:"day,date"`
+		UUID uuid.UUID  `parquet:"uuid,uuid"`
+		Raw  []byte     `parquet:"raw"`
+		Real float64    `parquet:"real"`
+		Flag bool       `parquet:"flag"`
+	}
+	text, at := "é \"\n", time.Date(2024, 2, 29, 12, 34, 56, 789012345, time.UTC)
+	rows := []old{{1, &text, -110, at, &at, -719162, uuid.Max, []byte{0, 255}, 0.1, true}, {ID: 9007199254740993}}
+	if err := parquet.WriteFile(filepath.Join(dir, "a.parquet"), rows); err != nil {
+		t.Fatal(err)
+	}
+	return reading{
+		tap: "tap-parquet", config: fmt.Sprintf("{files: [{entity: rows, path: %q, keys: [id]}]}", dir), metadata: "{}",
+		change: func(t *testing.T) {
+			type wider struct {
+				ID   int64   `parquet:"id"`
+				Cost string  `parquet:"cost"`
+				More float32 `parquet:"more"`
+			}
+			if err := parquet.WriteFile(filepath.Join(dir, "b.parquet"), []wider{{1, "a text", 0.5}, {3, "", 0}}); err != nil {
+				t.Fatal(err)
 			}
 		},
 	}

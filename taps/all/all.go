@@ -7,6 +7,7 @@ import (
 	"elt/taps/edcast"
 	"elt/taps/jdbc"
 	"elt/taps/jsonl"
+	"elt/taps/parquet"
 	"elt/taps/postgres"
 	"elt/taps/rest"
 	"elt/taps/sqlite"
@@ -20,6 +21,7 @@ func All() *taps.Registry {
 		edcast.New(),
 		jdbc.New(),
 		jsonl.New(),
+		parquet.New(),
 		postgres.New(),
 		rest.New(),
 		sqlite.New(),

@@ -62,7 +62,7 @@ func (b Bookmark) Start(path string, info os.FileInfo) (rows int64, unchanged bo
 	if info.Size() < m.Size || info.Size() > m.Size && !m.Whole {
 		return 0, false, nil
 	}
-	sum, err := checksumOf(path, m.Size)
+	sum, err := Sum(path, m.Size)
 	if err != nil {
 		return 0, false, err
 	}

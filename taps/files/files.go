@@ -210,8 +210,8 @@ func (src *Source) Mark(m Mark) (Mark, error) {
 	return m, nil
 }
 
-// checksumOf sums the first size bytes of a file.
-func checksumOf(path string, size int64) (uint32, error) {
+// Sum is the checksum of the first size bytes of a file, for Mark.CRC.
+func Sum(path string, size int64) (uint32, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return 0, err

@@ -1,0 +1,229 @@
+package parquet
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/parquet-go/parquet-go"
+
+	"elt/internal/fault"
+	"elt/internal/row"
+)
+
+// chunkRows is how many values of each column are decoded at a time.
+const chunkRows = 1024
+
+// kindsKey is where target-parquet notes which columns are text because no
+// Parquet type holds their values: a JSON object of column to row.Kind.
+const kindsKey = "elt.kinds"
+
+type rowGroup = parquet.RowGroup
+
+// file is an open Parquet file.
+type file struct {
+	path   string
+	os     *os.File
+	in     *parquet.File
+	leaves []leaf
+}
+
+// leaf is a top-level column of a file.
+type leaf struct {
+	column row.Column
+	at     int // among the file's leaf columns
+	nested bool
+	// decode appends a value that is not NULL in the column's wire.
+	decode func(dst []byte, v parquet.Value) ([]byte, error)
+}
+
+func open(path string) (*file, error) {
+	f := &file{path: path}
+	var err error
+	if f.os, err = os.Open(path); err != nil {
+		return nil, fmt.Errorf("open a Parquet file: %w", err)
+	}
+	if err := f.read(); err != nil {
+		f.os.Close()
+		return nil, f.broken(err)
+	}
+	return f, nil
+}
+
+// read reads the footer.
+func (f *file) read() error {
+	info, err := f.os.Stat()
+	if err != nil {
+		return err
+	}
+	if err := guarded(func() (err error) {
+		f.in, err = parquet.OpenFile(f.os, info.Size(), parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
+		return err
+	}); err != nil {
+		return err
+	}
+	kinds := map[string]string{}
+	if note, ok := f.in.Lookup(kindsKey); ok {
+		if err := json.Unmarshal([]byte(note), &kinds); err != nil {
+			return fmt.Errorf("its key %s: %w", kindsKey, err)
+		}
+	}
+	for _, c := range f.in.Root().Columns() {
+		l := leaf{nested: true, column: row.Column{Name: c.Name(), Kind: row.JSON, Wire: row.WireJSON}}
+		if c.Leaf() && !c.Repeated() {
+			l = leafOf(c, row.KindByName(kinds[c.Name()]))
+		}
+		l.column.Name, l.column.Nullable = c.Name(), true
+		f.leaves = append(f.leaves, l)
+	}
+	return nil
+}
+
+func (f *file) close() { f.os.Close() }
+
+func (f *file) groups() []rowGroup { return f.in.RowGroups() }
+
+// broken names the file of what cannot be read.
+func (f *file) broken(err error) error {
+	var known *fault.Error
+	if errors.As(err, &known) {
+		return err
+	}
+	return fault.Wrap(fault.BadInput, err, "%s cannot be read as Parquet", f.path).
+		WithHint("is it complete, and a Parquet file?")
+}
+
+// guarded makes an error of a panic, with which the library answers some
+// files that are damaged.
+func guarded(do func() error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("the file is damaged: %v", r)
+		}
+	}()
+	return do()
+}
+
+// cell is where a column of the stream comes from.
+type cell struct {
+	leaf    *leaf       // nil: the file has no such column
+	convert row.Convert // nil: as it is
+}
+
+// cells matches the stream's columns with the file's.
+func (f *file) cells(s *row.Schema) ([]cell, error) {
+	out := make([]cell, len(s.Columns))
+	for i, c := range s.Columns {
+		for n := range f.leaves {
+			l := &f.leaves[n]
+			if l.column.Name != c.Name {
+				continue
+			}
+			if l.nested {
+				return nil, fault.New(fault.BadInput, "%s: column %q is nested; tap-parquet reads plain columns only", f.path, c.Name).
+					WithHint("leave it out: select '!%s.%s'", s.Stream, c.Name)
+			}
+			convert, ok := row.Converter(l.column, c)
+			if !ok {
+				return nil, fault.New(fault.BadInput, "%s: column %q is %s, which does not go with %s in other files", f.path, c.Name, l.column.Kind, c.Kind)
+			}
+			out[i] = cell{l, convert}
+		}
+	}
+	return out, nil
+}
+
+// column reads one column of a row group.
+type column struct {
+	cell
+	pages   parquet.Pages
+	values  parquet.ValueReader // of the open page
+	buf     []parquet.Value
+	scratch []byte
+}
+
+// columns opens those that are wanted, at row skip; no other is read.
+func (f *file) columns(group rowGroup, cells []cell, skip int64) (out []*column, err error) {
+	chunks := group.ColumnChunks()
+	for _, c := range cells {
+		one := &column{cell: c}
+		out = append(out, one)
+		if c.leaf == nil {
+			continue
+		}
+		if err := guarded(func() error {
+			one.pages = chunks[c.leaf.at].Pages()
+			if skip == 0 {
+				return nil
+			}
+			return one.pages.SeekToRow(skip)
+		}); err != nil {
+			return out, f.broken(err)
+		}
+	}
+	return out, nil
+}
+
+func closeAll(columns []*column) {
+	for _, c := range columns {
+		if c.pages != nil {
+			c.pages.Close() // only reads
+		}
+	}
+}
+
+// fill reads n values.
+func (c *column) fill(n int) error {
+	if c.leaf == nil {
+		return nil
+	}
+	if cap(c.buf) < n {
+		c.buf = make([]parquet.Value, n)
+	}
+	c.buf = c.buf[:n]
+	return guarded(func() error {
+		for got := 0; got < n; {
+			if c.values == nil {
+				page, err := c.pages.ReadPage()
+				if errors.Is(err, io.EOF) {
+					return io.ErrUnexpectedEOF
+				}
+				if err != nil {
+					return err
+				}
+				// Values point into the page, so it is left to the garbage collector.
+				c.values = page.Values()
+			}
+			m, err := c.values.ReadValues(c.buf[got:n])
+			got += m
+			switch {
+			case errors.Is(err, io.EOF):
+				c.values = nil
+			case err != nil:
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// put appends value i to a row.
+func (c *column) put(b *row.Batch, i int) (err error) {
+	if c.leaf == nil || c.buf[i].IsNull() {
+		b.Null()
+		return nil
+	}
+	b.Open()
+	if c.convert == nil {
+		b.Data, err = c.leaf.decode(b.Data, c.buf[i])
+	} else if c.scratch, err = c.leaf.decode(c.scratch[:0], c.buf[i]); err == nil {
+		b.Data, err = c.convert(b.Data, c.scratch)
+	}
+	b.Close()
+	if err != nil {
+		return fmt.Errorf("column %q: %w", c.leaf.column.Name, err)
+	}
+	return nil
+}
