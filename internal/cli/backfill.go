@@ -110,6 +110,7 @@ func (a *App) Backfill(ctx context.Context, r *runner.Runner, set *project.Set, 
 		defer cancel()
 		r.Timeout = 0
 	}
+	defer a.tellLineage(r)()
 	work := a.work(r)
 	work.ID = w.ID
 	b, err := work.New(ctx, set, plan, o)
@@ -123,6 +124,7 @@ func (a *App) ResumeBackfill(ctx context.Context, r *runner.Runner, id string) e
 		return err
 	}
 	r.Store = store
+	defer a.tellLineage(r)()
 	b, err := a.work(r).Resume(ctx, id)
 	return a.ended(b, err)
 }

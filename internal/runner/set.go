@@ -155,7 +155,11 @@ func (s *set) locked(ctx context.Context) (err error) {
 
 // begin tells that the set is about to move rows.
 func (s *set) begin() {
-	s.began = &Beginning{RunID: s.runID, Execution: s.Execution, StateID: s.plan.StateID, Name: s.report.Name, Job: s.plan.Job,
+	id := s.plan.StateID
+	if s.Window != nil { // a chunk is of the regular state id
+		id = s.Window.Regular
+	}
+	s.began = &Beginning{RunID: s.runID, Execution: s.Execution, StateID: id, Name: s.report.Name, Job: s.plan.Job,
 		Started: s.report.Started, Tap: s.tap(), Target: s.target(), Catalog: s.catalog}
 	s.Teller.Began(*s.began)
 }
