@@ -34,14 +34,7 @@ func newAPI(main context.Context, app *cli.App, o *Options, s *source, store sta
 		Mask: app.Redactor.String, Secret: app.Redactor.Add, Version: app.Version, Log: app.Log(), NoAuthOnLoopback: o.NoAuth, Metrics: metrics,
 		UI: ui.Handler(),
 	})
-	before := w.Ended
-	w.Ended = func(e state.Execution) {
-		if before != nil {
-			before(e)
-		}
-		metrics.Ended(e)
-		server.Look()
-	}
+	w.Ended = append(w.Ended, metrics.Ended, func(state.Execution) { server.Look() })
 	log := app.Log()
 	log.Info().Str("address", "http://"+l.Addr().String()).Bool("no_auth_on_loopback", o.NoAuth).Msg("the API listens")
 	return func(ctx context.Context) error { return server.Serve(ctx, main.Done(), l) }, nil

@@ -17,12 +17,12 @@ import (
 // worker of the same process says when something has ended.
 func teller(app *cli.App, s *source, store state.Store, w *worker.Worker) *notify.Watcher {
 	wakes := make(chan struct{}, 1)
-	w.Ended = func(state.Execution) {
+	w.Ended = append(w.Ended, func(state.Execution) {
 		select {
 		case wakes <- struct{}{}:
 		default:
 		}
-	}
+	})
 	return &notify.Watcher{Store: store, Log: app.Log(), Wakes: wakes,
 		Load: func(ctx context.Context) (notify.Config, error) {
 			p, err := s.loaded(ctx)

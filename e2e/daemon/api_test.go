@@ -113,6 +113,29 @@ func TestRunByAPI(t *testing.T) {
 	}
 	w.wantRows("1,2,3")
 	w.begun(1)
+	r, err := http.NewRequestWithContext(t.Context(), "GET", s.url+"/metrics", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+s.token)
+	metrics := func() string {
+		res, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		text, _ := io.ReadAll(res.Body)
+		return string(text)
+	}
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) { // the worker counts after it has told the store
+		text := metrics()
+		if strings.Contains(text, `elt_rows_total{pipeline="load"} 3`) && strings.Contains(text, `elt_runs_ended_total{pipeline="load",status="succeeded"} 1`) {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal(text)
+		}
+	}
 	w.write("tap.sh", "#!/bin/sh\necho 'no such host' >&2\nexit 3\n")
 	d = s.run(200, "POST", "/runs?wait=60s", `{"blocks":["tap-slow","target-sqlite"]}`)
 	if d.Status != "failed" || *d.ExitCode == 0 || !strings.Contains(d.Cause, "tap-slow") || !strings.Contains(strings.Join(d.LastLines, "\n"), "no such host") {

@@ -30,8 +30,8 @@ func (w *Worker) reap(ctx context.Context) {
 		}
 		for _, e := range list {
 			w.Log.Warn().Str("run", e.ID).Str("name", e.Name).Str("worker", e.Worker).Msg("its worker vanished; the run is lost")
-			if w.Ended != nil {
-				w.Ended(e)
+			for _, told := range w.Ended {
+				told(e)
 			}
 			w.Wake()
 		}

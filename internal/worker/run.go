@@ -43,8 +43,8 @@ func (w *Worker) run(ctx context.Context, e state.Execution) {
 		return
 	}
 	log.Info().Str("status", e.Status).Int("exit_code", e.ExitCode).Dur("took", now.Sub(*e.Started)).Msg("run ended")
-	if w.Ended != nil {
-		w.Ended(e)
+	for _, told := range w.Ended {
+		told(e)
 	}
 }
 

@@ -36,8 +36,8 @@ type Worker struct {
 	LogPath func(id string) string
 	// After says what follows an execution that has ended.
 	After func(e state.Execution, now time.Time) []state.Execution
-	// Ended is told of each end, when the store knows of it; may be nil.
-	Ended func(state.Execution)
+	// Ended are told of each end, when the store knows of it.
+	Ended []func(state.Execution)
 	Log   zerolog.Logger
 
 	// Grace is how long a run may take to stop; it keeps its bookmark then.
