@@ -16,6 +16,7 @@ type settings struct {
 	Files       []*entity `json:"files"`
 	Definition  string    `json:"csv_files_definition"`
 	AddMetadata bool      `json:"add_metadata_columns"`
+	Stamp       bool      `json:"add_file_columns"`
 	Infer       bool      `json:"infer"`
 	Empty       string    `json:"empty"`
 }
@@ -46,6 +47,7 @@ func (tap) Spec() spec.Spec {
 			{Name: "files", Type: spec.Array, Help: "The streams: per entry entity, path (a file, a folder, a glob with **), keys, and optionally encoding, delimiter, quotechar, escapechar, doublequote, skipinitialspace, strict, infer, empty.", Example: filesExample},
 			{Name: "csv_files_definition", Type: spec.String, Help: "A JSON file with such a list, instead of files.", Example: "files.json"},
 			{Name: "add_metadata_columns", Type: spec.Boolean, Default: false, Help: "Adds _sdc_source_file, _sdc_source_file_mtime and _sdc_source_lineno to each row.", Example: "true"},
+			files.StampSetting(),
 			{Name: "infer", Type: spec.Boolean, Default: false, Help: "Finds out numbers, dates and truth values; else every column is text.", Example: "true"},
 			{Name: "empty", Type: spec.String, Default: "string", OneOf: []string{"string", "null"}, Help: "What an empty field of a text column becomes: an empty string, or NULL. In other columns it is NULL.", Example: "null"},
 		},

@@ -26,7 +26,7 @@ type reader struct {
 	schema   *row.Schema
 	pool     *row.Pool
 	batch    *row.Batch
-	out      taps.Stream
+	out      *files.Rows
 	marks    files.Bookmark
 	rows     int64 // handed on in this run
 }
@@ -42,7 +42,7 @@ func (s *settings) stream(ctx context.Context, e *entity, wanted []string, marks
 	}
 	r := &reader{settings: s, entity: e, wanted: wanted, marks: marks, pool: row.NewPool(batchBytes + batchBytes/4)}
 	r.schema = r.selected(schema)
-	if r.out, err = out.Stream(ctx, r.schema); err != nil {
+	if r.out, err = files.OpenRows(ctx, out, r.schema, s.Stamp, wanted); err != nil {
 		return err
 	}
 	defer r.out.Close()
@@ -81,6 +81,7 @@ func (r *reader) file(ctx context.Context, path string) error {
 	if err != nil || unchanged {
 		return err
 	}
+	r.out.From(path, info, skip)
 	src, err := r.entity.set().Open(path)
 	if err != nil {
 		return err

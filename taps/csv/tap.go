@@ -32,6 +32,11 @@ func (tap) Discover(_ context.Context, cfg spec.Config) (*singer.Catalog, error)
 		if err != nil {
 			return nil, err
 		}
+		if s.Stamp {
+			if schema, err = files.Stamped(schema, nil); err != nil {
+				return nil, err
+			}
+		}
 		stream, err := singer.NewCatalogStream(schema)
 		if err != nil {
 			return nil, err

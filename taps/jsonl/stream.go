@@ -17,14 +17,18 @@ import (
 type reader struct {
 	entity *entity
 	out    taps.Output
-	to     taps.Stream // nil until the first schema
+	stamp  bool
+	wanted []string
+	to     *files.Rows // nil until the first schema
 	marks  files.Bookmark
 	path   string
 	mark   files.Mark
+	info   os.FileInfo
+	skip   int64
 	rows   int64
 }
 
-func (e *entity) read(ctx context.Context, wanted []string, marks files.Bookmark, out taps.Output) error {
+func (e *entity) read(ctx context.Context, wanted []string, stamp bool, marks files.Bookmark, out taps.Output) error {
 	shape, err := e.shape(ctx)
 	if err != nil {
 		return err
@@ -37,7 +41,7 @@ func (e *entity) read(ctx context.Context, wanted []string, marks files.Bookmark
 	if err != nil {
 		return err
 	}
-	r := &reader{entity: e, out: out, marks: marks}
+	r := &reader{entity: e, out: out, stamp: stamp, wanted: wanted, marks: marks}
 	defer func() {
 		if r.to != nil {
 			r.to.Close()
@@ -71,7 +75,8 @@ func (r *reader) file(ctx context.Context, in *singer.Reader, schema json.RawMes
 		// The stream is announced all the same.
 		return in.Records(ctx, strings.NewReader(""), r, r.entity.Entity, schema, r.entity.Keys, path, 0)
 	}
-	r.path, r.mark = path, files.Mark{Size: info.Size(), Mtime: info.ModTime().UnixNano(), Rows: skip}
+	r.path, r.mark, r.info, r.skip = path, files.Mark{Size: info.Size(), Mtime: info.ModTime().UnixNano(), Rows: skip}, info, skip
+	r.from()
 	if err := in.Records(ctx, src, r, r.entity.Entity, schema, r.entity.Keys, path, skip); err != nil {
 		return err
 	}
@@ -81,10 +86,21 @@ func (r *reader) file(ctx context.Context, in *singer.Reader, schema json.RawMes
 	return r.position()
 }
 
+// from tells the stream, once it is open, which file is being read.
+func (r *reader) from() {
+	if r.to != nil && r.info != nil {
+		r.to.From(r.path, r.info, r.skip)
+	}
+}
+
 func (r *reader) Schema(ctx context.Context, schema *row.Schema) (err error) {
 	if r.to == nil {
-		r.to, err = r.out.Stream(ctx, schema)
-		return err
+		if r.to, err = files.OpenRows(ctx, r.out, schema, r.stamp, r.wanted); err != nil {
+			r.to = nil
+			return err
+		}
+		r.from()
+		return nil
 	}
 	return r.to.Schema(schema)
 }

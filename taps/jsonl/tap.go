@@ -5,6 +5,7 @@ package jsonl
 
 import (
 	"context"
+	"slices"
 
 	"elt/internal/fault"
 	"elt/internal/singer"
@@ -21,6 +22,7 @@ type tap struct{}
 type settings struct {
 	Files []*entity `json:"files"`
 	Infer bool      `json:"infer"`
+	Stamp bool      `json:"add_file_columns"`
 }
 
 // entity is one stream.
@@ -41,6 +43,7 @@ func (tap) Spec() spec.Spec {
 		Settings: []spec.Setting{
 			{Name: "files", Type: spec.Array, Required: true, Help: "The streams: per entry entity, path (a file, a folder, a glob with **), keys, and optionally encoding, infer.", Example: filesExample},
 			{Name: "infer", Type: spec.Boolean, Default: false, Help: "Takes strings that are all dates or all timestamps as such.", Example: "true"},
+			files.StampSetting(),
 		},
 		Capabilities: []string{"catalog", "discover", "state", "about"},
 	}
@@ -89,10 +92,19 @@ func (tap) Discover(ctx context.Context, cfg spec.Config) (*singer.Catalog, erro
 		if err != nil {
 			return nil, err
 		}
+		if s.Stamp {
+			if schema, err = files.StampedJSON(schema); err != nil {
+				return nil, err
+			}
+		}
 		stream := &singer.CatalogStream{TapStreamID: e.Entity, Stream: e.Entity, Schema: schema, KeyProperties: e.Keys}
 		stream.SetMeta("inclusion", singer.Available)
 		stream.SetMeta("table-key-properties", e.Keys)
-		for _, name := range shape.Names() {
+		names := shape.Names()
+		if s.Stamp {
+			names = append(slices.Clone(names), files.StampNames()...)
+		}
+		for _, name := range names {
 			stream.SetMeta("inclusion", singer.Available, name)
 		}
 		for _, key := range e.Keys {
@@ -113,7 +125,7 @@ func (tap) Sync(ctx context.Context, cfg spec.Config, catalog *singer.Catalog, b
 		if selected != nil {
 			selected = append(selected, e.Keys...)
 		}
-		return e.read(ctx, selected, files.ReadBookmark(bookmarks, e.Entity), out)
+		return e.read(ctx, selected, s.Stamp, files.ReadBookmark(bookmarks, e.Entity), out)
 	})
 }
 

@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"elt/internal/fault"
 	"elt/taps"
@@ -62,7 +64,7 @@ func same(t *testing.T, got []string, want ...string) {
 func TestSuite(t *testing.T) {
 	dir := t.TempDir()
 	events := write(t, filepath.Join(dir, "events.jsonl"), `{"id":1,"amount":12.50,"at":"2024-02-29T00:00:00Z","tags":["a"],"who":{"n":1}}`+"\n"+`{"id":2,"amount":3,"at":"2024-03-01T00:00:00Z","late":true}`+"\n")
-	taptest.Run(t, New(), map[string]any{"infer": true, "files": []any{map[string]any{"entity": "events", "path": events, "keys": []any{"id"}}}},
+	taptest.Run(t, New(), map[string]any{"infer": true, "add_file_columns": true, "files": []any{map[string]any{"entity": "events", "path": events, "keys": []any{"id"}}}},
 		taptest.Expect{Rows: map[string]int{"events": 2}, Resumed: map[string]int{"events": 0}})
 }
 
@@ -125,6 +127,45 @@ func TestGrownCompressedFileGoesOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	same(t, got, `{"n":2}`)
+}
+
+func TestFileColumns(t *testing.T) {
+	t.Chdir(t.TempDir())
+	at := time.Date(2024, 2, 3, 4, 5, 6, 789000, time.UTC)
+	touch := func(name, text string) {
+		write(t, name, text)
+		if err := os.Chtimes(name, at, at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	touch("a.jsonl", "{\"n\":1}\n\n{\"n\":2}\n")
+	touch("b.jsonl", "{\"n\":3}\n")
+	config := `{"add_file_columns":true,"files":[{"entity":"a","path":"*.jsonl"}]}`
+	strip := func(records []string) (out []string) {
+		for _, r := range records {
+			var m map[string]any
+			if json.Unmarshal([]byte(r), &m); m["_synced"] == nil || m["_synced"].(string) < "2025" {
+				t.Errorf("%s: _synced is not now", r)
+			}
+			out = append(out, fmt.Sprint(m["n"], m["_file"], m["_line"], m["_modified"]))
+		}
+		return out
+	}
+	got, state, err := serve(t, config, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const when = "2024-02-03T04:05:06.000789+00:00"
+	same(t, strip(got), fmt.Sprint(1., "a.jsonl", 1., when), fmt.Sprint(2., "a.jsonl", 2., when), fmt.Sprint(3., "b.jsonl", 1., when))
+	touch("a.jsonl", "{\"n\":1}\n\n{\"n\":2}\n{\"n\":4}\n")
+	if got, _, err = serve(t, config, state); err != nil {
+		t.Fatal(err)
+	}
+	same(t, strip(got), fmt.Sprint(4., "a.jsonl", 3., when))
+	write(t, "a.jsonl", `{"_file":1}`)
+	if _, _, err := serve(t, config, ""); err == nil || !strings.Contains(err.Error(), "a column _file of its own") {
+		t.Error(err)
+	}
 }
 
 func TestMistakesAreExplained(t *testing.T) {

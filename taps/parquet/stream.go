@@ -19,12 +19,12 @@ type reader struct {
 	entity *entity
 	schema *row.Schema
 	pool   *row.Pool
-	out    taps.Stream
+	out    *files.Rows
 	marks  files.Bookmark
 	rows   int64 // handed on in this run
 }
 
-func (e *entity) read(ctx context.Context, wanted []string, marks files.Bookmark, out taps.Output) error {
+func (e *entity) read(ctx context.Context, wanted []string, stamp bool, marks files.Bookmark, out taps.Output) error {
 	paths, err := e.set().Paths()
 	if err != nil {
 		return err
@@ -39,7 +39,7 @@ func (e *entity) read(ctx context.Context, wanted []string, marks files.Bookmark
 		})
 	}
 	r := &reader{entity: e, schema: schema, marks: marks, pool: row.NewPool(batchBytes + batchBytes/4)}
-	if r.out, err = out.Stream(ctx, schema); err != nil {
+	if r.out, err = files.OpenRows(ctx, out, schema, stamp, wanted); err != nil {
 		return err
 	}
 	defer r.out.Close()
@@ -63,6 +63,7 @@ func (r *reader) file(ctx context.Context, path string) error {
 	if err != nil || unchanged {
 		return err
 	}
+	r.out.From(path, info, skip)
 	f, err := open(path)
 	if err != nil {
 		return err

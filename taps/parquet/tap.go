@@ -22,6 +22,7 @@ type tap struct{}
 
 type settings struct {
 	Files []*entity `json:"files"`
+	Stamp bool      `json:"add_file_columns"`
 }
 
 // entity is one stream.
@@ -39,6 +40,7 @@ func (tap) Spec() spec.Spec {
 		Summary: "Reads Parquet files.",
 		Settings: []spec.Setting{
 			{Name: "files", Type: spec.Array, Required: true, Help: "The streams: per entry entity, path (a file, a folder, a glob with **) and optionally keys.", Example: filesExample},
+			files.StampSetting(),
 		},
 		Capabilities: []string{"catalog", "discover", "state", "about"},
 	}
@@ -118,6 +120,11 @@ func (tap) Discover(_ context.Context, cfg spec.Config) (*singer.Catalog, error)
 		if err != nil {
 			return nil, err
 		}
+		if s.Stamp {
+			if schema, err = files.Stamped(schema, nil); err != nil {
+				return nil, err
+			}
+		}
 		stream, err := singer.NewCatalogStream(schema)
 		if err != nil {
 			return nil, err
@@ -138,6 +145,6 @@ func (tap) Sync(ctx context.Context, cfg spec.Config, catalog *singer.Catalog, b
 	}
 	return files.Sync(catalog, names, out.Parallel(), func(n int, selected []string) error {
 		e := s.Files[n]
-		return e.read(ctx, selected, files.ReadBookmark(bookmarks, e.Entity), out)
+		return e.read(ctx, selected, s.Stamp, files.ReadBookmark(bookmarks, e.Entity), out)
 	})
 }

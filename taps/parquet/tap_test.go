@@ -76,6 +76,8 @@ func store[T any](t *testing.T, path string, rows ...T) string {
 
 func TestSuite(t *testing.T) {
 	path := store(t, filepath.Join(t.TempDir(), "orders.parquet"), make([]order, 4000)...)
+	taptest.Run(t, New(), map[string]any{"add_file_columns": true, "files": []any{map[string]any{"entity": "orders", "path": path}}},
+		taptest.Expect{Rows: map[string]int{"orders": 4000}, Resumed: map[string]int{"orders": 0}})
 	taptest.Run(t, New(), map[string]any{"files": []any{map[string]any{"entity": "orders", "path": path}}},
 		taptest.Expect{Rows: map[string]int{"orders": 4000}, Resumed: map[string]int{"orders": 0}})
 }
@@ -106,6 +108,15 @@ func TestOnlyNewAndChangedFilesAreRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	same(t, got, `{"id":1,"name":"x","more":null}`, `{"id":2,"name":null,"more":null}`, `{"id":4,"name":null,"more":null}`)
+}
+
+func TestFileColumns(t *testing.T) {
+	t.Chdir(t.TempDir())
+	store(t, "a.parquet", order{ID: 5}, order{ID: 6})
+	got, _, err := serve(t, `{"add_file_columns":true,"files":[{"entity":"o","path":"a.parquet"}]}`, "", "")
+	if err != nil || len(got) != 2 || !strings.HasPrefix(got[1], `{"id":6,"name":null,"_file":"a.parquet","_line":2,"_modified":"20`) {
+		t.Errorf("%v, %v", got, err)
+	}
 }
 
 // A run that broke off goes on in the middle of a file, in any row group.
