@@ -135,6 +135,7 @@ func (t *template) find(s Settings) error {
 // without probes, ports, and the volumes that are of the daemon's pod only.
 func (t *template) borrow(self string) {
 	t.spec["containers"] = []any{t.container}
+	t.spec["automountServiceAccountToken"] = false // runs ask the cluster nothing
 	for _, key := range []string{"livenessProbe", "readinessProbe", "startupProbe", "ports", "lifecycle"} {
 		delete(t.container, key)
 	}

@@ -94,7 +94,7 @@ func TestOwnPod(t *testing.T) {
 			t.Errorf("%s in %s", no, text)
 		}
 	}
-	for _, want := range []string{`"image":"me:1"`, `"secretKeyRef"`, `"mountPath":"/project"`, `"command":["/usr/bin/elt"]`, `"serviceAccountName":"elt"`} {
+	for _, want := range []string{`"image":"me:1"`, `"secretKeyRef"`, `"mountPath":"/project"`, `"command":["/usr/bin/elt"]`, `"serviceAccountName":"elt"`, `"automountServiceAccountToken":false`} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("no %s in %s", want, text)
 		}

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"regexp"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -207,7 +208,14 @@ func waiting(pod object, container string) string {
 	if pod.Metadata.Name != "" && pod.Status.Phase != "Pending" {
 		return ""
 	}
-	return "no pod yet"
+	return noPod
+}
+
+const noPod = "no pod yet"
+
+// usual says that every pod waits for this for a moment.
+func usual(why string) bool {
+	return why == noPod || strings.HasPrefix(why, "ContainerCreating") || strings.HasPrefix(why, "PodInitializing")
 }
 
 // stuck says that the pod has not started for too long, by the Job's age.
@@ -229,7 +237,7 @@ func (r *run) watchPods(ctx context.Context, logs chan<- string) {
 			r.note(pod)
 		}
 		why := waiting(pod, r.container)
-		if why != "" && why != told && pod.Status.Phase == "Pending" {
+		if why != "" && why != told && !usual(why) && pod.Status.Phase == "Pending" {
 			told = why
 			r.log.Line([]byte("elt: pod " + pod.Metadata.Name + " waits: " + why))
 		}
