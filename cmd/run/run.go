@@ -73,8 +73,10 @@ mappings, a target. All blocks are checked before the first is started.`,
 			if runF != nil {
 				return runF(cmd.Context(), o)
 			}
-			if server, err := app.Remote(cmd); err != nil || server != nil {
-				return remote(cmd, app, server, o, err)
+			if o.Run.Execution == "" { // else this is the daemon's own run, whatever ELT_SERVER says
+				if server, err := app.Remote(cmd); err != nil || server != nil {
+					return remote(cmd, app, server, o, err)
+				}
 			}
 			return run(cmd.Context(), app, o)
 		},

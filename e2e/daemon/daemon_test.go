@@ -118,7 +118,7 @@ func (w *world) start(args ...string) *daemon {
 	w.t.Helper()
 	d := &daemon{Cmd: exec.Command(elt, append([]string{"--cwd", w.dir}, args...)...)}
 	d.Stderr = &d.said
-	d.Env = append(os.Environ(), w.mark(), "ELT_WORKER_TTL=2s", "BEGUN="+filepath.Join(w.dir, "begun"))
+	d.Env = append(os.Environ(), w.mark(), "ELT_SERVER=http://127.0.0.1:1", "ELT_WORKER_TTL=2s", "BEGUN="+filepath.Join(w.dir, "begun"))
 	d.Env = append(d.Env, w.env...)
 	if err := d.Start(); err != nil {
 		w.t.Fatal(err)

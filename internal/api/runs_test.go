@@ -60,6 +60,11 @@ func TestStartRun(t *testing.T) {
 	if d := into[RunDetail](t, w.want(202, "POST", "/api/v1/runs", `{"schedule":"nightly"}`)); d.Schedule != "nightly" || fmt.Sprint(d.Options.EnvNames) != "[SECRET_OF_RUN]" {
 		t.Errorf("%+v", d)
 	}
+	// What works on the same state id waits for the other.
+	d = into[RunDetail](t, w.want(202, "POST", "/api/v1/runs", `{"blocks":["tap-csv","target-sqlite"]}`))
+	if e, err := w.store.Execution(t.Context(), d.ID); err != nil || e.Lock != "job load" {
+		t.Errorf("%+v %v", e, err)
+	}
 	w.want(422, "POST", "/api/v1/runs?wait=soon", `{"job":"load"}`)
 }
 

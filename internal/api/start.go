@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -212,9 +213,37 @@ func (r RunRequest) base(p *project.Project, plan schedule.Plan) (state.Executio
 		return plan.Job(r.Job, "api"), nil
 	default:
 		e.Name, e.Blocks = strings.Join(r.Blocks, " "), r.Blocks
-		e.Lock = "blocks " + e.Name // two of one state id could not run at once anyway (invariant 6)
+		e.Lock = lockOf(p, plan, r.Blocks)
 	}
 	return e, nil
+}
+
+// lockOf makes blocks wait for what works on the same state ids: only one at a
+// time can (invariant 6), and the second one would fail.
+func lockOf(p *project.Project, plan schedule.Plan, blocks []string) string {
+	own := stateIDs(p, blocks)
+	for _, job := range plan.Jobs {
+		for _, id := range stateIDs(p, []string{job}) {
+			if slices.Contains(own, id) {
+				return plan.Job(job, "api").Lock
+			}
+		}
+	}
+	return "blocks " + strings.Join(blocks, " ")
+}
+
+// stateIDs are those that blocks work on; none where they are not right.
+func stateIDs(p *project.Project, blocks []string) (ids []string) {
+	plan, err := p.Plan(blocks, project.PlanOptions{})
+	if err != nil {
+		return nil
+	}
+	for _, b := range plan.Blocks {
+		if b.Set != nil {
+			ids = append(ids, b.Set.StateID)
+		}
+	}
+	return ids
 }
 
 func scheduleNames(plan schedule.Plan) (names []string) {
