@@ -93,10 +93,11 @@ export class Log {
     this.atEnd = p.complete || p.next_cursor >= p.size || (p.items.length < 2000 && !this.filtered)
   }
 
-  /** Reads on until there is something to show, or 64 MiB were looked at. */
+  /** Reads on until there is something to show, or so much was looked at that the reader should say whether to go on. */
   private async forward(from: number) {
     let found = 0
     const begun = from
+    const far = this.filter.pattern ? 128 << 20 : 2 ** 30
     do {
       const p = await this.page({ cursor: from })
       const more = p.items.filter(this.takes)
@@ -105,7 +106,7 @@ export class Log {
       this.took(p)
       if (p.next_cursor === from) break
       from = p.next_cursor
-    } while (!this.atEnd && found < 500 && from - begun < 64 << 20)
+    } while (!this.atEnd && found < 500 && from - begun < far && !this.abort.signal.aborted)
   }
 
   async older() {
