@@ -7,6 +7,7 @@ import (
 	"elt/taps/edcast"
 	"elt/taps/jdbc"
 	"elt/taps/jsonl"
+	"elt/taps/mysql"
 	"elt/taps/parquet"
 	"elt/taps/postgres"
 	"elt/taps/rest"
@@ -21,6 +22,7 @@ func All() *taps.Registry {
 		edcast.New(),
 		jdbc.New(),
 		jsonl.New(),
+		mysql.New(),
 		parquet.New(),
 		postgres.New(),
 		rest.New(),

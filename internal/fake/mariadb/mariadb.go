@@ -1,0 +1,122 @@
+// Package mariadb starts Debian's MariaDB for tests, on loopback, as a process
+// that ends with the test binary.
+package mariadb
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+// Server is a MariaDB whose root has no password. Its own time zone is +05:00
+// and its SQL mode is empty, so that what a client takes for granted shows.
+type Server struct {
+	Port   int
+	Socket string
+	dir    string
+	cmd    *exec.Cmd
+	ended  chan error // closed when the process has been reaped
+}
+
+// Start makes a data directory and waits until the server answers. An error
+// means that mariadb-server is not installed, or does not run here.
+func Start() (s *Server, err error) {
+	daemon, err := exec.LookPath("mariadbd")
+	if err != nil {
+		if daemon, err = exec.LookPath("/usr/sbin/mariadbd"); err != nil {
+			return nil, err
+		}
+	}
+	s = &Server{}
+	defer func() {
+		if err != nil {
+			s.Stop()
+		}
+	}()
+	if s.dir, err = os.MkdirTemp("", "elt-maria-"); err != nil {
+		return nil, err
+	}
+	attr := &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if os.Geteuid() == 0 {
+		u, err := user.Lookup("mysql")
+		if err != nil {
+			return nil, err
+		}
+		uid, _ := strconv.Atoi(u.Uid)
+		gid, _ := strconv.Atoi(u.Gid)
+		attr.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
+		if err := os.Chown(s.dir, uid, gid); err != nil {
+			return nil, err
+		}
+		if err := os.Chmod(s.dir, 0o755); err != nil { // the socket is for others, too
+			return nil, err
+		}
+	}
+	data := filepath.Join(s.dir, "data")
+	install := exec.Command("mariadb-install-db", "--no-defaults", "--datadir="+data, "--auth-root-authentication-method=normal", "--skip-test-db")
+	install.SysProcAttr, install.Dir = &syscall.SysProcAttr{Credential: attr.Credential}, s.dir
+	if out, err := install.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("mariadb-install-db: %w: %s", err, out)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	s.Port, s.Socket = l.Addr().(*net.TCPAddr).Port, filepath.Join(s.dir, "s")
+	l.Close()
+	s.cmd = exec.Command(daemon, "--no-defaults", "--datadir="+data, "--socket="+s.Socket, "--pid-file="+filepath.Join(s.dir, "pid"),
+		"--bind-address=127.0.0.1", "--port="+strconv.Itoa(s.Port), "--innodb-flush-log-at-trx-commit=0", "--skip-name-resolve", "--sql-mode=", "--default-time-zone=+05:00")
+	s.cmd.SysProcAttr, s.cmd.Dir = attr, s.dir
+	log, err := os.Create(filepath.Join(s.dir, "log"))
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	s.cmd.Stdout, s.cmd.Stderr = log, log
+	started := make(chan error)
+	go func() { // Pdeathsig is of the thread: it must live as long as the process
+		runtime.LockOSThread()
+		err := s.cmd.Start()
+		started <- err
+		if err == nil {
+			_ = s.cmd.Wait() // how it ended is not asked
+		}
+		close(started)
+	}()
+	if err := <-started; err != nil {
+		s.cmd = nil
+		return nil, err
+	}
+	s.ended = started
+	for range 300 {
+		c, err := net.DialTimeout("tcp", fmt.Sprintf("127.0.0.1:%d", s.Port), time.Second)
+		if err == nil {
+			c.Close()
+			return s, nil
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	text, _ := os.ReadFile(log.Name())
+	return nil, fmt.Errorf("the server does not answer: %s", text)
+}
+
+// Stop kills the server and removes its files. A nil Server has nothing to stop.
+func (s *Server) Stop() {
+	if s == nil {
+		return
+	}
+	if s.cmd != nil {
+		_ = s.cmd.Process.Kill()
+		<-s.ended
+	}
+	if s.dir != "" {
+		os.RemoveAll(s.dir)
+	}
+}

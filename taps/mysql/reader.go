@@ -1,0 +1,218 @@
+package mysql
+
+import (
+	"bytes"
+	"context"
+	"database/sql/driver"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/go-sql-driver/mysql"
+	"github.com/rs/zerolog"
+
+	"elt/internal/fault"
+	"elt/internal/row"
+	"elt/internal/singer"
+	"elt/taps"
+)
+
+const (
+	// positionEvery is after how many rows a stream says how far it is, an
+	// INCREMENTAL one at the next row with another replication key.
+	positionEvery = 10_000
+	batchBytes    = 256 << 10
+	snapshot      = "start transaction with consistent snapshot, read only"
+)
+
+// reader reads one stream over a connection of its own.
+type reader struct {
+	ctx    context.Context
+	plan   *plan
+	stream taps.Stream
+	pool   *row.Pool
+
+	fields        []field
+	schema        *row.Schema
+	batch         *row.Batch
+	rows, covered int64
+	last          [][]byte // the values of marks in the last row, as text
+	keyed         bool
+}
+
+func (r *reader) read(s *session) error {
+	defer func() {
+		if r.batch != nil {
+			r.batch.Release()
+		}
+	}()
+	if err := s.exec(r.ctx, snapshot); err != nil {
+		return explain(err, r.plan)
+	}
+	rows, done, err := s.rows(r.ctx, r.plan.sql(), r.plan.args)
+	if err != nil {
+		return explain(err, r.plan)
+	}
+	defer done()
+	values := make([]driver.Value, len(r.fields))
+	r.last = make([][]byte, len(r.plan.marks))
+	for {
+		if err := rows.Next(values); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			return explain(err, r.plan)
+		}
+		if err := r.row(values); err != nil {
+			return err
+		}
+	}
+	if err := r.flush(); err != nil {
+		return err
+	}
+	if r.plan.method == singer.Incremental && r.keyed {
+		return r.say(false)
+	}
+	return r.stream.Position(r.plan.position(nil, r.rows, false))
+}
+
+func (r *reader) row(values []driver.Value) error {
+	for i := range r.fields {
+		if f := &r.fields[i]; f.isZero(values[i]) {
+			if r.plan.strict {
+				return fault.New(fault.BadInput, "column %q holds the date 0000-00-00", f.Name).WithHint("zero_dates: null reads it as NULL")
+			}
+			if !f.zero {
+				zerolog.Ctx(r.ctx).Warn().Msgf("stream %s: column %s holds the date 0000-00-00, which is read as NULL", r.plan.id, f.Name)
+			}
+			f.zero, values[i] = true, nil
+		}
+	}
+	if r.plan.method == singer.Incremental {
+		if err := r.due(values); err != nil {
+			return err
+		}
+	}
+again:
+	if r.batch == nil {
+		r.batch = r.pool.Get(r.schema)
+		r.batch.Version = r.plan.version
+	}
+	r.batch.Begin()
+	for i := range r.fields {
+		f := &r.fields[i]
+		if values[i] == nil {
+			r.batch.Null()
+		} else if !f.append(r.batch, values[i]) {
+			r.batch.Drop()
+			zerolog.Ctx(r.ctx).Warn().Msgf("stream %s: column %s has a value that is no %s, from here on it is text", r.plan.id, f.Name, f.Kind)
+			if err := r.flush(); err != nil {
+				return err
+			}
+			r.schema = r.plan.announced(r.fields)
+			if err := r.stream.Schema(r.schema); err != nil {
+				return err
+			}
+			goto again
+		}
+	}
+	r.batch.End()
+	r.rows++
+	if len(r.batch.Data) < batchBytes {
+		return nil
+	}
+	if err := r.flush(); err != nil {
+		return err
+	}
+	if r.plan.method == singer.FullTable && len(r.plan.marks) > 0 && r.rows-r.covered >= positionEvery {
+		r.remember(values)
+		return r.say(true)
+	}
+	return nil
+}
+
+// due says where the stream stands before a row that begins another
+// replication key, when it is time.
+func (r *reader) due(values []driver.Value) error {
+	at := r.plan.marksAt[0]
+	if values[at] == nil {
+		return nil
+	}
+	differs := !r.keyed || !bytes.Equal(r.last[0], r.fields[at].raw(values[at]))
+	r.remember(values)
+	if !differs || !r.keyed || r.rows-r.covered < positionEvery {
+		r.keyed = true
+		return nil
+	}
+	if err := r.flush(); err != nil {
+		return err
+	}
+	return r.say(!r.plan.marks[0].text) // a collation finds "a" and "A" equal
+}
+
+func (r *reader) remember(values []driver.Value) {
+	for i, at := range r.plan.marksAt {
+		r.last[i] = append(r.last[i][:0], r.fields[at].raw(values[at])...)
+	}
+}
+
+func (r *reader) say(exact bool) error {
+	marks := make([]json.RawMessage, len(r.last))
+	for i, m := range r.plan.marks {
+		switch m.Kind {
+		case row.Int64, row.Numeric:
+			marks[i] = append(json.RawMessage{}, r.last[i]...)
+		case row.Bool:
+			marks[i] = json.RawMessage("true")
+			if string(r.last[i]) == "0" {
+				marks[i] = json.RawMessage("false")
+			}
+		case row.Timestamp, row.TimestampTZ:
+			at, _ := row.ParseTimestamp(r.last[i]) // it was read as one
+			if m.Kind == row.TimestampTZ {
+				at.Offset = 0
+			}
+			marks[i] = row.AppendJSONString(nil, row.AppendInstantText(nil, at))
+		default:
+			marks[i] = row.AppendJSONString(nil, r.last[i])
+		}
+	}
+	r.covered = r.rows
+	return r.stream.Position(r.plan.position(marks, r.rows, exact))
+}
+
+func (r *reader) flush() error {
+	b := r.batch
+	switch r.batch = nil; {
+	case b == nil:
+		return nil
+	case b.Len() == 0:
+		b.Release()
+		return nil
+	}
+	return r.stream.Write(b)
+}
+
+// explain gives the server's refusals a hint.
+func explain(err error, p *plan) error {
+	var refused *mysql.MySQLError
+	if !errors.As(err, &refused) {
+		if errors.Is(err, mysql.ErrInvalidConn) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, driver.ErrBadConn) {
+			return fault.Wrap(fault.Failed, err, "the connection broke while %s was read", p.rel.table()).WithKind(fault.KindConnect).
+				WithHint("the server was stopped, or killed the query: look at its log, at wait_timeout and net_write_timeout")
+		}
+		return err
+	}
+	e := fault.Wrap(fault.Failed, err, "MySQL refuses to read %s", p.rel.table())
+	switch refused.Number {
+	case 1142, 1143, 1044, 1356: // the last of a view over what may not be read
+		return e.WithKind(fault.KindPermission).WithHint("grant select on %s to the user that the tap logs in as, or deselect the stream", p.rel.table())
+	case 1146, 1054:
+		return e.WithKind(fault.KindPath).WithHint("the table has changed: run discovery again, or deselect the stream")
+	case 1053, 1317, 1927, 3024, 1969:
+		return e.WithKind(fault.KindServer).WithHint("the server ended the query; the next run goes on where this one stood")
+	case 1292, 1525:
+		return e.WithHint("the bookmark or start_date may not fit the replication key; see elt state get")
+	}
+	return fmt.Errorf("%w (error %d)", e, refused.Number)
+}
