@@ -81,7 +81,7 @@ func jobs() []job {
 	half := map[string]func(string) bool{"runner": nil, "tap": has(" tap tap-csv "), "target": has("/target-scripted ")}
 	return []job{
 		{"built-in keyed", csvTap("[id]"), 40000, ours, fused, false, nil},
-		{"built-in keyless", csvTap("[]"), 40000, ours, fused, true, nil},
+		{"built-in keyless", csvTap("[]"), 40000, append([]string{"parquet"}, ours...), fused, true, nil},
 		{"built-in keyless in two processes", csvTap("[]"), 40000, ours, two, true, []string{"--no-fuse"}},
 		{"scripted keyed", scripted(true), 4000, ours, pair, false, nil},
 		{"scripted keyless", scripted(false), 4000, ours, pair, true, nil},
@@ -93,7 +93,7 @@ func jobs() []job {
 // once says whether rows must be there exactly once after a kill: a target
 // that appends and has no transaction over rows and position may repeat some.
 func (j job) once(kind string) bool {
-	return !j.keyless || kind == "sqlite" || kind == "postgres" || kind == "snowflake"
+	return !j.keyless || kind == "sqlite" || kind == "postgres" || kind == "snowflake" || kind == "parquet"
 }
 
 func has(part string) func(string) bool {

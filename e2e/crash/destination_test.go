@@ -19,6 +19,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	_ "github.com/mattn/go-sqlite3"
+	"github.com/parquet-go/parquet-go"
 )
 
 // destination is a project folder and what its loader writes to.
@@ -48,6 +49,8 @@ func (j job) prepare(t *testing.T, kind string) destination {
 		loader = fmt.Sprintf("{account: %s, user: %s, password: %s, role: %s, warehouse: %s, database: %s, protocol: http, host: %q, port: %s, default_target_schema: OUT, temp_dir: ., batch_size_rows: 5000}",
 			snowflake.Account, snowflake.UserName, snowflake.Password, snowflake.Role, snowflake.Warehouse, snowflake.Database, d.snow.Host(), d.snow.Port())
 	case "jsonl":
+		loader = "{destination_path: ., batch_size_rows: 500}"
+	case "parquet":
 		loader = "{destination_path: ., batch_size_rows: 500}"
 	case "scripted":
 		loader = "{}\n    namespace: target_scripted\n    executable: ./target-scripted"
@@ -158,6 +161,22 @@ func (d destination) ids(t *testing.T) []int {
 				t.Fatal(err)
 			}
 			ids = append(ids, id)
+		}
+	case "parquet":
+		paths, err := filepath.Glob(filepath.Join(d.dir, "orders", "*.parquet"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range paths { // each is complete
+			rows, err := parquet.ReadFile[struct {
+				ID int64 `parquet:"id,optional"`
+			}](path)
+			if err != nil {
+				t.Fatalf("%s: %v", path, err)
+			}
+			for _, r := range rows {
+				ids = append(ids, int(r.ID))
+			}
 		}
 	case "jsonl", "scripted":
 		file := map[string]string{"jsonl": "orders.jsonl", "scripted": "scripted.jsonl"}[d.kind]

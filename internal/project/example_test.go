@@ -30,7 +30,7 @@ func example(t *testing.T, name string) string {
 
 // builtins stands for the registries: the connectors that the example names.
 func builtins(_ Kind, name string) (spec.Spec, bool) {
-	known := []string{"tap-csv", "tap-postgres", "target-sqlite", "target-postgres"}
+	known := []string{"tap-csv", "tap-postgres", "target-sqlite", "target-postgres", "target-parquet"}
 	return spec.Spec{Name: name, Settings: []spec.Setting{{Name: "password", Type: spec.String, Secret: true}}}, slices.Contains(known, name)
 }
 
