@@ -70,7 +70,8 @@ type Audit interface {
 	AddDeed(ctx context.Context, d Deed) error
 	// Deeds lists the newest first; before 0 is all, else those older than that id.
 	Deeds(ctx context.Context, before int64, limit int) ([]Deed, error)
-	// PruneDeeds deletes those older than age.
+	// PruneDeeds deletes those older than age, and the notes about callbacks of
+	// executions that are gone.
 	PruneDeeds(ctx context.Context, age time.Duration) error
 }
 

@@ -114,6 +114,9 @@ func ready(ctx context.Context, db *sql.DB, o Options) error {
 		return err
 	}
 	version, err := s.Version(ctx, db)
+	if err == nil && version > 0 && version < s.Newest()-1 {
+		version, err = settled(ctx, db, s)
+	}
 	switch {
 	case err != nil:
 		return err
@@ -126,6 +129,23 @@ func ready(ctx context.Context, db *sql.DB, o Options) error {
 			WithHint("run: elt store migrate")
 	}
 	return nil
+}
+
+// settled is the schema once nobody migrates: another machine may be making
+// the tables of an empty database, one migration after the other.
+func settled(ctx context.Context, db *sql.DB, s sqlstore.Schema) (int64, error) {
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return 0, err
+	}
+	defer tx.Rollback()
+	if _, err := tx.ExecContext(ctx, `select pg_advisory_xact_lock($1)`, int64(lockID)); err != nil {
+		return 0, err
+	}
+	if err := tx.Commit(); err != nil {
+		return 0, err
+	}
+	return s.Version(ctx, db)
 }
 
 // now is the server's time: machines need not agree about theirs (invariant

@@ -37,6 +37,9 @@ func (s *Store) Deeds(ctx context.Context, before int64, limit int) (list []stat
 func (s *Store) PruneDeeds(ctx context.Context, age time.Duration) error {
 	return s.write(ctx, func(tx conn, now time.Time) error {
 		_, err := tx.exec(ctx, `delete from elt_audit where at < $1`, cutoff(now, age))
+		if err == nil {
+			_, err = tx.exec(ctx, `delete from elt_callbacks where execution_id not in (select execution_id from elt_executions)`)
+		}
 		return err
 	})
 }
