@@ -36,6 +36,7 @@ func run(m *testing.M) int {
 		fmt.Fprintf(os.Stderr, "building elt: %v\n%s", err, out)
 		return 1
 	}
+	defer func() { maria.server.Stop() }()
 	return pgtest.Main(m)
 }
 

@@ -42,7 +42,8 @@ func sources() []source {
 	out = append(out, httpSources()...)
 	for _, dialect := range []string{"meltanolabs", "transferwise"} {
 		for _, method := range []string{"FULL_TABLE", "INCREMENTAL"} {
-			out = append(out, source{"postgres, " + dialect + ", " + method, func(t *testing.T) reading { return postgresSource(t, dialect, method) }})
+			out = append(out, source{"postgres, " + dialect + ", " + method, func(t *testing.T) reading { return postgresSource(t, dialect, method) }},
+				source{"mysql, " + dialect + ", " + method, func(t *testing.T) reading { return mysqlSource(t, dialect, method) }})
 		}
 	}
 	for _, method := range []string{"FULL_TABLE", "INCREMENTAL"} {
