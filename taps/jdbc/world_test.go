@@ -194,7 +194,7 @@ func (s *server) start() (err error) {
 	}
 	s.port = l.Addr().(*net.TCPAddr).Port
 	l.Close()
-	s.cmd = exec.Command(daemon, "--no-defaults", "--datadir="+data, "--socket="+filepath.Join(s.dir, "s"), "--pid-file="+filepath.Join(s.dir, "pid"),
+	s.cmd = exec.Command(daemon, "--no-defaults", "--datadir="+data, "--tmpdir="+s.dir, "--socket="+filepath.Join(s.dir, "s"), "--pid-file="+filepath.Join(s.dir, "pid"),
 		"--bind-address=127.0.0.1", "--port="+strconv.Itoa(s.port), "--innodb-flush-log-at-trx-commit=0", "--skip-name-resolve", "--sql-mode=", "--default-time-zone=+05:00")
 	s.cmd.SysProcAttr, s.cmd.Dir = attr, s.dir
 	log, err := os.Create(filepath.Join(s.dir, "log"))

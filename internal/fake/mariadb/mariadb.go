@@ -71,7 +71,7 @@ func Start() (s *Server, err error) {
 	}
 	s.Port, s.Socket = l.Addr().(*net.TCPAddr).Port, filepath.Join(s.dir, "s")
 	l.Close()
-	s.cmd = exec.Command(daemon, "--no-defaults", "--datadir="+data, "--socket="+s.Socket, "--pid-file="+filepath.Join(s.dir, "pid"),
+	s.cmd = exec.Command(daemon, "--no-defaults", "--datadir="+data, "--tmpdir="+s.dir, "--socket="+s.Socket, "--pid-file="+filepath.Join(s.dir, "pid"),
 		"--bind-address=127.0.0.1", "--port="+strconv.Itoa(s.Port), "--innodb-flush-log-at-trx-commit=0", "--skip-name-resolve", "--sql-mode=", "--default-time-zone=+05:00")
 	s.cmd.SysProcAttr, s.cmd.Dir = attr, s.dir
 	log, err := os.Create(filepath.Join(s.dir, "log"))
