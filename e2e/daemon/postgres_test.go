@@ -166,6 +166,8 @@ func TestZombies(t *testing.T) {
 	uri := pgtest.URL(t)
 	w := onPostgres(t, fmt.Sprintf("- {name: s, job: load, every: 1h, start_date: '%s', catchup: all, retries: 1}\n", minutesAgo(2)), uri, uri)
 	w.env = append(w.env, "ELT_LEASE_TTL=2s")
+	rows, hang, _ := strings.Cut(tap, "echo begun >>\"$BEGUN\"\n") // rows come after the wait: no transaction is open meanwhile
+	w.write("tap.sh", "#!/bin/sh\necho begun >>\"$BEGUN\"\n"+hang+rows)
 	w.write("hang", "")
 	first := w.daemon()
 	w.begun(1)

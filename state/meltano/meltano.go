@@ -14,6 +14,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"time"
 
 	_ "github.com/mattn/go-sqlite3" // the driver "sqlite3"
 
@@ -138,8 +139,19 @@ func (s *Store) ready(ctx context.Context) (bool, error) {
 	return s.tables["state"] || s.tables["runs"], s.err
 }
 
-// has asks SQLite's catalog, or else PostgreSQL's.
+// has says whether a table is there; a connection may break meanwhile.
 func (s *Store) has(ctx context.Context, table string) (there bool, err error) {
+	for try := range 5 {
+		if there, err = s.asks(ctx, table); err == nil || ctx.Err() != nil {
+			break
+		}
+		time.Sleep(10 * time.Millisecond << try)
+	}
+	return there, err
+}
+
+// asks asks SQLite's catalog, or else PostgreSQL's.
+func (s *Store) asks(ctx context.Context, table string) (there bool, err error) {
 	err = s.db.QueryRowContext(ctx, `select count(*) > 0 from sqlite_master where type = 'table' and name = '`+table+`'`).Scan(&there)
 	if err != nil {
 		var pg error
