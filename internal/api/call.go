@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"time"
 
 	"elt/state"
@@ -103,16 +104,18 @@ func (w *seenWriter) WriteHeader(status int) {
 func (w *seenWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 var (
-	traceParent = regexp.MustCompile(`^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$`)
-	requestID   = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,100}$`)
+	traceParent = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$`)
+	})
+	requestID = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9._:-]{1,100}$`) })
 )
 
 // parentOf is the traceparent that the asker gave, else one of the trace.
 func parentOf(h http.Header, trace string) string {
-	if given := h.Get("Traceparent"); traceParent.MatchString(given) && strings.Contains(given, trace) {
+	if given := h.Get("Traceparent"); traceParent().MatchString(given) && strings.Contains(given, trace) {
 		return given
 	}
-	if parent := "00-" + trace + "-" + trace[len(trace)/2:] + "-01"; traceParent.MatchString(parent) {
+	if parent := "00-" + trace + "-" + trace[len(trace)/2:] + "-01"; traceParent().MatchString(parent) {
 		return parent
 	}
 	return ""
@@ -120,10 +123,10 @@ func parentOf(h http.Header, trace string) string {
 
 // traceOf is the id that the asker gave (W3C traceparent, X-Request-Id), else a new one.
 func traceOf(h http.Header) string {
-	if m := traceParent.FindStringSubmatch(h.Get("Traceparent")); m != nil && strings.Trim(m[1], "0") != "" {
+	if m := traceParent().FindStringSubmatch(h.Get("Traceparent")); m != nil && strings.Trim(m[1], "0") != "" {
 		return m[1]
 	}
-	if id := h.Get("X-Request-Id"); requestID.MatchString(id) {
+	if id := h.Get("X-Request-Id"); requestID().MatchString(id) {
 		return id
 	}
 	b := make([]byte, 16)

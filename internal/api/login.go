@@ -1,9 +1,12 @@
 package api
 
-import "regexp"
+import (
+	"regexp"
+	"sync"
+)
 
 // login is a name and a password in an address: scheme://user:password@host.
-var login = regexp.MustCompile(`([A-Za-z][A-Za-z0-9+.-]*://[^/\s:@"]*):[^/\s@"]+@`)
+var login = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`([A-Za-z][A-Za-z0-9+.-]*://[^/\s:@"]*):[^/\s@"]+@`) })
 
 // withoutLogin masks the passwords in the addresses of a text.
-func withoutLogin(text string) string { return login.ReplaceAllString(text, "$1:***@") }
+func withoutLogin(text string) string { return login().ReplaceAllString(text, "$1:***@") }

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"elt/internal/backfill"
@@ -198,17 +199,19 @@ func (r RunRequest) settle(o *schedule.Options, plan *project.Plan) error {
 }
 
 var (
-	variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,199}$`)
+	variableName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,199}$`) })
 	// dangerous are variables by which programs are told what else to run, or
 	// elt where its store is: a token that may start runs may not choose that.
-	dangerous = regexp.MustCompile(`(?i)^(PATH|HOME|SHELL|IFS|BASH_ENV|ENV|TMPDIR|LD_.*|DYLD_.*|PYTHON.*|PIP_.*|UV_.*|PERL.*|RUBY.*|NODE_.*|JAVA_.*|_JAVA_OPTIONS|JDK_.*|CLASSPATH|GIT_.*|SSL_.*|GO.*|XDG_.*|VIRTUAL_ENV|ELT_.*|MELTANO_(DATABASE|STATE|PROJECT|CLI|VENV|SYS|ENVIRONMENT|RUN).*|AIRFLOW__.*|.*_EXECUTABLE|.*__COMMANDS?.*|.*PROXY)$`)
+	dangerous = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`(?i)^(PATH|HOME|SHELL|IFS|BASH_ENV|ENV|TMPDIR|LD_.*|DYLD_.*|PYTHON.*|PIP_.*|UV_.*|PERL.*|RUBY.*|NODE_.*|JAVA_.*|_JAVA_OPTIONS|JDK_.*|CLASSPATH|GIT_.*|SSL_.*|GO.*|XDG_.*|VIRTUAL_ENV|ELT_.*|MELTANO_(DATABASE|STATE|PROJECT|CLI|VENV|SYS|ENVIRONMENT|RUN).*|AIRFLOW__.*|.*_EXECUTABLE|.*__COMMANDS?.*|.*PROXY)$`)
+	})
 )
 
 func variable(name, value string) error {
 	switch {
-	case !variableName.MatchString(name), strings.ContainsRune(value, 0):
+	case !variableName().MatchString(name), strings.ContainsRune(value, 0):
 		return problem(http.StatusUnprocessableEntity, "invalid", "env: %q is no variable", name)
-	case dangerous.MatchString(name):
+	case dangerous().MatchString(name):
 		return problem(http.StatusUnprocessableEntity, "env_refused", "env: %s may not be set by a request", name).
 			hint("it decides what programs run, or where elt keeps its state; set it for the daemon")
 	}

@@ -221,7 +221,7 @@ func TestNamesOfJobs(t *testing.T) {
 	got := slugs([]string{"a-b", "a_b", "A b", long + "1", long + "2", "ü"}, 30)
 	seen := map[string]bool{}
 	for _, s := range got {
-		if seen[s] || len(s) > 30 || s != "" && !label.MatchString(s) {
+		if seen[s] || len(s) > 30 || s != "" && !label().MatchString(s) {
 			t.Errorf("%q of %q", s, got)
 		}
 		seen[s] = true

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"elt/internal/fault"
 	"elt/internal/needs"
@@ -28,7 +29,7 @@ const (
 
 // Files are Dockerfile, .dockerignore and compose.yaml.
 func (d Docker) Files() ([]File, error) {
-	if !label.MatchString(d.Name) {
+	if !label().MatchString(d.Name) {
 		return nil, fault.New(fault.Usage, "--name %q is no name of an image", d.Name).WithHint("lower case, digits and dashes")
 	}
 	if err := pinned("--base", d.Base); err != nil {
@@ -65,13 +66,13 @@ func (d Docker) Image() string {
 // Words are the arguments of a pip_url.
 func (d Docker) Words(p needs.Plugin) []string { return strings.Fields(p.PipURL) }
 
-var variable = regexp.MustCompile(`\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?`)
+var variable = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?`) })
 
 // BuildSecrets are the variables that pip_urls name: tokens of private
 // repositories, which no layer of the image may hold.
 func (d Docker) BuildSecrets(p needs.Plugin) []string {
 	var out []string
-	for _, m := range variable.FindAllStringSubmatch(p.PipURL, -1) {
+	for _, m := range variable().FindAllStringSubmatch(p.PipURL, -1) {
 		if !slices.Contains(out, m[1]) {
 			out = append(out, m[1])
 		}

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"text/template"
 
 	"github.com/google/renameio/v2"
@@ -59,14 +60,16 @@ func quote(text string) (string, error) {
 	return strings.TrimSpace(b.String()), err
 }
 
-var special = regexp.MustCompile("[\\\\\"`]|\\$(?:[A-Za-z_][A-Za-z0-9_]*|\\{[A-Za-z_][A-Za-z0-9_]*\\})?")
+var special = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile("[\\\\\"`]|\\$(?:[A-Za-z_][A-Za-z0-9_]*|\\{[A-Za-z_][A-Za-z0-9_]*\\})?")
+})
 
 // shell quotes an argument for sh; $NAME and ${NAME} in it stay variables.
 func shell(arg string) string {
-	if !variable.MatchString(arg) {
+	if !variable().MatchString(arg) {
 		return "'" + strings.ReplaceAll(arg, "'", `'\''`) + "'"
 	}
-	return `"` + special.ReplaceAllStringFunc(arg, func(s string) string {
+	return `"` + special().ReplaceAllStringFunc(arg, func(s string) string {
 		if len(s) > 1 {
 			return s
 		}
@@ -74,11 +77,11 @@ func shell(arg string) string {
 	}) + `"`
 }
 
-var notInSlug = regexp.MustCompile(`[^a-z0-9]+`)
+var notInSlug = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`[^a-z0-9]+`) })
 
 // Slug is a name as Kubernetes takes it: lower case, digits, dashes.
 func Slug(name string) string {
-	return strings.Trim(notInSlug.ReplaceAllString(strings.ToLower(name), "-"), "-")
+	return strings.Trim(notInSlug().ReplaceAllString(strings.ToLower(name), "-"), "-")
 }
 
 // slugs are names of at most max characters, each its own: one that is too

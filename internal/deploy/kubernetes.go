@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/robfig/cron/v3"
 
@@ -53,10 +54,12 @@ type ref struct {
 }
 
 var (
-	label    = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
-	image    = regexp.MustCompile(`^[a-z0-9][a-zA-Z0-9._:/-]*(@sha256:[0-9a-f]{64})?$`)
-	instance = regexp.MustCompile(`^([a-z0-9.-]+:)?[a-z][a-z0-9-]+:[a-z0-9-]+:[a-z0-9-]+$`)
-	quantity = regexp.MustCompile(`^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$`)
+	label    = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`) })
+	image    = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9][a-zA-Z0-9._:/-]*(@sha256:[0-9a-f]{64})?$`) })
+	instance = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^([a-z0-9.-]+:)?[a-z][a-z0-9-]+:[a-z0-9-]+:[a-z0-9-]+$`)
+	})
+	quantity = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$`) })
 )
 
 func (k Kubernetes) check() error {
@@ -64,13 +67,13 @@ func (k Kubernetes) check() error {
 		return fault.New(fault.Usage, "%s %q %s", flag, value, why)
 	}
 	switch {
-	case !label.MatchString(k.Name) || len(k.Name) > 40:
+	case !label().MatchString(k.Name) || len(k.Name) > 40:
 		return bad("--name", k.Name, "is no name of Kubernetes").WithHint("lower case, digits and dashes, at most 40")
-	case !label.MatchString(k.Namespace):
+	case !label().MatchString(k.Namespace):
 		return bad("--namespace", k.Namespace, "is no name of Kubernetes").WithHint("lower case, digits and dashes, at most 63")
 	case k.As != AsDaemon && k.As != AsCronJob:
 		return bad("--schedule-as", k.As, "is unknown").WithHint("daemon or cronjob")
-	case k.CloudSQL != "" && !instance.MatchString(k.CloudSQL):
+	case k.CloudSQL != "" && !instance().MatchString(k.CloudSQL):
 		return bad("--cloud-sql", k.CloudSQL, "is no instance").WithHint("PROJECT:REGION:INSTANCE, as gcloud sql instances describe shows under connectionName")
 	case k.CloudSQL != "" && !k.Needs.Store.Postgres:
 		return fault.New(fault.Usage, "--cloud-sql, but the store is SQLite").
@@ -90,7 +93,7 @@ func (k Kubernetes) check() error {
 		}
 	}
 	for _, q := range [][2]string{{"--cpu", k.CPU}, {"--memory", k.Memory}, {"--storage", k.Storage}} {
-		if !quantity.MatchString(q[1]) {
+		if !quantity().MatchString(q[1]) {
 			return bad(q[0], q[1], "is no quantity").WithHint("such as 500m, 1, 512Mi or 2Gi")
 		}
 	}
@@ -108,7 +111,7 @@ func pinned(flag, name string) error {
 	switch {
 	case name == "":
 		return fault.New(fault.Usage, "%s is missing", flag).WithHint("the image that elt deploy docker's Dockerfile builds: REGISTRY/NAME:TAG")
-	case !image.MatchString(name):
+	case !image().MatchString(name):
 		return fault.New(fault.Usage, "%s %q is no image", flag, name).WithHint("REGISTRY/NAME:TAG, or REGISTRY/NAME@sha256:DIGEST")
 	case !strings.Contains(name, "@sha256:") && (last == "" || last == "latest"):
 		return fault.New(fault.Usage, "%s %s is not pinned: what runs would change without a deployment", flag, name).

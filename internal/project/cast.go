@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"elt/internal/fault"
@@ -36,13 +37,13 @@ func (d *Definition) castText(s string) (any, error) {
 		return truthy(s), nil
 	case "integer":
 		n, ok := integer(strings.TrimSpace(s))
-		if !ok || !integerForm.MatchString(strings.TrimSpace(s)) {
+		if !ok || !integerForm().MatchString(strings.TrimSpace(s)) {
 			return nil, fmt.Errorf("%q is no integer", s)
 		}
 		return n, nil
 	case "decimal":
 		t := strings.TrimSpace(s)
-		if integerForm.MatchString(t) || floatForm.MatchString(t) {
+		if integerForm().MatchString(t) || floatForm().MatchString(t) {
 			if n, ok := plainScalar(t).(json.Number); ok {
 				return n, nil
 			}
@@ -144,6 +145,8 @@ func kindOf(v any) string {
 
 // whereabouts are names that only say where a secret is: hiding a file's name
 // or a token server's address would hide what went wrong.
-var whereabouts = regexp.MustCompile(`(?i)(_file|_path|_url)$`)
+var whereabouts = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?i)(_file|_path|_url)$`) })
 
-var secretName = regexp.MustCompile(`(?i)(password|passwd|passphrase|secret|token|api_?key|private_?key|access_?key|credential)`)
+var secretName = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?i)(password|passwd|passphrase|secret|token|api_?key|private_?key|access_?key|credential)`)
+})

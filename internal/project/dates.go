@@ -4,13 +4,18 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
 var (
-	isoDate   = regexp.MustCompile(`^\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])(?:$|[T ])`)
-	dateParts = regexp.MustCompile(`^([+-]?\d+(?:\.\d+)?|an?|one|two|three|four|five|six|seven|eight|nine|ten)\s*` +
-		`(seconds?|secs?|s|minutes?|mins?|hours?|hrs?|h|days?|d|weeks?|w|fortnights?|months?|years?|y|decades?)\b[\s,]*(?:and\s+)?`)
+	isoDate = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])(?:$|[T ])`)
+	})
+	dateParts = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^([+-]?\d+(?:\.\d+)?|an?|one|two|three|four|five|six|seven|eight|nine|ten)\s*` +
+			`(seconds?|secs?|s|minutes?|mins?|hours?|hrs?|h|days?|d|weeks?|w|fortnights?|months?|years?|y|decades?)\b[\s,]*(?:and\s+)?`)
+	})
 	numbers = map[string]string{"a": "1", "an": "1", "one": "1", "two": "2", "three": "3", "four": "4", "five": "5",
 		"six": "6", "seven": "7", "eight": "8", "nine": "9", "ten": "10"}
 	dateLayouts = []string{"2006/01/02", "2006-1-2", "2006/1/2", "January 2, 2006", "January 2 2006", "2 January 2006",
@@ -22,7 +27,7 @@ var (
 // and what is no date stay as written.
 func parseDate(text string, now time.Time) string {
 	word := strings.ToLower(strings.TrimSpace(text))
-	if isoDate.MatchString(text) || word == "" {
+	if isoDate().MatchString(text) || word == "" {
 		return text
 	}
 	if t, ok := namedDate(word, now.UTC()); ok {
@@ -81,7 +86,7 @@ func relativeDate(word string, now time.Time) (time.Time, bool) {
 	word = strings.TrimSpace(strings.TrimSuffix(word, "ago"))
 	found := false
 	for word != "" {
-		m := dateParts.FindStringSubmatch(word)
+		m := dateParts().FindStringSubmatch(word)
 		if m == nil {
 			return now, false
 		}

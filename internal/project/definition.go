@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"elt/internal/fault"
 )
@@ -163,14 +164,14 @@ func policyDefinitions() []*Definition {
 	return out
 }
 
-var notInVariable = regexp.MustCompile(`[^A-Za-z0-9]`)
+var notInVariable = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`[^A-Za-z0-9]`) })
 
 // variable is a name as environment variables spell it: TAP_X_API_URL.
 func variable(parts ...string) string {
 	var out []string
 	for _, p := range parts {
 		if p != "" {
-			out = append(out, strings.ToUpper(notInVariable.ReplaceAllString(p, "_")))
+			out = append(out, strings.ToUpper(notInVariable().ReplaceAllString(p, "_")))
 		}
 	}
 	return strings.Join(out, "_")

@@ -4,6 +4,7 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"sync"
 
 	"elt/internal/fault"
 )
@@ -45,10 +46,10 @@ type dotenvLine struct {
 
 var (
 	dotenvName   = regexp.MustCompile(`^[^\S\n]*(?:export[^\S\n]+)?(?:'([^'\n]+)'|([^=#\s'"]+))[^\S\n]*`)
-	dotenvSingle = regexp.MustCompile(`^'((?:\\'|[^'])*)'`)
-	dotenvDouble = regexp.MustCompile(`^"((?:\\"|[^"])*)"`)
+	dotenvSingle = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^'((?:\\'|[^'])*)'`) })
+	dotenvDouble = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^"((?:\\"|[^"])*)"`) })
 	dotenvEnd    = regexp.MustCompile(`^[^\S\n]*(?:#[^\n]*)?(?:\n|$)`)
-	dotenvNote   = regexp.MustCompile(`\s+#.*`)
+	dotenvNote   = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\s+#.*`) })
 )
 
 func cutDotenv(text string) (dotenvLine, bool) {
@@ -68,20 +69,20 @@ func cutDotenv(text string) (dotenvLine, bool) {
 		rest := text[at:]
 		switch {
 		case strings.HasPrefix(rest, "'"):
-			q := dotenvSingle.FindStringSubmatch(rest)
+			q := dotenvSingle().FindStringSubmatch(rest)
 			if q == nil {
 				return dotenvLine{}, false
 			}
 			d.value, at = strings.NewReplacer(`\\`, `\`, `\'`, `'`).Replace(q[1]), at+len(q[0])
 		case strings.HasPrefix(rest, `"`):
-			q := dotenvDouble.FindStringSubmatch(rest)
+			q := dotenvDouble().FindStringSubmatch(rest)
 			if q == nil {
 				return dotenvLine{}, false
 			}
 			d.value, at = dotenvEscapes.Replace(q[1]), at+len(q[0])
 		default:
 			bare, _, _ := strings.Cut(rest, "\n")
-			d.value, at = strings.TrimSpace(dotenvNote.ReplaceAllString(bare, "")), at+len(bare)
+			d.value, at = strings.TrimSpace(dotenvNote().ReplaceAllString(bare, "")), at+len(bare)
 		}
 	}
 	end := dotenvEnd.FindString(text[at:])
@@ -95,12 +96,12 @@ func cutDotenv(text string) (dotenvLine, bool) {
 var dotenvEscapes = strings.NewReplacer(`\\`, `\`, `\'`, `'`, `\"`, `"`, `\a`, "\a", `\b`, "\b",
 	`\f`, "\f", `\n`, "\n", `\r`, "\r", `\t`, "\t", `\v`, "\v")
 
-var dotenvVariable = regexp.MustCompile(`\$\{([^}:]*)(?::-([^}]*))?\}`)
+var dotenvVariable = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\$\{([^}:]*)(?::-([^}]*))?\}`) })
 
 // fillDotenv fills in ${NAME}: values above it in the file win over the environment.
 func fillDotenv(value string, environ, above map[string]string) string {
-	return dotenvVariable.ReplaceAllStringFunc(value, func(ref string) string {
-		m := dotenvVariable.FindStringSubmatch(ref)
+	return dotenvVariable().ReplaceAllStringFunc(value, func(ref string) string {
+		m := dotenvVariable().FindStringSubmatch(ref)
 		if v, ok := above[m[1]]; ok {
 			return v
 		}

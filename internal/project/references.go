@@ -165,7 +165,7 @@ func (s *Settings) Lacking() []string {
 }
 
 // SoundsSecret says that a setting or variable of this name holds a secret.
-func SoundsSecret(name string) bool { return secretName.MatchString(name) }
+func SoundsSecret(name string) bool { return secretName().MatchString(name) }
 
 // Given says by what a variable has a value: the environment, .env, or "" for
 // none. An empty one counts as none.

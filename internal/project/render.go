@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // render.go writes values as YAML in the style of Meltano's files: two
@@ -88,7 +89,7 @@ func flowYAML(v any) string {
 	return scalarYAML(v, true)
 }
 
-var timestamp = regexp.MustCompile(`^\d{4}-\d{1,2}-\d{1,2}(?:$|[Tt \t])`)
+var timestamp = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^\d{4}-\d{1,2}-\d{1,2}(?:$|[Tt \t])`) })
 
 // scalarYAML quotes a text only where it would not be read back as itself.
 func scalarYAML(v any, flow bool) string {
@@ -113,7 +114,7 @@ func scalarYAML(v any, flow bool) string {
 }
 
 func plainText(s string, flow bool) bool {
-	if s == "" || strings.TrimSpace(s) != s || plainScalar(s) != s || timestamp.MatchString(s) ||
+	if s == "" || strings.TrimSpace(s) != s || plainScalar(s) != s || timestamp().MatchString(s) ||
 		strings.HasPrefix(s, "---") || strings.HasPrefix(s, "...") || s == "<<" || s == "=" ||
 		strings.ToLower(s) == ".inf" || strings.ToLower(s) == ".nan" || strings.ToLower(s) == "-.inf" {
 		return false

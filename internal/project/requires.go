@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"elt/internal/fault"
 )
@@ -13,7 +14,7 @@ import (
 // meltanos are the versions of Meltano that elt stands for.
 var meltanos = []string{"4.2.2", "4.4.1"}
 
-var requirement = regexp.MustCompile(`^(~=|==|!=|<=|>=|<|>)\s*v?(\d+(?:\.\d+)*)(\.\*)?$`)
+var requirement = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(~=|==|!=|<=|>=|<|>)\s*v?(\d+(?:\.\d+)*)(\.\*)?$`) })
 
 // requires checks requires_meltano: one of the versions that elt stands for
 // has to do. What is no list of comparisons is let pass.
@@ -29,7 +30,7 @@ func (p *Project) requires() error {
 
 func satisfies(version, spec string) bool {
 	for part := range strings.SplitSeq(spec, ",") {
-		m := requirement.FindStringSubmatch(strings.TrimSpace(part))
+		m := requirement().FindStringSubmatch(strings.TrimSpace(part))
 		if m == nil {
 			continue
 		}

@@ -5,11 +5,16 @@ import (
 	"math/big"
 	"regexp"
 	"strings"
+	"sync"
 )
 
 var (
-	integerForm = regexp.MustCompile(`^[-+]?(?:0b[01_]+|0o[0-7_]+|0x[0-9a-fA-F_]+|[0-9_]+)$`)
-	floatForm   = regexp.MustCompile(`^[-+]?(?:[0-9][0-9_]*\.[0-9_]*(?:[eE][-+]?[0-9]+)?|[0-9][0-9_]*[eE][-+]?[0-9]+|\.[0-9_]+(?:[eE][-+][0-9]+)?)$`)
+	integerForm = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^[-+]?(?:0b[01_]+|0o[0-7_]+|0x[0-9a-fA-F_]+|[0-9_]+)$`)
+	})
+	floatForm = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^[-+]?(?:[0-9][0-9_]*\.[0-9_]*(?:[eE][-+]?[0-9]+)?|[0-9][0-9_]*[eE][-+]?[0-9]+|\.[0-9_]+(?:[eE][-+][0-9]+)?)$`)
+	})
 )
 
 // plainScalar gives an unquoted scalar its YAML 1.2 meaning: yes and no are
@@ -24,12 +29,12 @@ func plainScalar(text string) any {
 	case "false", "False", "FALSE":
 		return false
 	}
-	if integerForm.MatchString(text) {
+	if integerForm().MatchString(text) {
 		if n, ok := integer(text); ok {
 			return n
 		}
 	}
-	if floatForm.MatchString(text) {
+	if floatForm().MatchString(text) {
 		return float(text)
 	}
 	return text

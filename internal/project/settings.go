@@ -146,7 +146,7 @@ func (s *Settings) Variables() map[string]string { return maps.Clone(s.passed) }
 // Secret says that no listing may show the value: the setting is sensitive, or
 // its name says so.
 func (v Value) Secret() bool {
-	return v.Definition.Sensitive || secretName.MatchString(v.Name) && !whereabouts.MatchString(v.Name) && !v.Definition.Extra()
+	return v.Definition.Sensitive || secretName().MatchString(v.Name) && !whereabouts().MatchString(v.Name) && !v.Definition.Extra()
 }
 
 // Secrets are the values that no log may show, longest first: sensitive

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 
 	"elt/internal/fault"
 )
@@ -68,7 +69,9 @@ func (s *source) errorf(line, column int, format string, args ...any) *fault.Err
 	return e.WithPosition(fault.Position{File: s.shown, Line: line, Column: column}, maskLine(text))
 }
 
-var secretLine = regexp.MustCompile(`(?i)((?:password|passwd|passphrase|secret|token|api_?key|private_?key|access_?key|credential)[a-z_]*["']?\s*:\s*)([^\s${[][^,}]*)`)
+var secretLine = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?i)((?:password|passwd|passphrase|secret|token|api_?key|private_?key|access_?key|credential)[a-z_]*["']?\s*:\s*)([^\s${[][^,}]*)`)
+})
 
 // maskLine hides what a line shown in a message says of a secret.
-func maskLine(line string) string { return secretLine.ReplaceAllString(line, "$1…") }
+func maskLine(line string) string { return secretLine().ReplaceAllString(line, "$1…") }

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"elt/internal/cron"
@@ -61,7 +62,7 @@ func (r Retry) Deadline(slot time.Time, zone *time.Location) time.Time {
 
 const catchupMax = 100
 
-var clock = regexp.MustCompile(`^([01]?\d|2[0-3]):[0-5]\d$`)
+var clock = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^([01]?\d|2[0-3]):[0-5]\d$`) })
 
 // readTiming reads a schedule's keys; the first mistake in them makes the
 // schedule one that runs only by hand.
@@ -116,7 +117,7 @@ func readTiming(n *node, expression string) (t Timing, err error) {
 		if n.get("retries") == nil {
 			t.Retry.Times = -1
 		}
-		if _, bad := ParseDuration(t.Retry.Until); bad != nil && !clock.MatchString(t.Retry.Until) {
+		if _, bad := ParseDuration(t.Retry.Until); bad != nil && !clock().MatchString(t.Retry.Until) {
 			wrong("retry_until", "%q is neither a time of day (05:00) nor a duration (5h)", t.Retry.Until)
 		}
 	}
