@@ -259,6 +259,7 @@ func TestCommandsWithServer(t *testing.T) {
 			t.Errorf("%s: %d\n%s\n%s", args, code, out, talk)
 		}
 	}
+	w.until("the retry", are("succeeded succeeded")) // else it writes its bookmark over what follows
 	paused, err := w.store.Paused(t.Context(), filepath.Base(w.dir), "dev")
 	if err != nil || !strings.HasPrefix(paused["s"].Who, "test-") {
 		t.Errorf("%+v %v", paused, err)
