@@ -223,13 +223,13 @@ func Forget(ctx context.Context, r *runner.Runner, b state.Backfill, target stri
 // chunks runs what is not done, in order, several at a time; the first that
 // fails lets those under way finish and no other start.
 func (w *Work) chunks(ctx context.Context, b state.Backfill) error {
-	var todo []state.Chunk
+	var left []state.Chunk
 	for _, c := range b.Chunks {
 		if c.Status != state.Succeeded {
-			todo = append(todo, c)
+			left = append(left, c)
 		}
 	}
-	w.Watch.Planned(w.id, w.plan, len(todo))
+	w.Watch.Planned(w.id, w.plan, len(left))
 	work, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	defer w.guard(work, stop)()
@@ -250,19 +250,19 @@ func (w *Work) chunks(ctx context.Context, b state.Backfill) error {
 		}
 	}
 	// The first chunk of all makes the tables that the others find.
-	if b.Done() == 0 && len(todo) > 0 {
-		run(todo[0])
-		todo = todo[1:]
+	if b.Done() == 0 && len(left) > 0 {
+		run(left[0])
+		left = left[1:]
 	}
 	var workers sync.WaitGroup
-	for range max(1, min(w.opt.Parallel, len(todo))) {
+	for range max(1, min(w.opt.Parallel, len(left))) {
 		workers.Go(func() {
 			for c := range queue {
 				run(c)
 			}
 		})
 	}
-	for _, c := range todo {
+	for _, c := range left {
 		queue <- c
 	}
 	close(queue)
