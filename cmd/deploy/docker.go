@@ -36,7 +36,7 @@ it. Where a file was edited by hand, nothing is written unless --force is given.
   elt deploy docker --command "invoke airflow scheduler"`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			o.Daemon = daemon(cmd)
+			o.Daemon = daemon(cmd) && o.command == "" // what else it runs opens no port
 			if o.Command = strings.Fields(o.command); o.command == "" {
 				o.Command = []string{"--help"}
 				if o.Daemon {
