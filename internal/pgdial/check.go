@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"net"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -25,9 +24,12 @@ func (s Settings) Check(ctx context.Context, report *check.Report) *pgx.Conn {
 	}
 	if !report.Do(ctx, "connect", func(ctx context.Context) (string, error) {
 		network, at := pgconn.NetworkAddress(cfg.Host, cfg.Port)
-		conn, err := new(net.Dialer).DialContext(ctx, network, at)
+		conn, err := cfg.DialFunc(ctx, network, at)
 		if err != nil {
 			return "", fmt.Errorf("connect to %s: %w", at, err)
+		}
+		if s.SSHTunnel.Enable {
+			at += " through " + s.SSHTunnel.Host
 		}
 		return at, conn.Close()
 	}) {

@@ -79,7 +79,6 @@ func prepare(cfg *pgx.ConnConfig) {
 		return c.Exec(ctx, session).Close()
 	}
 	cfg.DefaultQueryExecMode = pgx.QueryExecModeExec // behind PgBouncer too
-	cfg.DialFunc = dialTCP
 	cfg.BuildFrontend = func(r io.Reader, w io.Writer) *pgproto3.Frontend {
 		return pgproto3.NewFrontend(bufio.NewReaderSize(r, readBuffer), w)
 	}
@@ -94,7 +93,11 @@ func prepare(cfg *pgx.ConnConfig) {
 func transient(err error) bool {
 	var pg *pgconn.PgError
 	var certificate *tls.CertificateVerificationError
+	var tunnel *fault.Error
 	switch {
+	case errors.As(err, &tunnel):
+		kind := fault.KindOf(tunnel)
+		return kind == fault.KindConnect || kind == fault.KindTimeout
 	case err == nil || errors.Is(err, context.Canceled) || errors.As(err, &certificate):
 		return false
 	case errors.As(err, &pg):
@@ -107,6 +110,10 @@ func transient(err error) bool {
 func refusesTLS(err error) bool { return strings.Contains(err.Error(), "refused TLS") }
 
 func explain(cfg *pgx.ConnConfig, err error) error {
+	var tunnel *fault.Error
+	if errors.As(err, &tunnel) {
+		return fmt.Errorf("connect to PostgreSQL at %s: %w", address(cfg), tunnel)
+	}
 	e := fault.Wrap(fault.Failed, errors.New(cause(err)), "cannot connect to PostgreSQL at %s, database %q as %q", address(cfg), cfg.Database, cfg.User).WithKind(kind(err))
 	var pg *pgconn.PgError
 	switch {

@@ -224,7 +224,6 @@ func TestCancelStopsTheServersStatement(t *testing.T) {
 func TestBadSettings(t *testing.T) {
 	for _, c := range []struct{ cfg, want string }{
 		{`{"host": "h", "user": "u"}`, `setting "database" is missing`},
-		{`{"host": "h", "user": "u", "dbname": "d", "ssh_tunnel": {"enable": true}}`, "tunnels are not supported yet"},
 		{`{"sqlalchemy_url": "mysql://u:geheim@h/d"}`, `begins with "mysql://"`},
 		{`{"sqlalchemy_url": "postgresql://u:geheim@/d"}`, "must name user, host and database"},
 		{`{"sqlalchemy_url": "postgresql://u:ge heim%@h/d"}`, "is no URL"},

@@ -1,6 +1,7 @@
 package pgdial
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -16,34 +17,33 @@ import (
 
 	"elt/internal/fault"
 	"elt/internal/spec"
+	"elt/internal/sshtunnel"
 )
 
 // Settings say where the server is and how to log in. A connector embeds
 // them in its own configuration struct.
 type Settings struct {
-	Host         string `json:"host"`
-	Port         int    `json:"port"`
-	User         string `json:"user"`
-	Password     string `json:"password"`
-	Database     string `json:"database"`
-	URL          string `json:"sqlalchemy_url"`
-	SSL          string `json:"ssl"`
-	SSLEnable    bool   `json:"ssl_enable"`
-	SSLMode      string `json:"ssl_mode"`
-	Authority    string `json:"ssl_certificate_authority"`
-	ClientEnable bool   `json:"ssl_client_certificate_enable"`
-	ClientCert   string `json:"ssl_client_certificate"`
-	ClientKey    string `json:"ssl_client_private_key"`
-	SSHTunnel    struct {
-		Enable bool `json:"enable"`
-	} `json:"ssh_tunnel"`
+	Host         string             `json:"host"`
+	Port         int                `json:"port"`
+	User         string             `json:"user"`
+	Password     string             `json:"password"`
+	Database     string             `json:"database"`
+	URL          string             `json:"sqlalchemy_url"`
+	SSL          string             `json:"ssl"`
+	SSLEnable    bool               `json:"ssl_enable"`
+	SSLMode      string             `json:"ssl_mode"`
+	Authority    string             `json:"ssl_certificate_authority"`
+	ClientEnable bool               `json:"ssl_client_certificate_enable"`
+	ClientCert   string             `json:"ssl_client_certificate"`
+	ClientKey    string             `json:"ssl_client_private_key"`
+	SSHTunnel    sshtunnel.Settings `json:"ssh_tunnel"`
 	// Retry is for how many seconds an absent server is tried again.
 	Retry int `json:"connect_retry_seconds"`
 }
 
 // Spec lists the settings for a connector's spec.Spec.
 func Spec() []spec.Setting {
-	return []spec.Setting{
+	return slices.Concat([]spec.Setting{
 		{Name: "host", Type: spec.String, Help: "Host name or address of the server, or the folder of its Unix socket.", Example: "db.example.com"},
 		{Name: "port", Type: spec.Integer, Default: 5432, Help: "Port of the server.", Example: "5433"},
 		{Name: "user", Type: spec.String, Help: "Role to log in as.", Example: "etl"},
@@ -58,22 +58,13 @@ func Spec() []spec.Setting {
 		{Name: "ssl_client_certificate", Type: spec.String, Default: "~/.postgresql/postgresql.crt", Help: "Client certificate: a file, or the PEM text itself.", Example: "client.crt"},
 		{Name: "ssl_client_private_key", Type: spec.String, Default: "~/.postgresql/postgresql.key", Secret: true, Help: "Key of the client certificate: a file, or the PEM text itself.", Example: "client.key"},
 		{Name: "ssl_storage_directory", Type: spec.String, Default: ".secrets", Help: "Accepted for compatibility; PEM texts are never written to disk.", Example: ".secrets"},
-		{Name: "ssh_tunnel.enable", Type: spec.Boolean, Default: false, Help: "Connect through a bastion host; not supported yet.", Example: "false"},
-		{Name: "ssh_tunnel.host", Type: spec.String, Help: "Bastion host.", Example: "bastion.example.com"},
-		{Name: "ssh_tunnel.port", Type: spec.Integer, Default: 22, Help: "Port of the bastion host.", Example: "22"},
-		{Name: "ssh_tunnel.username", Type: spec.String, Help: "User on the bastion host.", Example: "tunnel"},
-		{Name: "ssh_tunnel.private_key", Type: spec.String, Secret: true, Help: "Private key for the bastion host.", Example: "${SSH_KEY}"},
-		{Name: "ssh_tunnel.private_key_password", Type: spec.String, Secret: true, Help: "Password of that key.", Example: "${SSH_KEY_PASSWORD}"},
+	}, sshtunnel.Spec("ssh_tunnel"), []spec.Setting{
 		{Name: "connect_retry_seconds", Type: spec.Integer, Default: 30, Help: "For how long an absent server is tried again at the start.", Example: "60"},
-	}
+	})
 }
 
 // Config is the configuration to connect with. Its errors never hold the password.
 func (s Settings) Config() (*pgx.ConnConfig, error) {
-	if s.SSHTunnel.Enable {
-		return nil, fault.New(fault.BadConfig, "setting \"ssh_tunnel.enable\": tunnels are not supported yet").
-			WithHint("open the tunnel yourself (ssh -L 5433:%s:%d bastion) and set host to localhost and port to 5433", s.Host, s.Port)
-	}
 	params, inline, err := s.params()
 	if err != nil {
 		return nil, err
@@ -86,6 +77,11 @@ func (s Settings) Config() (*pgx.ConnConfig, error) {
 	}
 	if err := inline.apply(cfg); err != nil {
 		return nil, err
+	}
+	cfg.DialFunc = dialTCP
+	if s.SSHTunnel.Enable {
+		cfg.DialFunc = s.SSHTunnel.Dial
+		cfg.LookupFunc = func(_ context.Context, host string) ([]string, error) { return []string{host}, nil } // the bastion knows its address
 	}
 	return cfg, nil
 }
