@@ -166,7 +166,7 @@ type Run struct {
 	Ended       *time.Time      `json:"ended_at,omitempty"`
 	LogPath     string          `json:"log_path,omitempty"`
 	Streams     []StreamStats   `json:"streams,omitempty"`
-	Detail      json.RawMessage `json:"detail,omitempty"` // plugins and why they ran, schema changes, versions
+	Detail      json.RawMessage `json:"detail,omitempty"` // plugins and why they ran, bottleneck, schema changes, versions
 }
 
 // StreamStats is what one stream moved in one run.
@@ -175,6 +175,7 @@ type StreamStats struct {
 	Rows     int64           `json:"rows"`
 	Bytes    int64           `json:"bytes"`
 	Seconds  float64         `json:"seconds"`
+	Rate     float64         `json:"rate,omitempty"` // rows per second lately; 0 once the run has ended
 	Bookmark json.RawMessage `json:"bookmark,omitempty"`
 	Error    string          `json:"error,omitempty"`
 }
@@ -182,8 +183,9 @@ type StreamStats struct {
 // Runs is the history of runs.
 type Runs interface {
 	StartRun(ctx context.Context, r Run) error
-	// Beat renews the heartbeat of a running run and stores its stream statistics.
-	Beat(ctx context.Context, runID string, streams []StreamStats) error
+	// Beat renews the heartbeat of a running run and stores how far it is: its
+	// streams, and its detail (nil: as it was).
+	Beat(ctx context.Context, runID string, streams []StreamStats, detail json.RawMessage) error
 	FinishRun(ctx context.Context, r Run) error
 	Run(ctx context.Context, runID string) (Run, error)
 	// Runs lists newest first; stateID "" is all.

@@ -36,7 +36,8 @@ type LogPage struct {
 
 func (s *Server) logRoutes() {
 	op := operation(http.MethodGet, "/runs/{id}/logs", "run.logs", "runs", "Read or follow the log of a run",
-		"A page of lines; or, asked with Accept: text/event-stream, a stream: events \"log\" with a LogLine and its id, comments as a heartbeat, "+
+		"A page of lines; or, asked with Accept: text/event-stream, a stream: events \"log\" with a LogLine and its id, events \"progress\" with a "+
+			"Progress every few seconds while rows move, comments as a heartbeat, "+
 			"and one event \"end\" with the run when it has ended. A stream that was cut goes on after Last-Event-ID.")
 	op.Middlewares = huma.Middlewares{s.followed}
 	op.Responses = map[string]*huma.Response{"200": {Description: "A page, or a stream.", Content: map[string]*huma.MediaType{
@@ -160,6 +161,9 @@ func (t *tail) follow(ctx context.Context) error {
 	}
 	done, release := t.watch.ended(t.id)
 	defer release()
+	progress, unlook := t.watch.progress(t.id)
+	defer unlook()
+	var told string
 	tick, beat := time.NewTicker(freshLines), time.NewTicker(heartbeat)
 	defer tick.Stop()
 	defer beat.Stop()
@@ -192,6 +196,13 @@ func (t *tail) follow(ctx context.Context) error {
 			return nil
 		case <-done:
 			over = true // and its last lines
+		case steps := <-progress:
+			if now := string(jsonOf(t.progressOf(steps))); now != told {
+				told = now
+				if t.send("event: progress\ndata: "+now+"\n\n") != nil {
+					return nil
+				}
+			}
 		case <-beat.C:
 			if t.send(": heartbeat\n\n") != nil {
 				return nil

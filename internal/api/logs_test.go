@@ -143,6 +143,69 @@ func TestFollow(t *testing.T) {
 	}
 }
 
+// Who follows a run is told how far it is; so is who asks for it.
+func TestProgress(t *testing.T) {
+	w := newWorld(t)
+	id := w.enqueue("x")
+	e, err := w.store.Begin(t.Context(), id, "worker")
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now().UTC()
+	step := state.Run{ID: "step", Execution: id, Name: "tap-own target-sqlite", Status: state.Running, Started: now.Add(-10 * time.Second), Detail: []byte(`{"version":"1"}`)}
+	beat := func(rows int64, rate float64) {
+		err := w.store.Beat(t.Context(), "step", []state.StreamStats{{Stream: "s", Rows: rows, Bytes: 8 * rows, Seconds: 10, Rate: rate}}, []byte(`{"bottleneck":"tap-own"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.store.StartRun(t.Context(), step); err != nil {
+		t.Fatal(err)
+	}
+	beat(100, 7)
+	w.writeLog(id, logged("info", "one"))
+	s := w.follow("/api/v1/runs/" + id + "/logs")
+	progress := func(want string) {
+		t.Helper()
+		for {
+			at, event, data := s.next()
+			if event == "progress" && strings.Contains(data, want) && strings.Contains(data, `"bottleneck":"tap-own"`) {
+				if at != "" {
+					t.Error("progress moves the place in the log")
+				}
+				return
+			}
+			if event == "" || event == "end" {
+				t.Fatalf("no %s: %s", want, event)
+			}
+		}
+	}
+	progress(`"rows":100,"bytes":800,"rows_per_second":7`)
+	beat(200, 33)
+	progress(`"rows":200,"bytes":1600,"rows_per_second":33`)
+	d := into[RunDetail](t, w.want(200, "GET", "/api/v1/runs/"+id, ""))
+	if d.Bottleneck != "tap-own" || d.RowsPerSecond != 33 || d.Rows != 200 || d.Steps[0].RowsPerSecond != 33 || d.Steps[0].Bottleneck != "tap-own" {
+		t.Errorf("%+v", d)
+	}
+	streams := into[List[StreamOfRun]](t, w.want(200, "GET", "/api/v1/runs/"+id+"/streams", "")).Items
+	if len(streams) != 1 || streams[0].Bottleneck != "tap-own" || streams[0].RowsPerSecond != 33 {
+		t.Errorf("%+v", streams)
+	}
+	ended := step.Started.Add(10 * time.Second)
+	step.Status, step.Ended, step.Detail, step.Streams = state.Succeeded, &ended, []byte(`{"bottleneck":"target-sqlite"}`), []state.StreamStats{{Stream: "s", Rows: 300, Seconds: 5}}
+	if err := w.store.FinishRun(t.Context(), step); err != nil {
+		t.Fatal(err)
+	}
+	e.Status = state.Succeeded
+	if err := w.store.End(t.Context(), e); err != nil {
+		t.Fatal(err)
+	}
+	d = into[RunDetail](t, w.want(200, "GET", "/api/v1/runs/"+id, ""))
+	if d.Bottleneck != "target-sqlite" || d.RowsPerSecond != 0 || d.Steps[0].RowsPerSecond != 30 || d.Steps[0].Streams[0].RowsPerSecond != 60 {
+		t.Errorf("%+v", d)
+	}
+}
+
 // A hundred follow at once; all see everything, and all end when the daemon stops.
 func TestHundredFollowers(t *testing.T) {
 	w := newWorld(t)

@@ -46,11 +46,13 @@ type Run struct {
 // RunDetail is a run with all that is known of it.
 type RunDetail struct {
 	Run
-	LastLines  []string   `json:"last_lines" doc:"The end of its log, when it failed."`
-	Options    RunOptions `json:"options"`
-	Steps      []Step     `json:"steps" doc:"One per block; anew when it was handed from one daemon to another."`
-	Attempts   []Attempt  `json:"attempts" doc:"This run and its retries, the first first."`
-	BackfillID string     `json:"backfill_id,omitempty"`
+	LastLines     []string   `json:"last_lines" doc:"The end of its log, when it failed."`
+	Options       RunOptions `json:"options"`
+	Steps         []Step     `json:"steps" doc:"One per block; anew when it was handed from one daemon to another."`
+	Attempts      []Attempt  `json:"attempts" doc:"This run and its retries, the first first."`
+	Bottleneck    string     `json:"bottleneck,omitempty" doc:"The plugin that the others wait for: of the step that goes on, else of the last."`
+	RowsPerSecond float64    `json:"rows_per_second" doc:"Lately; 0 when nothing goes on."`
+	BackfillID    string     `json:"backfill_id,omitempty"`
 }
 
 // RunOptions are what a run was asked to do differently.
@@ -67,20 +69,22 @@ type RunOptions struct {
 
 // Step is the run of one block.
 type Step struct {
-	RunID       string         `json:"run_id"`
-	Name        string         `json:"name"`
-	StateID     string         `json:"state_id,omitempty"`
-	Status      string         `json:"status" enum:"queued,running,succeeded,failed,cancelled,lost"`
-	Unconfirmed bool           `json:"unconfirmed,omitempty"`
-	ExitCode    *int           `json:"exit_code"`
-	Cause       string         `json:"cause,omitempty"`
-	StartedAt   time.Time      `json:"started_at"`
-	EndedAt     *time.Time     `json:"ended_at,omitempty"`
-	Seconds     float64        `json:"seconds"`
-	Rows        int64          `json:"rows"`
-	Bytes       int64          `json:"bytes"`
-	Streams     []StreamOfStep `json:"streams"`
-	Detail      *StepDetail    `json:"detail,omitempty"`
+	RunID         string         `json:"run_id"`
+	Name          string         `json:"name"`
+	StateID       string         `json:"state_id,omitempty"`
+	Status        string         `json:"status" enum:"queued,running,succeeded,failed,cancelled,lost"`
+	Unconfirmed   bool           `json:"unconfirmed,omitempty"`
+	ExitCode      *int           `json:"exit_code"`
+	Cause         string         `json:"cause,omitempty"`
+	StartedAt     time.Time      `json:"started_at"`
+	EndedAt       *time.Time     `json:"ended_at,omitempty"`
+	Seconds       float64        `json:"seconds"`
+	Rows          int64          `json:"rows"`
+	Bytes         int64          `json:"bytes"`
+	RowsPerSecond float64        `json:"rows_per_second" doc:"Lately, while it goes on; of all its time, when it has ended."`
+	Bottleneck    string         `json:"bottleneck,omitempty" doc:"The plugin that the others wait for, or waited for most."`
+	Streams       []StreamOfStep `json:"streams"`
+	Detail        *StepDetail    `json:"detail,omitempty"`
 }
 
 // Attempt is one of a run's attempts.
@@ -122,7 +126,15 @@ func (s *Server) step(r state.Run) Step {
 		StartedAt: r.Started, EndedAt: r.Ended, Seconds: between(&r.Started, r.Ended), Streams: []StreamOfStep{}, Detail: detailOf(r)}
 	step.Rows, step.Bytes = moved(r)
 	for _, one := range r.Streams {
-		step.Streams = append(step.Streams, s.stream(one))
+		v := s.stream(one, r.Status == state.Running)
+		step.Streams = append(step.Streams, v)
+		step.RowsPerSecond += v.RowsPerSecond
+	}
+	if r.Ended != nil && step.Seconds > 0 { // streams may have come one after the other
+		step.RowsPerSecond = float64(step.Rows) / step.Seconds
+	}
+	if step.Detail != nil {
+		step.Bottleneck = step.Detail.Bottleneck
 	}
 	return step
 }

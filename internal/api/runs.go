@@ -37,7 +37,8 @@ func (s *Server) runRoutes() {
 		"With exit code, cause and last lines, options, steps and attempts."), func(ctx context.Context, in *RunPath) (*body[RunDetail], error) {
 		return one(s.Detail(ctx, in.ID))
 	})
-	route(s, ScopeRead, operation(http.MethodGet, "/runs/{id}/streams", "run.streams", "runs", "What each stream of a run moved", ""), s.runStreams)
+	route(s, ScopeRead, operation(http.MethodGet, "/runs/{id}/streams", "run.streams", "runs", "What each stream of a run moved",
+		"While the run goes on the numbers are a few seconds old."), s.runStreams)
 	route(s, ScopeRun, startOperation(), s.start)
 	route(s, ScopeRun, operation(http.MethodPost, "/runs/{id}/cancel", "run.cancel", "runs", "Cancel a run",
 		"A queued one ends at once; the processes of a running one, and whatever they started, end within seconds. 409 when it has ended."), s.cancel)
@@ -165,7 +166,7 @@ func (s *Server) Detail(ctx context.Context, id string) (RunDetail, error) {
 	}
 	d := RunDetail{Run: s.fromExecution(e, steps), LastLines: s.maskAll(e.Tail), Steps: []Step{}}
 	for _, r := range steps {
-		d.Steps = append(d.Steps, s.step(r))
+		d.add(s.step(r))
 	}
 	if o, err := schedule.OptionsOf(e); err == nil {
 		d.Options, d.BackfillID = optionsOf(o), o.Backfill
@@ -184,12 +185,21 @@ func (s *Server) lone(ctx context.Context, id string) (RunDetail, error) {
 		return RunDetail{}, err
 	}
 	v := s.fromRun(r)
-	d := RunDetail{Run: v, LastLines: []string{}, Steps: []Step{s.step(r)},
-		Attempts: []Attempt{{v.ID, 1, v.Status, v.StartedAt, v.EndedAt}}}
+	d := RunDetail{Run: v, LastLines: []string{}, Attempts: []Attempt{{v.ID, 1, v.Status, v.StartedAt, v.EndedAt}}}
+	d.add(s.step(r))
 	if r.Status == state.Failed || r.Status == state.Lost {
 		d.LastLines = s.lastLines(r.LogPath)
 	}
 	return d, nil
+}
+
+// add adds a step, the newest so far.
+func (d *RunDetail) add(step Step) {
+	d.Steps = append(d.Steps, step)
+	d.Bottleneck = step.Bottleneck
+	if step.EndedAt == nil {
+		d.RowsPerSecond += step.RowsPerSecond
+	}
 }
 
 func (s *Server) maskAll(lines []string) []string {
@@ -235,9 +245,7 @@ func (s *Server) runStreams(ctx context.Context, in *RunPath) (*body[List[Stream
 	}
 	var items []StreamOfRun
 	for _, step := range d.Steps {
-		for _, one := range step.Streams {
-			items = append(items, StreamOfRun{step.RunID, step.Name, one})
-		}
+		items = append(items, streamsOf(step)...)
 	}
 	return list(items, ""), nil
 }

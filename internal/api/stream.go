@@ -13,7 +13,7 @@ type StreamOfStep struct {
 	Rows          int64           `json:"rows"`
 	Bytes         int64           `json:"bytes"`
 	Seconds       float64         `json:"seconds"`
-	RowsPerSecond float64         `json:"rows_per_second"`
+	RowsPerSecond float64         `json:"rows_per_second" doc:"Lately, while the run goes on; of all its time, when it has ended."`
 	Bookmark      json.RawMessage `json:"bookmark,omitempty"`
 	Error         string          `json:"error,omitempty"`
 }
@@ -22,6 +22,8 @@ type StreamOfStep struct {
 type StreamOfRun struct {
 	RunID string `json:"run_id"`
 	Step  string `json:"step"`
+	// Bottleneck is the step's.
+	Bottleneck string `json:"bottleneck,omitempty" doc:"The plugin of the step that the others wait for."`
 	StreamOfStep
 }
 
@@ -29,6 +31,7 @@ type StreamOfRun struct {
 type StepDetail struct {
 	Plugins       []StepPlugin    `json:"plugins"`
 	Fused         bool            `json:"fused" doc:"Tap and target in one process."`
+	Bottleneck    string          `json:"bottleneck,omitempty" doc:"The plugin that the others wait for, or waited for most."`
 	SchemaChanges []SchemaChanges `json:"schema_changes"`
 	Notes         []string        `json:"notes"`
 	Version       string          `json:"version" doc:"Of elt."`
@@ -71,9 +74,13 @@ func detailOf(r state.Run) *StepDetail {
 	return d
 }
 
-func (s *Server) stream(one state.StreamStats) StreamOfStep {
+// stream is what a stream moved; going: the run goes on.
+func (s *Server) stream(one state.StreamStats, going bool) StreamOfStep {
 	v := StreamOfStep{Stream: one.Stream, Rows: one.Rows, Bytes: one.Bytes, Seconds: one.Seconds, Bookmark: one.Bookmark, Error: s.Mask(one.Error)}
-	if one.Seconds > 0 {
+	switch {
+	case going:
+		v.RowsPerSecond = one.Rate
+	case one.Seconds > 0:
 		v.RowsPerSecond = float64(one.Rows) / one.Seconds
 	}
 	return v

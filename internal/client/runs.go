@@ -123,6 +123,9 @@ func (c *Client) followOnce(ctx context.Context, id string, last *string, each f
 				return true, true, nil
 			}
 			var l api.LogLine
+			if event != "log" {
+				continue
+			}
 			if json.Unmarshal([]byte(value), &l) != nil {
 				continue
 			}

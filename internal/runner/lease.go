@@ -97,9 +97,8 @@ func self(runID, machine, lock string) state.Holder {
 // keeper renews a lease until it is stopped. While the store is away loading
 // goes on; once the lease is lost, lost is closed.
 type keeper struct {
-	store state.Store
+	store state.Leases
 	log   zerolog.Logger
-	beat  func() []state.StreamStats // nil: the holder is no run
 
 	mu     sync.Mutex
 	lease  state.Lease
@@ -110,9 +109,9 @@ type keeper struct {
 	done   chan struct{}
 }
 
-func keep(ctx context.Context, store state.Store, l state.Lease, beat func() []state.StreamStats, log zerolog.Logger) *keeper {
+func keep(ctx context.Context, store state.Leases, l state.Lease, log zerolog.Logger) *keeper {
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
-	k := &keeper{store: store, log: log, beat: beat, lease: l, fresh: time.Now(),
+	k := &keeper{store: store, log: log, lease: l, fresh: time.Now(),
 		lost: make(chan struct{}), stop: stop, done: make(chan struct{})}
 	go k.run(ctx)
 	return k
@@ -124,9 +123,6 @@ func (k *keeper) run(ctx context.Context) {
 	for pause(ctx, first.TTL/3) == nil {
 		try, cancel := context.WithTimeout(ctx, first.TTL/3)
 		err := k.store.Renew(try, k.current())
-		if err == nil && k.beat != nil {
-			err = k.store.Beat(try, first.RunID, k.beat())
-		}
 		cancel()
 		switch {
 		case errors.Is(err, state.ErrFenced):

@@ -146,11 +146,16 @@ func (s *set) pipe(ctx context.Context, chain pipe.Chain) error {
 
 // live is how far the set is.
 func (s *set) live() Live {
+	return Live{Streams: s.counts.passing(), Seconds: s.report.elapsed(), Bottleneck: s.bottleneck()}
+}
+
+// bottleneck is the plugin that the others wait for; "" while nothing moved.
+func (s *set) bottleneck() string {
 	names := make([]string, len(s.stages))
 	for i, stage := range s.stages {
 		names[i] = stage.Name
 	}
-	return Live{Streams: s.counts.passing(), Seconds: s.report.elapsed(), Bottleneck: s.counts.bottleneck(names)}
+	return s.counts.bottleneck(names)
 }
 
 // judge turns how the processes ended, and what the store took, into the
@@ -168,6 +173,7 @@ func (s *set) judge(ctx context.Context, o pipe.Outcome) error {
 	s.counts.close()
 	s.report.Streams = s.counts.streams()
 	s.report.Changes = s.counts.changes()
+	s.report.Bottleneck = s.bottleneck()
 	lost, forced := s.keeper.isLost()
 	switch {
 	case o.Failure != nil:
@@ -267,19 +273,12 @@ func (s *set) prune(ctx context.Context) {
 
 // record is the run as the store keeps it.
 func (s *set) record() state.Run {
-	detail, _ := json.Marshal(struct {
-		Plugins []PluginReport  `json:"plugins"`
-		Fused   bool            `json:"fused"`
-		Changes []SchemaChanges `json:"schema_changes,omitempty"`
-		Notes   []string        `json:"notes,omitempty"`
-		Version string          `json:"version"`
-	}{s.report.Plugins, s.report.Fused, s.report.Changes, s.report.Notes, s.Version})
 	env, _ := s.Project.Environment()
 	run := state.Run{
 		ID: s.runID, StateID: s.plan.StateID, Name: s.report.Name, Environment: env, Trigger: s.Trigger, Execution: s.Execution,
 		Status: s.report.Status, Unconfirmed: s.report.Unconfirmed, Cause: s.Redactor.String(s.report.Cause),
 		Started: s.report.Started, Heartbeat: s.report.Started, LogPath: s.report.LogPath,
-		Streams: s.report.stats(), Detail: json.RawMessage(s.Redactor.String(string(detail))),
+		Streams: s.report.stats(), Detail: s.masked(s.detail()),
 	}
 	if run.Status != state.Running {
 		end := s.report.Started.Add(s.report.duration())

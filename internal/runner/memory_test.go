@@ -191,11 +191,11 @@ func (m *memory) StartRun(_ context.Context, r state.Run) error {
 	return err
 }
 
-func (m *memory) Beat(_ context.Context, id string, streams []state.StreamStats) error {
+func (m *memory) Beat(_ context.Context, id string, streams []state.StreamStats, detail json.RawMessage) error {
 	leave, err := m.enter()
 	defer leave()
 	r := m.runs[id]
-	r.Streams = streams
+	r.Streams, r.Detail = streams, detail
 	m.runs[id] = r
 	return err
 }

@@ -26,18 +26,21 @@ type BlockReport struct {
 	Status  string `json:"status"`
 	// Unconfirmed: every row was delivered, but the target did not confirm
 	// the last bookmark (invariant 5).
-	Unconfirmed bool            `json:"unconfirmed,omitempty"`
-	Cause       string          `json:"cause,omitempty"`
-	ExitCodes   map[string]int  `json:"exit_codes,omitempty"`
-	Started     time.Time       `json:"started_at"`
-	Seconds     float64         `json:"seconds"`
-	Fused       bool            `json:"fused,omitempty"`
-	Plugins     []PluginReport  `json:"plugins,omitempty"`
-	Streams     []StreamReport  `json:"streams,omitempty"`
-	Changes     []SchemaChanges `json:"schema_changes,omitempty"`
-	Notes       []string        `json:"notes,omitempty"`
-	LogPath     string          `json:"log_path,omitempty"`
-	Processes   []ProcessReport `json:"-"` // for traces
+	Unconfirmed bool           `json:"unconfirmed,omitempty"`
+	Cause       string         `json:"cause,omitempty"`
+	ExitCodes   map[string]int `json:"exit_codes,omitempty"`
+	Started     time.Time      `json:"started_at"`
+	Seconds     float64        `json:"seconds"`
+	Fused       bool           `json:"fused,omitempty"`
+	// Bottleneck is the plugin that the others waited for most; "" when
+	// nothing moved.
+	Bottleneck string          `json:"bottleneck,omitempty"`
+	Plugins    []PluginReport  `json:"plugins,omitempty"`
+	Streams    []StreamReport  `json:"streams,omitempty"`
+	Changes    []SchemaChanges `json:"schema_changes,omitempty"`
+	Notes      []string        `json:"notes,omitempty"`
+	LogPath    string          `json:"log_path,omitempty"`
+	Processes  []ProcessReport `json:"-"` // for traces
 }
 
 // ProcessReport is a process of a set, the tap first.

@@ -16,7 +16,7 @@ func newTestSaver(t *testing.T, m *memory, merge, drop bool) (*saver, *keeper) {
 	t.Helper()
 	l, err := m.Acquire(t.Context(), "x", holder("mine", "here", ""), time.Minute, "")
 	must(t, err)
-	k := keep(t.Context(), m, l, func() []state.StreamStats { return nil }, quiet)
+	k := keep(t.Context(), m, l, quiet)
 	return newSaver(t.Context(), m, k, merge, drop, func(json.RawMessage) {}, quiet), k
 }
 

@@ -133,7 +133,7 @@ func (s *set) locked(ctx context.Context) (err error) {
 	if err := sweep(root, time.Now()); err != nil { // now, since the lease may have been waited for
 		s.log.Warn().Err(err).Msg("files of a dead run are left behind")
 	}
-	s.keeper = keep(ctx, s.Store, lease, s.stats, s.log)
+	s.keeper = keep(ctx, s.Store, lease, s.log)
 	defer func() {
 		after, cancel := s.afterwards(ctx)
 		defer cancel()
@@ -144,7 +144,9 @@ func (s *set) locked(ctx context.Context) (err error) {
 	if err := s.Store.StartRun(ctx, s.record()); err != nil {
 		return fault.Wrap(fault.StoreAway, err, "cannot record the run in the state store")
 	}
+	told := newProgress(ctx, s.Store, s.runID, s.LeaseTTL/3, s.telling(), s.log)
 	err = s.load(ctx)
+	told.close()
 	s.finish(ctx, err)
 	if s.began == nil { // it failed before
 		s.begin()
@@ -329,9 +331,4 @@ func (s *set) bookmark(ctx context.Context) (edit int64, err error) {
 		return 0, fmt.Errorf("prepare the bookmark of %s: %w", id, err)
 	}
 	return have.Edit, nil
-}
-
-// stats is what the heartbeat stores of the streams.
-func (s *set) stats() []state.StreamStats {
-	return (&BlockReport{Streams: s.counts.streams()}).stats()
 }

@@ -136,7 +136,7 @@ func (r *Runner) Hold(ctx context.Context, stateID, runID string) (*Held, error)
 	if err := sweep(root, time.Now()); err != nil {
 		a.log.Warn().Err(err).Msg("files of a dead run are left behind")
 	}
-	return &Held{r: r, alone: a, keeper: keep(ctx, r.Store, lease, nil, a.log)}, nil
+	return &Held{r: r, alone: a, keeper: keep(ctx, r.Store, lease, a.log)}, nil
 }
 
 // Lease is the lease as it stands.

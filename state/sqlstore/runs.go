@@ -97,14 +97,15 @@ func streamsText(streams []state.StreamStats) (any, error) {
 }
 
 // Beat implements state.Runs.
-func (s *Store) Beat(ctx context.Context, runID string, streams []state.StreamStats) error {
+func (s *Store) Beat(ctx context.Context, runID string, streams []state.StreamStats, detail json.RawMessage) error {
 	text, err := streamsText(streams)
 	if err != nil {
 		return err
 	}
 	return s.write(ctx, func(tx conn, now time.Time) error {
 		ok, err := changed(tx.exec(ctx, `
-update elt_runs set heartbeat_at = $2, streams = $3 where run_id = $1 and status = 'running'`, runID, now, text))
+update elt_runs set heartbeat_at = $2, streams = $3, detail = coalesce($4, detail) where run_id = $1 and status = 'running'`,
+			runID, now, text, jsonText(detail)))
 		if err == nil && !ok {
 			return missing(ctx, tx, runID)
 		}

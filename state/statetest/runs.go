@@ -20,12 +20,13 @@ func runs(t *testing.T, e env) {
 	must(t, e.StartRun(e.ctx, start("r1", "a", t0)))
 	must(t, e.StartRun(e.ctx, start("r2", "a", t0.Add(time.Hour))))
 	must(t, e.StartRun(e.ctx, start("r3", "b", t0.Add(2*time.Hour))))
-	streams := []state.StreamStats{{Stream: "users", Rows: 5, Bytes: 1 << 40, Seconds: 1.5, Bookmark: raw(`{"n":1.10}`)}}
-	must(t, e.Beat(e.ctx, "r1", streams))
+	streams := []state.StreamStats{{Stream: "users", Rows: 5, Bytes: 1 << 40, Seconds: 1.5, Rate: 2.5, Bookmark: raw(`{"n":1.10}`)}}
+	must(t, e.Beat(e.ctx, "r1", streams, raw(`{"bottleneck":"tap-x"}`)))
+	must(t, e.Beat(e.ctx, "r1", streams, nil))
 	r, err := e.Run(e.ctx, "r1")
 	must(t, err)
 	if r.Status != state.Running || r.Ended != nil || !r.Started.Equal(t0) || len(r.Streams) != 1 || r.Streams[0].Bytes != 1<<40 ||
-		string(r.Streams[0].Bookmark) != `{"n":1.10}` || r.Heartbeat.IsZero() || r.LogPath != "/logs/r1" || r.Environment != "dev" || r.Trigger != "cli" {
+		string(r.Streams[0].Bookmark) != `{"n":1.10}` || r.Heartbeat.IsZero() || r.Streams[0].Rate != 2.5 || string(r.Detail) != `{"bottleneck":"tap-x"}` || r.LogPath != "/logs/r1" || r.Environment != "dev" || r.Trigger != "cli" {
 		t.Fatalf("%+v", r)
 	}
 	r.Status, r.Unconfirmed, r.ExitCode, r.Cause, r.Detail = state.Succeeded, true, 3, "why", raw(`{"d":1}`)
@@ -50,7 +51,7 @@ func runs(t *testing.T, e env) {
 			t.Errorf("%q, %d: %v, want %s", c.id, c.limit, ids, c.want)
 		}
 	}
-	for _, err := range []error{e.Beat(e.ctx, "none", nil), second(e.Run(e.ctx, "none"))} {
+	for _, err := range []error{e.Beat(e.ctx, "none", nil, nil), second(e.Run(e.ctx, "none"))} {
 		if !errors.Is(err, state.ErrNotFound) {
 			t.Errorf("an unknown run: %v", err)
 		}
@@ -79,7 +80,7 @@ func lostRun(t *testing.T, e env) {
 	if err := e.FinishRun(e.ctx, r); !errors.Is(err, state.ErrFenced) {
 		t.Fatalf("a lost run says it succeeded: %v", err)
 	}
-	if err := e.Beat(e.ctx, "r1", nil); !errors.Is(err, state.ErrFenced) {
+	if err := e.Beat(e.ctx, "r1", nil, nil); !errors.Is(err, state.ErrFenced) {
 		t.Fatalf("a lost run beats: %v", err)
 	}
 }
