@@ -6,8 +6,6 @@ package builtin
 import (
 	"errors"
 	"os"
-	"runtime/debug"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -61,15 +59,6 @@ func told(err error) error {
 // in its last error too.
 func streams(app *cli.App) program.IO {
 	return program.IO{In: app.IO.In, Out: app.IO.Out, Err: app.IO.Err, Hide: app.Redactor.Add}
-}
-
-// saveMemory collects garbage twice as often as usual. Rows travel in buffers
-// that are used again and again, so there is little to collect, and a process
-// stays a quarter smaller for a few per cent of its time.
-func saveMemory(environ []string) {
-	if !slices.ContainsFunc(environ, func(v string) bool { return strings.HasPrefix(v, "GOGC=") }) {
-		debug.SetGCPercent(50)
-	}
 }
 
 // connector is a command all of whose flags belong to the connector.

@@ -40,6 +40,9 @@ func (l *lane) Stream(ctx context.Context, schema *row.Schema) (targets.Loader, 
 	if err == nil {
 		err = ld.open(ctx, schema)
 	}
+	if err == nil && ld.keyed {
+		err = l.exec(ctx, cacheLarge)
+	}
 	if err != nil {
 		return nil, l.fail(fmt.Errorf("stream %q: %w", schema.Stream, err))
 	}

@@ -20,6 +20,13 @@ type session struct {
 	conn *sqlite3.SQLiteConn
 }
 
+// Pages that SQLite keeps in memory, in KB: enough to append, and more for
+// rows whose keys have to be found.
+const (
+	cacheSmall = "pragma cache_size = -4000"
+	cacheLarge = "pragma cache_size = -8000"
+)
+
 // open opens or creates the file and makes sure that it can be written.
 func open(ctx context.Context, path string, busySeconds int) (*session, error) {
 	s, err := attach(ctx, path, busySeconds)
@@ -43,7 +50,7 @@ func attach(ctx context.Context, path string, busySeconds int) (*session, error)
 		"pragma synchronous = full", // a power cut loses no commit (invariant 1)
 		"pragma foreign_keys = off",
 		"pragma legacy_alter_table = on", // renaming must not rewrite others' views
-		"pragma cache_size = -8000",
+		cacheSmall,
 		"begin immediate",
 		"rollback",
 	} {
