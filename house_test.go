@@ -16,7 +16,15 @@ var rows = []struct {
 	row      int
 	packages []string
 }{
-	{0, []string{"internal/row", "internal/fault", "internal/check", "internal/spec", "internal/singer", "internal/proc", "internal/secret", "internal/logging", "internal/program", "internal/pgdial", "internal/sshtunnel", "internal/pgtest", "internal/strftime", "internal/cron", "internal/trace", "internal/lineage", "internal/ui", "internal/fake/*"}},
+	{0, []string{
+		"internal/row", "internal/fault", "internal/check", "internal/spec", "internal/singer",
+		"internal/proc", "internal/secret", "internal/logging", "internal/program",
+		"internal/pgdial", "internal/sshtunnel",
+		"internal/pgtest", "internal/fake/*",
+		"internal/strftime", "internal/cron",
+		"internal/trace", "internal/lineage", "internal/metrics",
+		"internal/ui",
+	}},
 	{1, []string{"taps", "targets", "state", "internal/project"}},
 	{2, []string{"internal/load", "internal/sqltarget", "internal/sqltarget/*", "internal/filesink", "internal/pipe", "internal/mapper", "taps/*", "targets/*", "state/*", "plugins"}},
 	{3, []string{"internal/runner", "internal/needs", "internal/deploy"}},

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"elt/internal/fault"
 	"elt/internal/project"
@@ -219,8 +220,8 @@ func (r *Resolver) builtin(kind project.Kind, connector string) Command {
 }
 
 var (
-	requirement = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*`)
-	separators  = regexp.MustCompile(`[-_.]+`)
+	requirement = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*`) })
+	separators  = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`[-_.]+`) })
 )
 
 // packages are the distributions that a pip_url names, normalised: of
@@ -249,11 +250,11 @@ func packages(pipURL string) []string {
 			}
 			continue
 		}
-		if name := requirement.FindString(word); name != "" {
+		if name := requirement().FindString(word); name != "" {
 			out = append(out, normal(name))
 		}
 	}
 	return out
 }
 
-func normal(name string) string { return separators.ReplaceAllString(strings.ToLower(name), "-") }
+func normal(name string) string { return separators().ReplaceAllString(strings.ToLower(name), "-") }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"sync"
 	"time"
 )
 
@@ -61,7 +62,7 @@ type Chunk struct {
 }
 
 // chunkID is a chunk's state id: REGULAR:backfill:DAY-RANDOM:N.
-var chunkID = regexp.MustCompile(`:backfill:[0-9]{8}-[0-9a-f]{6}:[0-9]+$`)
+var chunkID = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`:backfill:[0-9]{8}-[0-9a-f]{6}:[0-9]+$`) })
 
 // ChunkStateID is the state id of a chunk's runs.
 func ChunkStateID(regular, backfill string, n int) string {
@@ -69,7 +70,7 @@ func ChunkStateID(regular, backfill string, n int) string {
 }
 
 // IsChunk says whether a state id is that of a chunk.
-func IsChunk(stateID string) bool { return chunkID.MatchString(stateID) }
+func IsChunk(stateID string) bool { return chunkID().MatchString(stateID) }
 
 // Rows is what the chunk's last run loaded.
 func (c Chunk) Rows() (n int64) {

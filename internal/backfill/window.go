@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"elt/internal/fault"
@@ -164,11 +165,11 @@ type Span struct {
 	Clock        time.Duration
 }
 
-var spanText = regexp.MustCompile(`^([0-9]+)\s*(mo|min|[smhdwy])$`)
+var spanText = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^([0-9]+)\s*(mo|min|[smhdwy])$`) })
 
 // ParseSpan reads --chunk.
 func ParseSpan(text string) (Span, error) {
-	m := spanText.FindStringSubmatch(strings.ToLower(strings.TrimSpace(text)))
+	m := spanText().FindStringSubmatch(strings.ToLower(strings.TrimSpace(text)))
 	if m == nil {
 		e := fault.New(fault.Usage, "--chunk is %q, which is no length of time", text)
 		return Span{}, e.WithHint("a number and a unit: 6h, 1d, 7d, 1w, 1mo, 1y (also s and min); for months write mo")

@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"elt/internal/fault"
@@ -23,7 +24,7 @@ type Naming struct {
 // SchemeHelp lists what a template may hold, for the help of a setting.
 const SchemeHelp = "{stream} (or {stream_name}), {yyyy}, {mm}, {dd}, {hh}, {datestamp} and {timestamp}, the time being that of the run's start; folders are made"
 
-var placeholder = regexp.MustCompile(`\{[^{}]*\}`)
+var placeholder = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\{[^{}]*\}`) })
 
 // File is the file of a stream; dated says that names change from run to run.
 func (n Naming) File() (file func(stream string) string, dated bool, err error) {
@@ -45,7 +46,7 @@ func (n Naming) File() (file func(stream string) string, dated bool, err error) 
 		"{datestamp}": strftime.Format(n.Datestamp, n.Now),
 		"{timestamp}": strftime.Format(n.Timestamp, n.Now),
 	}
-	for _, hole := range placeholder.FindAllString(scheme, -1) {
+	for _, hole := range placeholder().FindAllString(scheme, -1) {
 		if stamp, known := stamps[hole]; known {
 			scheme, dated = strings.ReplaceAll(scheme, hole, stamp), true
 		} else if hole != "{stream}" && hole != "{stream_name}" {

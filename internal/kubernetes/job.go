@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/goccy/go-yaml"
@@ -37,12 +38,12 @@ const (
 	startedKey = "elt.dev/started"
 )
 
-var dnsLabel = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`)
+var dnsLabel = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`) })
 
 // jobName is the Job of an attempt of an execution.
 func jobName(e state.Execution) (string, error) {
 	name := fmt.Sprintf("elt-run-%s-%d", strings.ToLower(e.ID), e.Attempt)
-	if len(name) > 63 || !dnsLabel.MatchString(name) {
+	if len(name) > 63 || !dnsLabel().MatchString(name) {
 		return "", fmt.Errorf("execution %q has an id that cannot name a Job", e.ID)
 	}
 	return name, nil

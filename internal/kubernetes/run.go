@@ -138,7 +138,7 @@ func (r *run) watchJob(ctx context.Context) (out worker.Outcome) {
 	return worker.Outcome{Vanished: true, How: "unknown", Cause: "watch Job " + r.name + ": " + err.Error()}
 }
 
-var exitCode = regexp.MustCompile(`failed with exit code (\d+)`)
+var exitCode = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`failed with exit code (\d+)`) })
 
 // failed tells how a failed Job's pod ended.
 func (r *run) failed(c condition) worker.Outcome {
@@ -165,7 +165,7 @@ func (r *run) failed(c condition) worker.Outcome {
 		}
 		return out
 	}
-	if m := exitCode.FindStringSubmatch(c.Message); m != nil {
+	if m := exitCode().FindStringSubmatch(c.Message); m != nil {
 		code, _ := strconv.Atoi(m[1])
 		return worker.Outcome{Code: code, How: describe(code)}
 	}

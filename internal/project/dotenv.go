@@ -45,18 +45,20 @@ type dotenvLine struct {
 }
 
 var (
-	dotenvName   = regexp.MustCompile(`^[^\S\n]*(?:export[^\S\n]+)?(?:'([^'\n]+)'|([^=#\s'"]+))[^\S\n]*`)
+	dotenvName = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^[^\S\n]*(?:export[^\S\n]+)?(?:'([^'\n]+)'|([^=#\s'"]+))[^\S\n]*`)
+	})
 	dotenvSingle = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^'((?:\\'|[^'])*)'`) })
 	dotenvDouble = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^"((?:\\"|[^"])*)"`) })
-	dotenvEnd    = regexp.MustCompile(`^[^\S\n]*(?:#[^\n]*)?(?:\n|$)`)
+	dotenvEnd    = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[^\S\n]*(?:#[^\n]*)?(?:\n|$)`) })
 	dotenvNote   = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\s+#.*`) })
 )
 
 func cutDotenv(text string) (dotenvLine, bool) {
-	if m := dotenvEnd.FindString(text); m != "" || text == "" {
+	if m := dotenvEnd().FindString(text); m != "" || text == "" {
 		return dotenvLine{raw: m}, true // blank, or a comment
 	}
-	m := dotenvName.FindStringSubmatch(text)
+	m := dotenvName().FindStringSubmatch(text)
 	if m == nil {
 		return dotenvLine{}, false
 	}
@@ -85,7 +87,7 @@ func cutDotenv(text string) (dotenvLine, bool) {
 			d.value, at = strings.TrimSpace(dotenvNote().ReplaceAllString(bare, "")), at+len(bare)
 		}
 	}
-	end := dotenvEnd.FindString(text[at:])
+	end := dotenvEnd().FindString(text[at:])
 	if end == "" && at < len(text) {
 		return dotenvLine{}, false
 	}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"elt/internal/fault"
@@ -15,7 +16,9 @@ import (
 
 // reference is $NAME (upper case only), ${any_word}, or ours: ${file:PATH}
 // and ${exec:COMMAND}. A backslash before it keeps it as text.
-var reference = regexp.MustCompile(`(\\)?\$(?:\{([\p{L}\p{N}_]+)\}|([A-Z][A-Z0-9_]*)|\{(file|exec):([^}]*)\})`)
+var reference = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(\\)?\$(?:\{([\p{L}\p{N}_]+)\}|([A-Z][A-Z0-9_]*)|\{(file|exec):([^}]*)\})`)
+})
 
 // expander fills references in. One pass: what comes out is not read again.
 type expander struct {
@@ -38,8 +41,8 @@ func (x *expander) text(s string) (string, error) {
 		return s, nil
 	}
 	var failed error
-	out := reference.ReplaceAllStringFunc(s, func(ref string) string {
-		m := reference.FindStringSubmatch(ref)
+	out := reference().ReplaceAllStringFunc(s, func(ref string) string {
+		m := reference().FindStringSubmatch(ref)
 		if m[1] != "" {
 			return ref[1:]
 		}

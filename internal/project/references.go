@@ -120,7 +120,7 @@ func (r *referrer) node(plugin *Plugin, n *node, name string) {
 		r.node(plugin, item, name+"."+strconv.Itoa(i))
 	}
 	text, _ := n.plainText()
-	for _, m := range reference.FindAllStringSubmatch(text, -1) {
+	for _, m := range reference().FindAllStringSubmatch(text, -1) {
 		ref := Reference{Variable: m[2] + m[3], Plugin: plugin, Setting: name, At: n.at()}
 		if m[4] == "file" {
 			ref.File = m[5]

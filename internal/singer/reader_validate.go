@@ -3,6 +3,7 @@ package singer
 import (
 	"encoding/json"
 	"regexp"
+	"sync"
 
 	"github.com/google/jsonschema-go/jsonschema"
 )
@@ -69,10 +70,10 @@ func lenient(node any) {
 
 // wrongPlace finds, in the validator's words, the innermost place and the
 // keyword that refused it; what follows them shows values.
-var wrongPlace = regexp.MustCompile(`^(?s:.*)validating ([^:]*): ([A-Za-z]+)`)
+var wrongPlace = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(?s:.*)validating ([^:]*): ([A-Za-z]+)`) })
 
 // missing finds the properties that a record lacks.
-var missing = regexp.MustCompile(`required: missing properties: (\[.*\])$`)
+var missing = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`required: missing properties: (\[.*\])$`) })
 
 // record checks the record at line[i]. The error names places, not values.
 func (v *validator) record(line []byte, i int) error {
@@ -88,10 +89,10 @@ func (v *validator) record(line []byte, i int) error {
 	if wrong == nil {
 		return nil
 	}
-	if m := missing.FindStringSubmatch(wrong.Error()); m != nil {
+	if m := missing().FindStringSubmatch(wrong.Error()); m != nil {
 		return &flaw{at: i, text: "the record does not match its schema: missing " + m[1]}
 	}
-	if m := wrongPlace.FindStringSubmatch(wrong.Error()); m != nil {
+	if m := wrongPlace().FindStringSubmatch(wrong.Error()); m != nil {
 		return &flaw{at: i, text: "the record does not match its schema: " + m[2] + " of " + m[1]}
 	}
 	return &flaw{at: i, text: "the record does not match its schema"}

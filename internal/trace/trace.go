@@ -19,6 +19,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -51,14 +52,16 @@ type Trace struct {
 	Spans  []Span
 }
 
-var parentForm = regexp.MustCompile(`^[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$`)
+var parentForm = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$`)
+})
 
 // New is a trace that goes on one given as the W3C's traceparent; where there
 // is none, its id is that of what is traced, a UUID, so that one is found by
 // the other.
 func New(traceparent, id string) Trace {
 	var t Trace
-	if m := parentForm.FindStringSubmatch(strings.TrimSpace(traceparent)); m != nil && strings.Trim(m[1], "0") != "" && strings.Trim(m[2], "0") != "" {
+	if m := parentForm().FindStringSubmatch(strings.TrimSpace(traceparent)); m != nil && strings.Trim(m[1], "0") != "" && strings.Trim(m[2], "0") != "" {
 		_, _ = hex.Decode(t.ID[:], []byte(m[1])) // the form has been seen to
 		_, _ = hex.Decode(t.Parent[:], []byte(m[2]))
 		return t

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	"elt/internal/fault"
 )
@@ -23,11 +24,11 @@ func (r *refusal) Error() string {
 	return r.text
 }
 
-var classVersion = regexp.MustCompile(`class file version (\d+)`)
+var classVersion = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`class file version (\d+)`) })
 
 // newer is the Java release that a class of a newer one needs, 0 when text does not say it.
 func newer(text string) int {
-	m := classVersion.FindStringSubmatch(text)
+	m := classVersion().FindStringSubmatch(text)
 	if m == nil {
 		return 0
 	}

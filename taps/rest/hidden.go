@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/goccy/go-yaml"
 
@@ -13,8 +14,10 @@ import (
 
 // A member with such a name holds a secret, unless it only says where one is.
 var (
-	secretMember = regexp.MustCompile(`(?i)(passw|passphrase|secret|token|api[_-]?key|private[_-]?key|access[_-]?key|credential|authorization|cookie|signature)`)
-	harmless     = regexp.MustCompile(`(?i)(_url|_path|_file|_param|_name|jsonpath)$`)
+	secretMember = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`(?i)(passw|passphrase|secret|token|api[_-]?key|private[_-]?key|access[_-]?key|credential|authorization|cookie|signature)`)
+	})
+	harmless = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?i)(_url|_path|_file|_param|_name|jsonpath)$`) })
 )
 
 // hidden finds the secrets that stand where no setting is marked: in headers,
@@ -68,7 +71,7 @@ func secretsIn(name string, v any) []string {
 	var out []string
 	switch v := v.(type) {
 	case string:
-		if secretMember.MatchString(name) && !harmless.MatchString(name) && !strings.Contains(v, "{{") {
+		if secretMember().MatchString(name) && !harmless().MatchString(name) && !strings.Contains(v, "{{") {
 			out = append(out, v)
 			if words := strings.Fields(v); len(words) == 2 {
 				out = append(out, words[1])
@@ -80,7 +83,7 @@ func secretsIn(name string, v any) []string {
 		}
 	case map[string]any:
 		for key, item := range v {
-			if secretMember.MatchString(name) && !secretMember.MatchString(key) {
+			if secretMember().MatchString(name) && !secretMember().MatchString(key) {
 				key = name + "." + key
 			}
 			out = append(out, secretsIn(key, item)...)

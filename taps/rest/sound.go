@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/goccy/go-yaml"
@@ -155,13 +156,13 @@ func (src *source) check(s *settings) (err error) {
 // halves says that a window which gives too much is halved.
 func (src *source) halves() bool { return src.Window.Cap > 0 || len(src.Window.CapStatus) > 0 }
 
-var template = regexp.MustCompile(`\{\{\s*([^}\s]+)\s*\}\}`)
+var template = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\{\{\s*([^}\s]+)\s*\}\}`) })
 
 // templates are the variables that the definition of a request names.
 func templates(d *definition) map[string]bool {
 	raw, _ := json.Marshal([]any{d.Path, d.Params, d.Headers, d.Body}) // decoded from JSON
 	names := map[string]bool{}
-	for _, m := range template.FindAllSubmatch(raw, -1) {
+	for _, m := range template().FindAllSubmatch(raw, -1) {
 		names[string(m[1])] = true
 	}
 	return names

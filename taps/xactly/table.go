@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"elt/internal/fault"
 )
@@ -131,13 +132,13 @@ func (w *words) UnmarshalJSON(raw []byte) error {
 }
 
 // plain are names that need no quotes: Connect's own language has no rule for others.
-var plain = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_$]*$`)
+var plain = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_$]*$`) })
 
 // apply changes a table, known or empty, as an entry says.
 func (g given) apply(t table) (table, error) {
 	t.name = g.Name
 	for part := range strings.SplitSeq(g.Name, ".") {
-		if !plain.MatchString(part) {
+		if !plain().MatchString(part) {
 			return t, fault.New(fault.BadConfig, "tap-xactly: tables has %q, which is no name of a table", g.Name).WithHint("write it like xc_plan, or ovrd.plan with its schema")
 		}
 	}
@@ -147,7 +148,7 @@ func (g given) apply(t table) (table, error) {
 	for _, word := range g.Columns {
 		name, word, typed := strings.Cut(word, ":")
 		k, ok := kinds[strings.ToLower(word)]
-		if !plain.MatchString(name) || typed && !ok {
+		if !plain().MatchString(name) || typed && !ok {
 			return t, fault.New(fault.BadConfig, "tap-xactly: tables: %s: %q is no column", g.Name, name+":"+word).WithHint("write columns like PLAN_ID:integer, AMOUNT:number, NAME; a column without a type is text")
 		}
 		t.columns = append(t.columns, column{name, k})

@@ -173,12 +173,12 @@ func (s *settings) sync(ctx context.Context, a *api, cs *singer.CatalogStream, b
 	}
 	r.columns = choose(cs, declared.Properties, sorted)
 	for part := range strings.SplitSeq(r.table, ".") {
-		if !plain.MatchString(part) {
+		if !plain().MatchString(part) {
 			return fault.New(fault.BadConfig, "%q is no name of a table", r.table).WithHint("check the catalog and the setting schema")
 		}
 	}
 	for n, c := range r.columns {
-		if !plain.MatchString(c.name) || cs.Property(c.name) == nil {
+		if !plain().MatchString(c.name) || cs.Property(c.name) == nil {
 			return fault.New(fault.BadConfig, "the catalog has %q, which is no column of it", c.name).WithHint("run discovery again")
 		}
 		if c.name == date {

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -178,14 +179,14 @@ func (c *copying) release() {
 	c.sent = nil
 }
 
-var contextLine = regexp.MustCompile(`^COPY .*, line (\d+)(?:, column (.+?))?(?::|$)`)
+var contextLine = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^COPY .*, line (\d+)(?:, column (.+?))?(?::|$)`) })
 
 // name says which row the server refused: by stream, key and column, and
 // never by another value.
 func (c *copying) name(refused *pgconn.PgError) error {
 	stream, column, key := c.loader.schema.Stream, refused.ColumnName, ""
 	first, _, _ := strings.Cut(refused.Where, "\n")
-	if m := contextLine.FindStringSubmatch(first); m != nil {
+	if m := contextLine().FindStringSubmatch(first); m != nil {
 		line, _ := strconv.Atoi(m[1])
 		if m[2] != "" {
 			column = m[2]

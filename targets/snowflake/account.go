@@ -3,13 +3,14 @@ package snowflake
 import (
 	"regexp"
 	"strings"
+	"sync"
 
 	"elt/internal/fault"
 )
 
 const domain = ".snowflakecomputing.com"
 
-var accountName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*$`)
+var accountName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*$`) })
 
 // account puts an account identifier right that was written as people write
 // it: a pasted URL, with the service's domain, in the new form with a dot or
@@ -39,7 +40,7 @@ func account(written, host string) (string, error) {
 	if at := strings.Index(strings.ToLower(name), ".snowflakecomputing."); at >= 0 {
 		name = name[:at]
 	}
-	if !accountName.MatchString(name) {
+	if !accountName().MatchString(name) {
 		return "", wrong("write ORGANISATION-ACCOUNT, as in myorg-myaccount (SELECT CURRENT_ORGANIZATION_NAME() || '-' || CURRENT_ACCOUNT_NAME())")
 	}
 	if host != "" {
@@ -53,9 +54,11 @@ func account(written, host string) (string, error) {
 	return strings.ReplaceAll(name, "_", "-"), nil
 }
 
-var region = regexp.MustCompile(`^([a-z]{2,}(-gov)?-[a-z]+(-[a-z]+)*-?[0-9]+[a-z]?|[a-z]+-[a-z]+(-[a-z]+)*|privatelink|aws|azure|gcp|global)(\..+)?$`)
+var region = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^([a-z]{2,}(-gov)?-[a-z]+(-[a-z]+)*-?[0-9]+[a-z]?|[a-z]+-[a-z]+(-[a-z]+)*|privatelink|aws|azure|gcp|global)(\..+)?$`)
+})
 
-func looksLikeRegion(s string) bool { return region.MatchString(strings.ToLower(s)) }
+func looksLikeRegion(s string) bool { return region().MatchString(strings.ToLower(s)) }
 
 // endpoint is the host that an account is reached at.
 func (a *access) endpoint() string {

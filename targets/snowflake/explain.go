@@ -7,6 +7,7 @@ import (
 	"net"
 	"regexp"
 	"strings"
+	"sync"
 
 	sf "github.com/snowflakedb/gosnowflake/v2"
 
@@ -129,7 +130,7 @@ type answered struct {
 	text string
 }
 
-var shown = regexp.MustCompile(`'(?:[^']|'')*'`)
+var shown = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`'(?:[^']|'')*'`) })
 
 func (a *answered) Error() string {
 	text := a.text
@@ -137,7 +138,7 @@ func (a *answered) Error() string {
 		text = firstLine(bare(a.Message))
 	}
 	if a.Number >= 100000 && a.Number < 101000 {
-		text = shown.ReplaceAllString(text, "'…'")
+		text = shown().ReplaceAllString(text, "'…'")
 	}
 	out := fmt.Sprintf("Snowflake %06d", a.Number)
 	if len(a.QueryID) > 8 {
@@ -148,11 +149,11 @@ func (a *answered) Error() string {
 
 func (a *answered) Unwrap() error { return a.SnowflakeError }
 
-var numbered = regexp.MustCompile(`^\d{6} \(\w+\): (?:[0-9a-f-]{30,}: )?`)
+var numbered = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^\d{6} \(\w+\): (?:[0-9a-f-]{30,}: )?`) })
 
 // bare takes the number off a message, which the driver puts there once more.
 func bare(text string) string {
-	return strings.TrimSpace(numbered.ReplaceAllString(strings.TrimSpace(text), ""))
+	return strings.TrimSpace(numbered().ReplaceAllString(strings.TrimSpace(text), ""))
 }
 
 // firstLine keeps what a message says and leaves out where in a file.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"sync"
 
 	"elt/internal/sqltarget"
 	"elt/targets"
@@ -81,7 +82,7 @@ func (l *lane) finish(p *part) error {
 	return err
 }
 
-var plain = regexp.MustCompile(`^[A-Z_][A-Z0-9_]*$`)
+var plain = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Z_][A-Z0-9_]*$`) })
 
 // stage makes the session's stage. It is temporary: it ends with the session,
 // and what is on it too, so a killed run leaves nothing behind.
@@ -99,7 +100,7 @@ func (l *lane) stage(ctx context.Context) error {
 		return err
 	}
 	l.at = "@" + ref
-	if plain.MatchString(home) {
+	if plain().MatchString(home) {
 		l.at = "@" + home + "." + name
 	}
 	return nil

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"elt/internal/fault"
 	"elt/internal/row"
@@ -110,8 +111,10 @@ func (ld *loader) shape(ctx context.Context, schema *row.Schema, policy sqltarge
 }
 
 var (
-	quoted      = regexp.MustCompile(`"(?:[^"]|"")*"`)
-	constraints = regexp.MustCompile(`(?i)\b(default|check|references|generated|collate|autoincrement|unique|strict|without)\b`)
+	quoted      = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`"(?:[^"]|"")*"`) })
+	constraints = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`(?i)\b(default|check|references|generated|collate|autoincrement|unique|strict|without)\b`)
+	})
 )
 
 // plain says that the table has nothing that a rebuilt one would lack.
@@ -120,7 +123,7 @@ func (ld *loader) plain(ctx context.Context) (bool, error) {
 	if err != nil || len(rows) == 0 {
 		return true, err
 	}
-	return !constraints.MatchString(quoted.ReplaceAllString(text(rows[0][0]), "x")), nil
+	return !constraints().MatchString(quoted().ReplaceAllString(text(rows[0][0]), "x")), nil
 }
 
 // evolve adds columns, and rebuilds the table where types change: SQLite
