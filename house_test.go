@@ -4,7 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -72,6 +75,27 @@ func TestImportTable(t *testing.T) {
 	}
 }
 
+// Every process of a run pays for what packages do at start; see
+// docs/decisions/2026-11-21-metrics-by-hand.md.
+func TestNothingIsCompiledAtStart(t *testing.T) {
+	atStart := regexp.MustCompile(`(?m)^(var |\t)\w+ += regexp\.MustCompile`)
+	for _, p := range packages(t) {
+		name := inModule(p.ImportPath)
+		if match("internal/fake/*", name) || strings.HasSuffix(name, "test") {
+			continue
+		}
+		for _, file := range p.GoFiles {
+			text, err := os.ReadFile(filepath.Join(p.Dir, file))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if line := atStart.Find(text); line != nil {
+				t.Errorf("%s/%s: %s at start: wrap it in sync.OnceValue", name, file, line)
+			}
+		}
+	}
+}
+
 func TestNoPackageSaysNothing(t *testing.T) {
 	for _, p := range packages(t) {
 		for _, part := range strings.Split(inModule(p.ImportPath), "/") {
@@ -85,12 +109,14 @@ func TestNoPackageSaysNothing(t *testing.T) {
 
 type listed struct {
 	ImportPath string
+	Dir        string
+	GoFiles    []string
 	Imports    []string
 }
 
 func packages(t *testing.T) []listed {
 	t.Helper()
-	out, err := exec.Command("go", "list", "-json=ImportPath,Imports", "./...").Output()
+	out, err := exec.Command("go", "list", "-json=ImportPath,Dir,GoFiles,Imports", "./...").Output()
 	if err != nil {
 		t.Fatalf("go list: %v", err)
 	}
