@@ -111,8 +111,8 @@ func TestStatements(t *testing.T) {
 			sqls = append(sqls, stage.Create(table.Key, "on commit drop"))
 			sqls = append(append(sqls, stage.Apply(s, table, false)...), stage.Apply(s, table, true)[0])
 		} else {
-			sqls = append(sqls, table.Insert(table.Columns)+table.OnConflict(d, table.Columns), table.Insert(table.Columns[:1])+table.OnConflict(d, table.Columns[:1]),
-				table.Insert(table.Columns[:6])+table.MarkDeleted(table.Columns[:6]), table.Update(table.Columns[:3]), table.Delete(table.Columns[:1]))
+			sqls = append(sqls, table.Insert(table.Columns, 1)+table.OnConflict(d, table.Columns), table.Insert(table.Columns[:1], 2)+table.OnConflict(d, table.Columns[:1]),
+				table.Insert(table.Columns[:6], 1)+table.MarkDeleted(table.Columns[:6]), table.Update(table.Columns[:3]), table.Delete(table.Columns[:1]))
 		}
 		sqls = append(sqls, table.Create(true), table.Create(false), table.AddColumn(table.Columns[1]), table.Activate(1700000000000, false, "now()"), table.Activate(1700000000000, true, ""))
 		golden(t, name+".sql", strings.Join(sqls, ";\n\n")+";\n")

@@ -3,6 +3,7 @@ package sqltarget
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"elt/internal/row"
@@ -156,14 +157,26 @@ func (t *Table) MarkDeleted(columns []Column) string {
 	return " on conflict (" + list(t.Key) + ") do update set " + strings.Join(set, ", ") + " where d." + Quote(DeletedAt) + " is null"
 }
 
-// Insert is the statement that adds one row of columns, given as ?1, ?2, ….
-func (t *Table) Insert(columns []Column) string {
-	marks := make([]string, len(columns))
+// Insert is the statement that adds so many rows of columns, given one after
+// another as ?1, ?2, ….
+func (t *Table) Insert(columns []Column, rows int) string {
 	names := make([]string, len(columns))
 	for i, c := range columns {
-		marks[i], names[i] = fmt.Sprintf("?%d", i+1), c.Name
+		names[i] = c.Name
 	}
-	return "insert into " + t.Ref() + " as d (" + list(names) + ") values (" + strings.Join(marks, ", ") + ")"
+	sql := []byte("insert into " + t.Ref() + " as d (" + list(names) + ") values ")
+	for i := range rows * len(columns) {
+		switch {
+		case i == 0:
+			sql = append(sql, '(')
+		case i%len(columns) == 0:
+			sql = append(sql, "), ("...)
+		default:
+			sql = append(sql, ", "...)
+		}
+		sql = strconv.AppendInt(append(sql, '?'), int64(i+1), 10)
+	}
+	return string(append(sql, ')'))
 }
 
 // Update is the statement that sets the columns of the row with the key;

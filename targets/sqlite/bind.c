@@ -66,8 +66,9 @@ static int run(sqlite3_stmt *s, int *rc) {
 	return *rc;
 }
 
-int elt_run(sqlite3_stmt *s, sqlite3_stmt *other, const unsigned char *rows, long count, int fields, long *done, char *message, int size) {
+int elt_run(sqlite3_stmt *s, sqlite3_stmt *other, const unsigned char *rows, long count, int fields, long *done, long *used, char *message, int size) {
 	int rc = 0;
+	const unsigned char *first = rows;
 	void *db = sqlite3_db_handle(s);
 	for (*done = 0; *done < count; (*done)++) {
 		const unsigned char *next = bind(s, rows, fields, &rc);
@@ -82,6 +83,7 @@ int elt_run(sqlite3_stmt *s, sqlite3_stmt *other, const unsigned char *rows, lon
 		}
 		rows = next;
 	}
+	*used = rows - first;
 	if (rc) {
 		rc = sqlite3_extended_errcode(db);
 		strncpy(message, sqlite3_errmsg(db), size - 1);

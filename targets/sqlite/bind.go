@@ -54,29 +54,27 @@ type refusal struct {
 func (r *refusal) Error() string { return r.message }
 
 // run executes s for each of count rows in data; other, if not nil, follows
-// for a row where s changed nothing.
-func (s *statement) run(other *statement, data []byte, count, fields int) error {
+// for a row where s changed nothing. What it returns of data is not executed.
+func (s *statement) run(other *statement, data []byte, count, fields int) ([]byte, error) {
 	if count == 0 {
-		return nil
+		return data, nil
 	}
 	var second *C.sqlite3_stmt
 	if other != nil {
 		second = other.handle
 	}
-	var done C.long
+	var done, used C.long
 	var message [512]C.char
-	rc := C.elt_run(s.handle, second, (*C.uchar)(unsafe.Pointer(unsafe.SliceData(data))), C.long(count), C.int(fields), &done, &message[0], C.int(len(message)))
+	rc := C.elt_run(s.handle, second, (*C.uchar)(unsafe.Pointer(unsafe.SliceData(data))), C.long(count), C.int(fields), &done, &used, &message[0], C.int(len(message)))
 	if rc != 0 {
-		return &refusal{int(done), sqlite3.ErrNo(rc & 0xff), fmt.Sprintf("%s (SQLite code %d)", C.GoString(&message[0]), int(rc))}
+		return data[used:], &refusal{int(done), sqlite3.ErrNo(rc & 0xff), fmt.Sprintf("%s (SQLite code %d)", C.GoString(&message[0]), int(rc))}
 	}
-	return nil
+	return data[used:], nil
 }
 
 func (s *statement) close() { s.stmt.Close() }
 
-// Codes that are about a row, not about the file.
-const (
-	constraint = sqlite3.ErrNo(19)
-	mismatch   = sqlite3.ErrNo(20)
-	tooBig     = sqlite3.ErrNo(18)
-)
+// ofRow says that the row is at fault, not the file.
+func (r *refusal) ofRow() bool {
+	return r.code == sqlite3.ErrConstraint || r.code == sqlite3.ErrMismatch || r.code == sqlite3.ErrTooBig
+}

@@ -20,7 +20,7 @@ func TestBindLinks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.run(nil, []byte{0, 3, 2, 0, 0, 0, 'h', 'i', 0, 0}, 2, 2); err != nil {
+	if _, err := s.run(nil, []byte{0, 3, 2, 0, 0, 0, 'h', 'i', 0, 0}, 2, 2); err != nil {
 		t.Fatal(err)
 	}
 	s.close()

@@ -3,12 +3,15 @@ package sqlite
 import (
 	"database/sql/driver"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/mattn/go-sqlite3"
 
 	"elt/internal/sqltarget"
 	"elt/internal/sqltarget/sqltest"
@@ -40,7 +43,10 @@ func BenchmarkInsert(b *testing.B) {
 	}
 	for _, each := range []int{1, 8, 50} {
 		b.Run(fmt.Sprintf("C/rows=%d", each), func(b *testing.B) {
-			insert(b, columns, each, rows, func(s *statement) error { return s.run(nil, data, rows/each, len(columns)*each) })
+			insert(b, columns, each, rows, func(s *statement) error {
+				_, err := s.run(nil, data, rows/each, len(columns)*each)
+				return err
+			})
 		})
 	}
 	for _, each := range []int{1, 8, 50} {
@@ -109,4 +115,37 @@ func cpu() float64 {
 	var u syscall.Rusage
 	syscall.Getrusage(syscall.RUSAGE_SELF, &u)
 	return float64(u.Utime.Nano()+u.Stime.Nano()) / 1e9
+}
+
+// Several rows are one statement, yet the row that is refused is known, and
+// those before it went in.
+func TestRefusedRowAmongMany(t *testing.T) {
+	f := newFile(t)
+	log := schema("log", "", "id int64", "v text")
+	ld := f.stream(f.lane(f.sink(nil)), log).(*loader)
+	ld.lane.conn.SetLimit(sqlite3.SQLITE_LIMIT_LENGTH, 1000)
+	var rows [][]any
+	for i := range 30 {
+		rows = append(rows, []any{i, strings.Repeat("x", 1+i/20*2000)})
+	}
+	b := batch(log, rows...)
+	v, err := ld.lookup("")
+	f.must(err)
+	if v.many == nil {
+		t.Fatal("rows are inserted one by one")
+	}
+	var data []byte
+	for i := range b.Len() {
+		data, err = ld.encoder.append(data, b, i, v.take, 0)
+		f.must(err)
+	}
+	var refused *refusal
+	if err := v.run(data, b.Len()); !errors.As(err, &refused) || refused.row != 20 {
+		t.Errorf("row 20 is too big: %+v", err)
+	}
+	in, err := ld.lane.query(t.Context(), "select count(*), sum(id) from "+ld.at.Ref())
+	f.must(err)
+	if in[0][0] != int64(20) || in[0][1] != int64(190) {
+		t.Errorf("rows in the table: %v", in)
+	}
 }

@@ -15,8 +15,48 @@ import (
 type variant struct {
 	take  []bool // of the encoder's columns
 	count int
+	many  *statement // nil, or main for manyRows rows at once
 	main  *statement
 	other *statement // nil, or what follows where main changed nothing
+}
+
+// manyRows of one statement cost a sixth less than as many statements, more
+// rows gain nothing; manyFields is below the parameters SQLite takes.
+const (
+	manyRows   = 8
+	manyFields = 32000
+)
+
+// run executes count rows of data.
+func (v *variant) run(data []byte, count int) error {
+	done := 0
+	if v.many != nil {
+		var err error
+		data, err = v.many.run(nil, data, count/manyRows, v.count*manyRows)
+		var refused *refusal
+		switch {
+		case err == nil:
+			done = count / manyRows * manyRows
+		case !errors.As(err, &refused) || !refused.ofRow():
+			return err
+		default: // one by one it will be seen which of them
+			done = refused.row * manyRows
+		}
+	}
+	_, err := v.main.run(v.other, data, count-done, v.count)
+	var refused *refusal
+	if errors.As(err, &refused) {
+		refused.row += done
+	}
+	return err
+}
+
+func (v *variant) close() {
+	for _, s := range []*statement{v.many, v.main, v.other} {
+		if s != nil {
+			s.close()
+		}
+	}
 }
 
 // writeRows bounds one call into SQLite, so that a cancelled run stops soon.
@@ -51,7 +91,7 @@ func (ld *loader) write(ctx context.Context, b *row.Batch) error {
 		if run == nil {
 			return nil
 		}
-		err := ld.name(run.main.run(run.other, out, end-first, run.count), b, first)
+		err := ld.name(run.run(out, end-first), b, first)
 		out = out[:0]
 		return err
 	}
@@ -163,7 +203,7 @@ func (ld *loader) lookup(name string) (*variant, error) {
 	}
 	v.count = len(columns)
 	t := &ld.at.Table
-	insert, other := t.Insert(columns), ""
+	insert, many, other := t.Insert(columns, 1), "", ""
 	switch {
 	case name == "delete" && hard:
 		insert = t.Delete(columns)
@@ -173,14 +213,19 @@ func (ld *loader) lookup(name string) (*variant, error) {
 		insert += t.OnConflict(sqltarget.SQLite{}, columns)
 	case ld.keyed:
 		insert, other = t.Update(columns), insert
+	case ld.aside && v.count*manyRows <= manyFields: // nobody's trigger can end the transaction there
+		many = t.Insert(columns, manyRows)
 	}
 	var err error
-	if v.main, err = prepare(ld.lane.conn, insert); err != nil {
-		return nil, err
-	}
-	if other != "" {
-		if v.other, err = prepare(ld.lane.conn, other); err != nil {
-			v.main.close()
+	for _, s := range []struct {
+		sql string
+		to  **statement
+	}{{insert, &v.main}, {many, &v.many}, {other, &v.other}} {
+		if s.sql == "" {
+			continue
+		}
+		if *s.to, err = prepare(ld.lane.conn, s.sql); err != nil {
+			v.close()
 			return nil, err
 		}
 	}
@@ -190,10 +235,7 @@ func (ld *loader) lookup(name string) (*variant, error) {
 
 func (ld *loader) closeStatements() {
 	for name, v := range ld.variants {
-		v.main.close()
-		if v.other != nil {
-			v.other.close()
-		}
+		v.close()
 		delete(ld.variants, name)
 	}
 }
@@ -204,7 +246,7 @@ func (ld *loader) name(err error, b *row.Batch, first int) error {
 	if !errors.As(err, &refused) {
 		return err
 	}
-	if refused.code != constraint && refused.code != mismatch && refused.code != tooBig {
+	if !refused.ofRow() {
 		return err
 	}
 	return fault.Wrap(fault.BadInput, err, "stream %q, row with key %s: SQLite refused the row", ld.schema.Stream, sqltarget.KeyText(b, first+refused.row))

@@ -1,6 +1,6 @@
 insert into "orders" as d ("id", "q""", "j", "_sdc_received_at", "_sdc_batched_at", "_sdc_deleted_at", "_sdc_sequence", "_sdc_table_version", "_sdc_sync_started_at", "_sdc_extracted_at") values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) on conflict ("id") do update set "q""" = excluded."q""", "j" = excluded."j", "_sdc_received_at" = excluded."_sdc_received_at", "_sdc_batched_at" = excluded."_sdc_batched_at", "_sdc_deleted_at" = excluded."_sdc_deleted_at", "_sdc_sequence" = excluded."_sdc_sequence", "_sdc_table_version" = excluded."_sdc_table_version", "_sdc_sync_started_at" = excluded."_sdc_sync_started_at", "_sdc_extracted_at" = excluded."_sdc_extracted_at" where d."q""" is not excluded."q""" or d."j" is not excluded."j" or d."_sdc_deleted_at" is not excluded."_sdc_deleted_at" or d."_sdc_table_version" is not excluded."_sdc_table_version";
 
-insert into "orders" as d ("id") values (?1) on conflict ("id") do nothing;
+insert into "orders" as d ("id") values (?1), (?2) on conflict ("id") do nothing;
 
 insert into "orders" as d ("id", "q""", "j", "_sdc_received_at", "_sdc_batched_at", "_sdc_deleted_at") values (?1, ?2, ?3, ?4, ?5, ?6) on conflict ("id") do update set "q""" = excluded."q""", "j" = excluded."j", "_sdc_received_at" = excluded."_sdc_received_at", "_sdc_batched_at" = excluded."_sdc_batched_at", "_sdc_deleted_at" = excluded."_sdc_deleted_at" where d."_sdc_deleted_at" is null;
 
