@@ -17,6 +17,7 @@ type bookmark struct {
 	Value   json.RawMessage `json:"replication_key_value,omitempty"`
 	Version int64           `json:"version,omitempty"`
 	Method  string          `json:"last_replication_method,omitempty"`
+	Partial *partial        `json:"elt_partial,omitempty"`
 }
 
 // parseBookmark reads what stands under bookmarks.<stream>.
@@ -85,6 +86,16 @@ func (p *plan) position(field []byte, rows int64, exact bool) taps.Position {
 	return pos
 }
 
+// reached is where a table that is read in ranges stands.
+func (p *plan) reached(at partial, rows int64) taps.Position {
+	at.Version = p.version
+	mark := bookmark{Partial: &at}
+	if p.dialect == transferwise {
+		mark.Method, mark.Version = p.method, p.version
+	}
+	return taps.Position{Stream: p.id, Value: mustJSON(mark), Rows: rows}
+}
+
 // encode is the bookmark in the dialect's shape.
 func (p *plan) encode(value json.RawMessage) json.RawMessage {
 	if p.dialect == transferwise {
@@ -96,10 +107,10 @@ func (p *plan) encode(value json.RawMessage) json.RawMessage {
 		if p.method == singer.FullTable {
 			return mustJSON(full{p.method, p.version, nil})
 		}
-		return mustJSON(bookmark{p.key.name, value, p.version, p.method})
+		return mustJSON(bookmark{Key: p.key.name, Value: value, Version: p.version, Method: p.method})
 	}
 	switch {
-	case p.method == singer.FullTable && p.prior != nil:
+	case p.method == singer.FullTable && p.prior != nil && !p.interrupted:
 		return p.prior
 	case p.method == singer.FullTable || value == nil:
 		return json.RawMessage("{}")

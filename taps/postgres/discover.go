@@ -19,6 +19,7 @@ var typesSQL string
 
 // relation is a table or view that can be read.
 type relation struct {
+	oid          uint32
 	schema, name string
 	kind         string // as pg_class.relkind: r, p(artitioned), f(oreign), v(iew), m(aterialised)
 	partition    bool   // its rows are its parent's too
@@ -70,16 +71,15 @@ func discover(ctx context.Context, conn *pgx.Conn, schemas, ids []string) (*data
 		return nil, fmt.Errorf("discover tables: %w", err)
 	}
 	found := map[uint32]*relation{}
-	var oid uint32
 	var r relation
 	var c column
-	_, err = pgx.ForEachRow(rows, []any{&oid, &r.schema, &r.name, &r.kind, &r.partition, &r.inherited, &r.rows, &r.primary, &c.keyAt,
+	_, err = pgx.ForEachRow(rows, []any{&r.oid, &r.schema, &r.name, &r.kind, &r.partition, &r.inherited, &r.rows, &r.primary, &c.keyAt,
 		&c.number, &c.name, &c.typ, &c.mod, &c.notNull, &c.generated, &c.deterministic, &c.sqlType}, func() error {
-		rel := found[oid]
+		rel := found[r.oid]
 		if rel == nil {
 			first := r
 			rel = &first
-			found[oid] = rel
+			found[r.oid] = rel
 			db.relations = append(db.relations, rel)
 		}
 		rel.columns = append(rel.columns, c)

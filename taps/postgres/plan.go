@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"elt/internal/fault"
 	"elt/internal/row"
@@ -28,6 +27,9 @@ type plan struct {
 	version   int64 // table version of the rows, 0 for none
 	activate  bool  // rows of other versions die at the stream's end
 	firstTime bool  // no version was known before this run
+
+	partial     partial // where an interrupted FULL_TABLE read stands
+	interrupted bool    // it was
 
 	key        *column // the replication key, nil without one
 	keyReading reading
@@ -75,7 +77,13 @@ func newPlan(db *database, rel *relation, sel selection, s settings, bookmarks s
 		p.activate = s.Dialect == transferwise || s.Activate
 		p.firstTime = mark.Version == 0
 		if p.activate {
-			p.version = time.Now().UnixMilli()
+			p.version = newVersion()
+		}
+		if mark.Partial != nil {
+			p.partial, p.interrupted = *mark.Partial, true
+			if p.activate && p.partial.Version != 0 {
+				p.version, p.firstTime = p.partial.Version, false // what the interrupted run brought stays alive
+			}
 		}
 		return p, nil
 	case singer.Incremental:
@@ -120,7 +128,7 @@ func (p *plan) incremental(key string, mark bookmark) error {
 		// Everything is read anew: what was loaded before is dead. A resumed
 		// stream keeps its version, and says nothing about older rows.
 		p.activate, p.firstTime = true, true
-		p.version = time.Now().UnixMilli()
+		p.version = newVersion()
 	}
 	return nil
 }

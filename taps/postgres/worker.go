@@ -10,7 +10,6 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"elt/internal/fault"
-	"elt/internal/pgdial"
 	"elt/internal/row"
 	"elt/internal/singer"
 	"elt/taps"
@@ -32,7 +31,7 @@ type worker struct {
 
 // piece is what the reading half hands to the writing half.
 type piece struct {
-	batch    *row.Batch
+	batch    *row.Batch     // nil: none
 	position *taps.Position // after the batch
 }
 
@@ -65,7 +64,9 @@ func (w *worker) sync(ctx context.Context, p *plan) error {
 	var failed error
 	for next := range pieces {
 		if failed != nil {
-			next.batch.Release()
+			if next.batch != nil {
+				next.batch.Release()
+			}
 			continue
 		}
 		if failed = deliver(stream, next); failed != nil {
@@ -91,10 +92,12 @@ func (w *worker) sync(ctx context.Context, p *plan) error {
 }
 
 func deliver(stream taps.Stream, next piece) error {
-	if next.batch.Len() == 0 {
-		next.batch.Release()
-	} else if err := stream.Write(next.batch); err != nil {
-		return err
+	if next.batch != nil {
+		if next.batch.Len() == 0 {
+			next.batch.Release()
+		} else if err := stream.Write(next.batch); err != nil {
+			return err
+		}
 	}
 	if next.position != nil {
 		return stream.Position(*next.position)
@@ -114,53 +117,26 @@ func (w *worker) read(ctx context.Context, p *plan, pieces chan<- piece) (end ta
 	if err := w.exec(ctx, "begin isolation level repeatable read read only"); err != nil {
 		return end, explain(err, p)
 	}
-	s := &splitter{schema: p.schema, version: p.version, elements: p.elements(), hidden: p.hidden, every: positionEvery, pool: w.pool}
-	s.full = func(b *row.Batch, key []byte) error {
-		next := piece{batch: b}
-		if key != nil {
-			at := p.position(key, s.rows, true)
-			next.position = &at
-		}
-		select {
-		case pieces <- next:
-			return nil
-		case <-ctx.Done():
-			b.Release()
-			return ctx.Err()
-		}
-	}
-	copyTo := func(keyAt int, sql string) error {
-		defer pgdial.Bulk(w.conn)()
-		s.begin(keyAt)
-		if _, err := w.conn.PgConn().CopyTo(ctx, s, sql); err != nil {
-			return explain(err, p)
-		}
-		return s.finish()
-	}
+	r := newReader(ctx, w, p, pieces)
 	if p.method == singer.FullTable {
-		err = copyTo(-1, p.copyAll())
+		err = r.whole(ctx)
 	} else {
-		if !p.resumed && !p.key.notNull && !p.window.set() {
-			err = copyTo(-1, p.copyNulls())
-		}
-		if err == nil && (p.limit == 0 || s.rows < p.limit) {
-			err = copyTo(p.keyAt, p.copyFrom(max(p.limit-s.rows, 0)))
-		}
+		err = r.fromKey(ctx)
 	}
 	if err == nil {
-		err = s.flush()
+		err = r.flush()
 	}
 	if err != nil {
-		s.drop()
+		r.drop()
 		return end, err
 	}
 	if err := w.exec(ctx, "commit"); err != nil {
 		return end, err
 	}
-	if s.keyed {
-		return p.position(s.key, s.rows, false), nil
+	if r.keyed {
+		return p.position(r.key, r.rows, false), nil
 	}
-	return p.position(nil, s.rows, false), nil
+	return p.position(nil, r.rows, false), nil
 }
 
 // settle leaves the connection fit for the next stream, or none.

@@ -1,0 +1,68 @@
+package postgres
+
+import (
+	"context"
+
+	"elt/internal/pgdial"
+	"elt/internal/row"
+)
+
+// reader runs the COPY statements of one plan, in the transaction that the
+// worker has open, and hands batches and positions on.
+type reader struct {
+	*splitter
+	w    *worker
+	p    *plan
+	send func(piece) error
+}
+
+func newReader(ctx context.Context, w *worker, p *plan, pieces chan<- piece) *reader {
+	r := &reader{w: w, p: p}
+	r.send = func(next piece) error {
+		select {
+		case pieces <- next:
+			return nil
+		case <-ctx.Done():
+			if next.batch != nil {
+				next.batch.Release()
+			}
+			return ctx.Err()
+		}
+	}
+	r.splitter = &splitter{schema: p.schema, elements: p.elements(), hidden: p.hidden, every: positionEvery, pool: w.pool}
+	r.full = func(b *row.Batch, key []byte) error {
+		next := piece{batch: b}
+		if key != nil {
+			at := p.position(key, r.rows, true)
+			next.position = &at
+		}
+		return r.send(next)
+	}
+	return r
+}
+
+// copy runs one statement; keyAt is the field to watch as replication key, -1 for none.
+func (r *reader) copy(ctx context.Context, keyAt int, sql string) error {
+	defer pgdial.Bulk(r.w.conn)()
+	r.version = r.p.version
+	r.begin(keyAt)
+	if _, err := r.w.conn.PgConn().CopyTo(ctx, r.splitter, sql); err != nil {
+		return explain(err, r.p)
+	}
+	return r.finish()
+}
+
+// fromKey reads what an INCREMENTAL stream has not read yet: rows without a
+// key the first time, then the others in the order of their keys.
+func (r *reader) fromKey(ctx context.Context) error {
+	p := r.p
+	if !p.resumed && !p.key.notNull && !p.window.set() {
+		if err := r.copy(ctx, -1, p.copyNulls()); err != nil {
+			return err
+		}
+	}
+	if p.limit > 0 && r.rows >= p.limit {
+		return nil
+	}
+	return r.copy(ctx, p.keyAt, p.copyFrom(max(p.limit-r.rows, 0)))
+}
