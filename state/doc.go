@@ -32,6 +32,8 @@ type Store interface {
 	Audit
 	Callbacks
 	Incidents
+	Streams
+	Daemons
 	// URI names the store without secrets.
 	URI() string
 	Close() error

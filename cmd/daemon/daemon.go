@@ -131,6 +131,7 @@ func Run(ctx context.Context, app *cli.App, o *Options) error {
 		return err
 	}
 	defer closeGuard()
+	services = append(services, service{"alive", alive(app, store, daemonOf(o, w))})
 	if slices.Contains(o.Roles, "api") && o.Listen != "" {
 		serve, err := newAPI(ctx, app, o, s, store, w)
 		if err != nil {
@@ -158,6 +159,18 @@ func Run(ctx context.Context, app *cli.App, o *Options) error {
 	err = runServices(ctx, services)
 	log.Info().Msg("daemon stopped")
 	return err
+}
+
+// daemonOf describes this process to the others.
+func daemonOf(o *Options, w *worker.Worker) state.Daemon {
+	d := state.Daemon{Name: w.Name, Project: w.Project, Environment: w.Environment, Roles: o.Roles}
+	if slices.Contains(o.Roles, "worker") {
+		d.Queues, d.Slots, d.Executor = w.Queues, w.Slots, executors[0]
+		if w.Executor.Outlives() {
+			d.Executor = executors[1]
+		}
+	}
+	return d
 }
 
 // waitForStore opens the store, and waits while it is away: the database may

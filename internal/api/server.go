@@ -29,6 +29,9 @@ type Store interface {
 	state.Tokens
 	state.Audit
 	state.Callbacks
+	state.Incidents
+	state.Streams
+	state.Daemons
 	URI() string
 }
 
@@ -130,7 +133,10 @@ func (s *Server) register() {
 	s.pipelineRoutes()
 	s.runRoutes()
 	s.logRoutes()
+	s.streamRoutes()
 	s.scheduleRoutes()
+	s.workerRoutes()
+	s.alertRoutes()
 	s.bookmarkRoutes()
 	s.backfillRoutes()
 	s.pluginRoutes()

@@ -49,7 +49,7 @@ plugins:
     settings: [{name: api_key, sensitive: true}, {name: url}, {name: db_password}]
     config: {api_key: canary-key-0001, url: 'https://me:canary-url-0002@host/x', db_password: canary-pass-0003}
   loaders: [{name: target-sqlite, namespace: target_sqlite, config: {database: out.db}}]
-jobs: [{name: load, tasks: [tap-csv target-sqlite]}, {name: other, tasks: [tap-own target-sqlite]}]
+jobs: [{name: load, tasks: [tap-csv target-sqlite]}, {name: other, tasks: [tap-own target-sqlite], fresh_within: 2h}]
 schedules:
 - {name: nightly, job: load, interval: '0 3 * * *', timezone: Europe/Berlin, env: {SECRET_OF_RUN: canary-env-0004}}
 - {name: pair, extractor: tap-own, loader: target-sqlite, interval: '@hourly'}
@@ -72,7 +72,8 @@ func newWorld(t *testing.T, change ...func(*Config)) *world {
 		t.Fatal(err)
 	}
 	redactor := &secret.Redactor{}
-	plan := schedule.Plan{Project: "p", Environment: "dev", Digest: p.Digest(), Schedules: p.Schedules(), Jobs: []string{"load", "other"}, Defaults: schedule.Ours}
+	plan := schedule.Plan{Project: "p", Environment: "dev", Digest: p.Digest(), Schedules: p.Schedules(), Jobs: []string{"load", "other"}, Defaults: schedule.Ours,
+		Limits: map[string]int{"heavy": 3}}
 	c := Config{Store: s, LogPath: func(id string) string { return filepath.Join(w.dir, id+".log") }, Mask: redactor.String, Secret: redactor.Add,
 		Now: func(context.Context) (*project.Project, schedule.Plan, error) { return p, plan, nil }, Version: "test", Log: zerolog.New(&w.log)}
 	c.Metrics = NewMetrics(s, func(context.Context) (schedule.Plan, error) { return plan, nil }, "test")

@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"elt/internal/row"
+	"elt/internal/singer"
 	"elt/targets"
 )
 
@@ -24,6 +26,7 @@ type meter struct {
 	bookmark json.RawMessage
 	changes  []targets.Change
 	err      string
+	shape    *row.Schema // that the runner has not been told of yet
 }
 
 func (m *meter) moved(rows, bytes int) {
@@ -42,6 +45,22 @@ func (m *meter) at(bookmark json.RawMessage) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.bookmark = bookmark
+}
+
+// shaped takes note of the stream's schema.
+func (m *meter) shaped(schema *row.Schema) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.shape = schema
+}
+
+// news is the schema, once.
+func (m *meter) news() *row.Schema {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	schema := m.shape
+	m.shape = nil
+	return schema
 }
 
 // ended stops the clock.
@@ -134,8 +153,19 @@ func (m *meters) report() {
 	}
 }
 
-// write is best effort: statistics must not fail a run.
+// write is best effort: statistics must not fail a run. Schemas go first, as
+// SCHEMA messages.
 func (m *meters) write() {
+	m.mu.Lock()
+	list := slices.Clone(m.list)
+	m.mu.Unlock()
+	for _, one := range list {
+		if schema := one.news(); schema != nil {
+			if line, err := singer.PrintSchema(schema); err == nil {
+				m.out.Write(line)
+			}
+		}
+	}
 	if line, err := json.Marshal(m.stats()); err == nil {
 		m.out.Write(append(line, '\n'))
 	}

@@ -140,8 +140,13 @@ func TestServeReportsToThePipe(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.SetReadDeadline(time.Now().Add(10 * time.Second))
+	var schema struct{ Type, Stream string }
+	lines := json.NewDecoder(r)
+	if err := lines.Decode(&schema); err != nil || schema.Type != "SCHEMA" || schema.Stream != "a" {
+		t.Fatalf("%+v, %v", schema, err)
+	}
 	var s Stats
-	if err := json.NewDecoder(r).Decode(&s); err != nil || s.Type != TypeStats || len(s.Streams) != 1 {
+	if err := lines.Decode(&s); err != nil || s.Type != TypeStats || len(s.Streams) != 1 {
 		t.Fatalf("%+v, %v", s, err)
 	}
 	if a := s.Streams[0]; a.Stream != "a" || a.Rows != 1 || a.Bytes == 0 || string(a.Bookmark) != `{"v":1}` {

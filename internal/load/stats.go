@@ -9,7 +9,8 @@ import (
 // TypeStats is Stats.Type.
 const TypeStats = "ELT_STATS"
 
-// Stats is one line for the runner: every second while rows move, and at the end.
+// Stats is one line for the runner: every second while rows move, and at the
+// end. Before it come SCHEMA messages, of streams whose schema is new.
 type Stats struct {
 	Type    string        `json:"type"`
 	Streams []StreamStats `json:"streams"`

@@ -25,6 +25,7 @@ func (s *Session) open(ctx context.Context, lane targets.Lane, schema *row.Schem
 	if err := st.plan(s, schema); err != nil {
 		return nil, err
 	}
+	st.meter.shaped(schema)
 	var err error
 	if st.loader, err = lane.Stream(ctx, schema); err != nil {
 		return nil, st.failed("prepare", err)
@@ -56,6 +57,7 @@ func (st *stream) schema(ctx context.Context, s *Session, schema *row.Schema) er
 	if err := st.loader.Schema(ctx, schema); err != nil {
 		return st.failed("change the shape", err)
 	}
+	st.meter.shaped(schema)
 	return st.plan(s, schema)
 }
 

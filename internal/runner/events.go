@@ -2,6 +2,8 @@ package runner
 
 import (
 	"bufio"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -30,9 +32,13 @@ type counts struct {
 	mu    sync.Mutex
 	told  []load.StreamStats
 	marks json.RawMessage // newest acknowledged state value
+	// schemas are the newest SCHEMA messages by stream.
+	schemas map[string]json.RawMessage
 }
 
-func newCounts() *counts { return &counts{meter: &pipe.Meter{}, started: time.Now()} }
+func newCounts() *counts {
+	return &counts{meter: &pipe.Meter{}, started: time.Now(), schemas: map[string]json.RawMessage{}}
+}
 
 // listen makes the named pipe for a target's events.
 func (c *counts) listen(f *folder) (path string, err error) {
@@ -60,11 +66,20 @@ func (c *counts) read(fifo *os.File) {
 		if err != nil {
 			return
 		}
-		var s load.Stats
-		if json.Unmarshal(line, &s) == nil && s.Type == load.TypeStats {
+		var s struct {
+			load.Stats
+			Stream string
+		}
+		if json.Unmarshal(line, &s) != nil {
+			continue
+		}
+		switch s.Type {
+		case load.TypeStats:
 			c.mu.Lock()
 			c.told = s.Streams
 			c.mu.Unlock()
+		case "SCHEMA":
+			c.schema(s.Stream, line)
 		}
 	}
 }
@@ -86,6 +101,33 @@ func (c *counts) acked(value json.RawMessage) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.marks = value
+}
+
+// schema takes note of a SCHEMA message.
+func (c *counts) schema(stream string, message json.RawMessage) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.schemas[stream] = message
+}
+
+// shapes are the newest schemas, as the store keeps them.
+func (c *counts) shapes() map[string]state.SchemaVersion {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	out := map[string]state.SchemaVersion{}
+	for stream, message := range c.schemas {
+		_, shape, err := singer.ShapeOf(message)
+		if err != nil {
+			continue // the target has said so
+		}
+		text, err := json.Marshal(shape)
+		if err != nil {
+			continue
+		}
+		sum := sha256.Sum256(text)
+		out[stream] = state.SchemaVersion{Fingerprint: hex.EncodeToString(sum[:8]), Shape: text}
+	}
+	return out
 }
 
 // bookmark is the newest acknowledged state value, nil for none.

@@ -130,6 +130,9 @@ func (s *set) pipe(ctx context.Context, chain pipe.Chain) error {
 		},
 		Warn: func(text string) { s.report.say(s.log, "%s", text) },
 	}
+	if !s.target().Choice.Native { // a built-in one tells what it gets
+		chain.Events.Schema = s.counts.schema
+	}
 	s.launched = time.Now()
 	done := s.Watcher.Begin(s.plan, s.live)
 	outcome := pipe.Run(ctx, chain)
@@ -252,7 +255,13 @@ func (s *set) finish(ctx context.Context, err error) {
 	}
 	after, cancel := s.afterwards(ctx)
 	defer cancel()
-	if e := s.Store.FinishRun(after, s.record()); e != nil && !errors.Is(e, state.ErrFenced) {
+	record := s.record()
+	switch e := s.Store.FinishRun(after, record); {
+	case e == nil && s.Window == nil: // a backfill's chunk says nothing of the regular run
+		if e := s.Store.NoteStreams(after, record, s.counts.shapes()); e != nil {
+			s.log.Debug().Err(e).Msg("what is known of the streams is as old as the run before")
+		}
+	case e != nil && !errors.Is(e, state.ErrFenced):
 		s.report.say(s.log, "the run's record could not be stored: %v", e)
 	}
 	s.prune(after)

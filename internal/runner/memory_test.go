@@ -23,6 +23,7 @@ type memory struct {
 	leases    map[string]*held
 	runs      map[string]state.Run
 	settings  map[string]map[string]string
+	streams   map[string]state.SchemaVersion // that the last run noted
 	acks      []string
 	edits     []string
 }
@@ -35,6 +36,9 @@ type unused interface {
 	state.Audit
 	state.Callbacks
 	state.Incidents
+	state.Daemons
+	Streams(context.Context, state.StreamsOf) ([]state.Stream, error)
+	Schemas(context.Context, string, string, int) ([]state.SchemaVersion, error)
 }
 
 type held struct {
@@ -259,4 +263,11 @@ func (m *memory) LoneRuns(context.Context, state.Which) ([]state.Run, error) {
 
 func (m *memory) EditBookmarkAt(context.Context, string, string, json.RawMessage, json.RawMessage, int64) error {
 	return errors.New("not used here")
+}
+
+func (m *memory) NoteStreams(_ context.Context, _ state.Run, schemas map[string]state.SchemaVersion) error {
+	leave, err := m.enter()
+	defer leave()
+	m.streams = schemas
+	return err
 }

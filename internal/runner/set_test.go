@@ -30,6 +30,9 @@ func TestRunAndResume(t *testing.T) {
 	if string(rep.Streams[0].Bookmark) != `{"id":10}` {
 		t.Errorf("%s", rep.Streams[0].Bookmark)
 	}
+	if shape := b.store.streams["s"]; len(shape.Fingerprint) != 16 || !strings.HasPrefix(string(shape.Shape), `{"columns":[{"name":"id","type":"integer`) {
+		t.Errorf("%+v %s", shape, shape.Shape)
+	}
 	if run := b.store.runs[rep.RunID]; run.Status != state.Succeeded || run.Ended == nil || len(run.Streams) != 1 {
 		t.Errorf("%+v", run)
 	}

@@ -57,6 +57,7 @@ func TestSuite(t *testing.T) {
 				`update elt_audit set at = at - make_interval(secs => $1)`,
 				`update elt_incidents set opened_at = opened_at - make_interval(secs => $1), resolved_at = resolved_at - make_interval(secs => $1)`,
 				`update elt_notices set due_at = due_at - make_interval(secs => $1), done_at = done_at - make_interval(secs => $1)`,
+				`update elt_daemons set started_at = started_at - make_interval(secs => $1), heartbeat_at = heartbeat_at - make_interval(secs => $1)`,
 				`update elt_callbacks set next_at = next_at - make_interval(secs => $1)`,
 			} {
 				if _, err := stores[place].DB().Exec(back, d.Seconds()); err != nil {
@@ -134,7 +135,7 @@ func TestOlderSchema(t *testing.T) {
 	if err := second(s.Executions(t.Context(), state.Which{})); err != nil {
 		t.Fatal(err)
 	}
-	newest := func() error { return second(s.Incidents(t.Context(), "p", "dev", true, 0)) }
+	newest := func() error { return second(s.Streams(t.Context(), state.StreamsOf{})) }
 	if err := newest(); fault.CodeOf(err) != fault.StoreSchema || !strings.Contains(fault.Render(err), "elt store migrate") {
 		t.Fatal(fault.Render(err))
 	}

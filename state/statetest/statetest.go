@@ -64,6 +64,11 @@ func Run(t *testing.T, s Subject) {
 		"sessions":               sessions,
 		"audit":                  audit,
 		"callbacks":              callbacks,
+		"streams":                streams,
+		"many streams":           manyStreams,
+		"schemas":                schemas,
+		"daemons":                daemons,
+		"queues":                 queues,
 	} {
 		t.Run(name, func(t *testing.T) {
 			place := t.Name()
