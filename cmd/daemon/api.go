@@ -12,6 +12,7 @@ import (
 	"elt/internal/fault"
 	"elt/internal/project"
 	"elt/internal/runner"
+	"elt/internal/singer"
 	"elt/internal/ui"
 	"elt/internal/worker"
 	"elt/state"
@@ -31,6 +32,9 @@ func newAPI(main context.Context, app *cli.App, o *Options, s *source, store sta
 	metrics := api.NewMetrics(store, s.load, app.Version)
 	server := api.New(api.Config{
 		Store: store, Now: s.now, LogPath: s.logPath, Enqueued: w.Wake, PlanBackfill: planner(app, s, store),
+		PlanRun: dryRun(app, s, store), Discover: func(ctx context.Context, p *project.Project, tap *project.Plugin) (*singer.Catalog, error) {
+			return app.Catalog(ctx, p, tap, false)
+		},
 		Mask: app.Redactor.String, Secret: app.Redactor.Add, Version: app.Version, Log: app.Log(), NoAuthOnLoopback: o.NoAuth, Metrics: metrics,
 		UI: ui.Handler(),
 	})

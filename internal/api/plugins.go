@@ -90,14 +90,15 @@ func (s *Server) pluginOf(p *project.Plugin) Plugin {
 	return v
 }
 
-func (s *Server) showPlugin(ctx context.Context, in *pluginInput) (*body[PluginDetail], error) {
+// plugin finds the plugin that a request names.
+func (s *Server) plugin(ctx context.Context, in *pluginInput) (*project.Project, *project.Plugin, error) {
 	p, _, err := s.Now(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	kind, ok := project.ParseKind(in.Kind)
 	if !ok {
-		return nil, problem(http.StatusNotFound, "not_found", "%q is no kind of plugin", in.Kind)
+		return nil, nil, problem(http.StatusNotFound, "not_found", "%q is no kind of plugin", in.Kind)
 	}
 	plugin, err := p.Plugin(kind, in.Name)
 	if err != nil {
@@ -106,7 +107,15 @@ func (s *Server) showPlugin(ctx context.Context, in *pluginInput) (*body[PluginD
 		if errors.As(err, &own) {
 			e.Hint = own.Hint
 		}
-		return nil, e
+		return nil, nil, e
+	}
+	return p, plugin, nil
+}
+
+func (s *Server) showPlugin(ctx context.Context, in *pluginInput) (*body[PluginDetail], error) {
+	p, plugin, err := s.plugin(ctx, in)
+	if err != nil {
+		return nil, err
 	}
 	d := PluginDetail{Plugin: s.pluginOf(plugin), Settings: []Setting{}, Problems: []string{}}
 	// A listing starts no programs and reads no files of secrets.

@@ -14,6 +14,7 @@ import (
 	"elt/internal/backfill"
 	"elt/internal/project"
 	"elt/internal/schedule"
+	"elt/internal/singer"
 	"elt/state"
 )
 
@@ -47,6 +48,12 @@ type Config struct {
 	// PlanBackfill says what a backfill would do; an error that is the user's
 	// comes as a fault.Error, with the plan where there is one.
 	PlanBackfill func(ctx context.Context, r BackfillRequest) (*backfill.Plan, error)
+	// PlanRun says what a run would do, as far as it can: an error that is the
+	// user's comes as a fault.Error with the sets before it.
+	PlanRun func(ctx context.Context, blocks []string, o schedule.Options) ([]PlannedSet, error)
+	// Discover asks a tap for its catalog, with the project's rules applied; nil
+	// where it has none.
+	Discover func(ctx context.Context, p *project.Project, tap *project.Plugin) (*singer.Catalog, error)
 	// Mask masks secrets in a text.
 	Mask func(string) string
 	// Secret registers values that Mask is to mask.
@@ -140,6 +147,7 @@ func (s *Server) register() {
 	s.bookmarkRoutes()
 	s.backfillRoutes()
 	s.pluginRoutes()
+	s.planRoutes()
 	s.tokenRoutes()
 }
 

@@ -178,7 +178,7 @@ export class World {
 
   async login(page, path = '/') {
     await page.goto(this.url + path)
-    await page.getByLabel('Token').fill(this.token)
+    await page.getByLabel('Token', { exact: true }).fill(this.token)
     await page.getByRole('button', { name: 'Log in' }).click()
     await page.waitForSelector('.rail')
   }

@@ -58,6 +58,8 @@ export async function ask<T>(path: string, a: Ask = {}): Promise<T> {
   return (r.status === 204 ? undefined : await r.json()) as T
 }
 
+export const askText = async (path: string, a: Ask = {}): Promise<string> => (await send(path, a)).text()
+
 /** The answer with its numbers as they are, and its ETag, for a later write of what was seen. */
 export async function askExact<T>(path: string, signal?: AbortSignal): Promise<{ value: T; etag: string }> {
   const r = await send(path, { signal })

@@ -1,14 +1,24 @@
 import { Problem } from './api'
 import { router } from './router.svelte'
 
-/** Whether the daemon answers; the dot in the top bar. */
+/** Whether the daemon answers; the dot in the top bar, and the banner when it does not. */
 class Connection {
   ok = $state(true)
+  /** When it answered last, in milliseconds. */
+  seen = Date.now()
+  /** Counted up when everything on the page is to be asked for anew. */
+  asked = $state(0)
   there() {
+    this.seen = Date.now()
+    if (this.ok) return
     this.ok = true
+    this.asked++
   }
   lost() {
     this.ok = false
+  }
+  again() {
+    this.asked++
   }
 }
 export const connection = new Connection()
@@ -71,6 +81,7 @@ export class Live<T> {
       let ended = false
       let asking = 0
       const abort = new AbortController()
+      void connection.asked
       const once = async () => {
         const n = ++asking
         clearTimeout(timer)

@@ -1,5 +1,5 @@
 // What pages know of runs, pipelines and states, and how they ask for it.
-import { ask, askExact, part, query } from './api'
+import { ask, askExact, askText, part, query } from './api'
 import { parse, print } from './exact'
 import { duration } from './format'
 import { Live } from './live.svelte'
@@ -26,8 +26,11 @@ export type BookmarkEntry = Schemas['BookmarkEntry']
 export type StateNow = Bookmark & { etag: string }
 export type Revision = Schemas['Revision']
 export type Stream = { stream: string; source: string; target: string; pipeline: string; run: string; status: string; loaded_at?: string; rows: number; bytes: number }
-export type BackfillRequest = { from: string; to: string; chunk?: string; select: string[] }
-export type RunRequest = { full_refresh?: boolean; select?: string[] }
+export type BackfillRequest = { from: string; to: string; chunk?: string; select: string[]; parallel?: number }
+export type RunRequest = { full_refresh?: boolean; select?: string[]; from?: string; to?: string }
+export type RunPlan = Schemas['RunPlan']
+/** What may be run: a pipeline, or what a run was. */
+export type Work = { name: string; blocks: string[]; request: { job?: string; schedule?: string; blocks?: string[] }; taps: string[]; runs: string[]; options?: RunRequest }
 
 export const statuses: Run['status'][] = ['queued', 'running', 'succeeded', 'failed', 'cancelled', 'lost']
 
@@ -72,6 +75,12 @@ export function lastWords(r: RunDetail): string {
   return hint < 0 ? '' : said.slice(hint, hint + 4).filter((s, i) => !i || /^ {2,}\S/.test(s.text)).map((s) => s.text.replace(/^hint: /, '').trim()).join('\n')
 }
 
+/** The median duration of the runs that succeeded, where there are three or more. */
+export function usualOf(p: Pipeline): number | undefined {
+  const done = p.last_runs.filter((r) => r.status === 'succeeded').map((r) => tookOf(r, 0)!).sort((a, b) => a - b)
+  return done.length < 3 ? undefined : done[Math.floor(done.length / 2)]
+}
+
 export type Need = { pipeline: Pipeline; status: string; word: string; cause: string; at?: string; run?: Run; action: 'retry' | 'resume' | 'run'; schedule?: string; label: string }
 
 /** What is wrong with a pipeline, each with the button that helps. */
@@ -88,9 +97,8 @@ export function attention(p: Pipeline, now: number): Need[] {
     else if (s.last_slot?.outcome === 'missed' && Date.parse(s.last_slot.slot) > Date.parse(p.last_success_at ?? '1970-01-01'))
       out.push({ pipeline: p, status: 'late', word: 'missed', cause: `${s.name} missed its time${s.last_slot.why ? ': ' + s.last_slot.why : ''}.`, at: s.last_slot.slot, action: 'run', label: 'Run now' })
   }
-  const done = p.last_runs.filter((r) => r.status === 'succeeded').map((r) => tookOf(r, now)!).sort((a, b) => a - b)
-  const usual = done[Math.floor(done.length / 2)]
-  if (going?.status === 'running' && done.length >= 3 && tookOf(going, now)! > Math.max(60_000, 3 * usual))
+  const usual = usualOf(p)
+  if (going?.status === 'running' && usual && tookOf(going, now)! > Math.max(60_000, 3 * usual))
     out.push({ pipeline: p, status: 'late', word: 'long', cause: `It has run for ${duration(tookOf(going, now))}; half of its runs took less than ${duration(usual)}.`, at: going.started_at, run: going, action: 'run', label: 'Run again' })
   return out
 }
@@ -113,9 +121,22 @@ export async function runs(q: { status?: string; pipeline?: string; since?: stri
 export const run = (id: string, signal?: AbortSignal) => get<RunDetail>(`/runs/${part(id)}`, signal)
 export const cancel = (id: string) => post(`/runs/${part(id)}/cancel`)
 export const retry = (id: string) => post<Run>(`/runs/${part(id)}/retry`)
+/** A name of a request of its own, by which the server knows it again. */
+export const newKey = () => crypto.randomUUID?.() ?? String(Math.random()).slice(2)
 /** The pair of a schedule has a bookmark of its own: it is run by the schedule's name. */
-export const runNow = (p: Pipeline, r: RunRequest, key?: string) =>
-  post<Run>('/runs', { ...(p.kind === 'job' ? { job: p.name } : p.schedules.length ? { schedule: p.schedules[0].name } : { blocks: p.blocks }), ...r }, key ? { 'Idempotency-Key': key } : undefined)
+export const workOf = (p: Pipeline): Work => ({
+  name: p.name, blocks: p.blocks, request: p.kind === 'job' ? { job: p.name } : p.schedules.length ? { schedule: p.schedules[0].name } : { blocks: p.blocks },
+  taps: [...new Set(p.sets.map((s) => s.tap))], runs: p.last_runs.filter((r) => r.ended_at).map((r) => r.id),
+})
+export const workOfRun = (r: RunDetail): Work => ({
+  name: r.name, blocks: r.blocks, request: r.schedule ? { schedule: r.schedule } : { blocks: r.blocks },
+  taps: [...new Set(r.steps.flatMap((s) => s.detail?.plugins.filter((p) => p.type === 'extractor').map((p) => p.name) ?? []))], runs: [r.id], options: r.options,
+})
+export const runNow = (w: Work, r: RunRequest, key?: string) => post<Run>('/runs', { ...w.request, ...r }, key ? { 'Idempotency-Key': key } : undefined)
+export async function planRun(w: Work, r: RunRequest): Promise<RunPlan> {
+  return parse(await askText('/runs/plan', { method: 'POST', body: { ...w.request, ...r } })) as RunPlan
+}
+export const catalog = (kind: string, name: string) => post<Schemas['Catalog']>(`/plugins/${part(kind)}/${part(name)}/catalog`)
 export const pipelines = async (signal?: AbortSignal, n = 30) => (await get<Page<Pipeline>>(`/pipelines?runs=${n}`, signal)).items
 export const pipeline = (name: string, signal?: AbortSignal) => get<Pipeline>(`/pipelines/${part(name)}?runs=60&fires=10`, signal)
 export const pause = (s: string) => post(`/schedules/${part(s)}/pause`)

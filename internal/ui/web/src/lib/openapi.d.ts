@@ -302,6 +302,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/plugins/{kind}/{name}/catalog": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ask a tap for its streams
+         * @description Starts the tap to discover them, unless its catalog is cached.
+         */
+        post: operations["plugin.catalog"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/projects": {
         parameters: {
             query?: never;
@@ -340,6 +360,26 @@ export interface paths {
          * @description Puts a run into the queue. 202 with the run; with ?wait 200 when it has ended by then. 422 names what of the request cannot run.
          */
         post: operations["run.start"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/runs/plan": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Say what a run would do
+         * @description As elt run --dry-run, with the streams: taps are asked for them; nothing is loaded. Of a window POST /backfills/plan tells more.
+         */
+        post: operations["run.plan"];
         delete?: never;
         options?: never;
         head?: never;
@@ -719,6 +759,27 @@ export interface components {
             /** Format: date-time */
             updated_at: string;
         };
+        Catalog: {
+            streams: components["schemas"]["CatalogStream"][];
+        };
+        CatalogProperty: {
+            name: string;
+            /** @description JSON Schema of a property that is in no other. */
+            schema?: unknown;
+            /**
+             * @description Automatic: the tap reads it always.
+             * @enum {string}
+             */
+            selection: "selected" | "excluded" | "automatic" | "unsupported";
+        };
+        CatalogStream: {
+            key_properties: string[];
+            properties: components["schemas"]["CatalogProperty"][];
+            replication_key?: string;
+            replication_method?: string;
+            selected: boolean;
+            stream: string;
+        };
         Change: {
             from?: unknown;
             path: string;
@@ -965,6 +1026,27 @@ export interface components {
             streams: components["schemas"]["Stream"][];
             /** Format: date-time */
             to: string;
+        };
+        PlannedSet: {
+            name: string;
+            notes: string[];
+            /** @description What would run, and why that. */
+            plugins: components["schemas"]["PluginReport"][];
+            state_id?: string;
+            /** @description Those that would be read. */
+            streams: components["schemas"]["PlannedStream"][];
+        };
+        PlannedStream: {
+            /** @description Where it would go on; nothing: from its beginning. */
+            bookmark?: unknown;
+            key_properties: string[];
+            replication_key?: string;
+            /**
+             * @description Nothing where the tap does not say.
+             * @enum {string}
+             */
+            replication_method?: "FULL_TABLE" | "INCREMENTAL" | "LOG_BASED";
+            stream: string;
         };
         Plugin: {
             capabilities: string[];
@@ -1226,6 +1308,12 @@ export interface components {
             /** Format: double */
             timeout_seconds?: number;
             to?: string;
+        };
+        RunPlan: {
+            hint?: string;
+            /** @description Why it cannot run like this. */
+            refused?: string;
+            sets: components["schemas"]["PlannedSet"][];
         };
         RunRequest: {
             /** @description As elt run takes them: ["tap-csv", "target-sqlite"]. */
@@ -2081,6 +2169,38 @@ export interface operations {
             };
         };
     };
+    "plugin.catalog": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                kind: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Catalog"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "project.list": {
         parameters: {
             query?: never;
@@ -2182,6 +2302,39 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RunDetail"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "run.plan": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RunRequest"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunPlan"];
                 };
             };
             /** @description Error */
