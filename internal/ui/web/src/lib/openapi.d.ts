@@ -435,7 +435,7 @@ export interface paths {
         };
         /**
          * Read or follow the log of a run
-         * @description A page of lines; or, asked with Accept: text/event-stream, a stream: events "log" with a LogLine and its id, comments as a heartbeat, and one event "end" with the run when it has ended. A stream that was cut goes on after Last-Event-ID.
+         * @description A page of lines; or, asked with Accept: text/event-stream, a stream: events "log" with a LogLine and its id, events "progress" with a Progress every few seconds while rows move, comments as a heartbeat, and one event "end" with the run when it has ended. A stream that was cut goes on after Last-Event-ID.
          */
         get: operations["run.logs"];
         put?: never;
@@ -473,7 +473,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** What each stream of a run moved */
+        /**
+         * What each stream of a run moved
+         * @description While the run goes on the numbers are a few seconds old.
+         */
         get: operations["run.streams"];
         put?: never;
         post?: never;
@@ -1233,6 +1236,8 @@ export interface components {
             attempts: components["schemas"]["Attempt"][];
             backfill_id?: string;
             blocks: string[];
+            /** @description The plugin that the others wait for: of the step that goes on, else of the last. */
+            bottleneck?: string;
             /** Format: int64 */
             bytes: number;
             /** @description It was asked to end and has not yet. */
@@ -1272,6 +1277,11 @@ export interface components {
             retry_of?: string;
             /** Format: int64 */
             rows: number;
+            /**
+             * Format: double
+             * @description Lately; 0 when nothing goes on.
+             */
+            rows_per_second: number;
             schedule?: string;
             /**
              * Format: double
@@ -1436,6 +1446,8 @@ export interface components {
             why?: string;
         };
         Step: {
+            /** @description The plugin that the others wait for, or waited for most. */
+            bottleneck?: string;
             /** Format: int64 */
             bytes: number;
             cause?: string;
@@ -1447,6 +1459,11 @@ export interface components {
             name: string;
             /** Format: int64 */
             rows: number;
+            /**
+             * Format: double
+             * @description Lately, while it goes on; of all its time, when it has ended.
+             */
+            rows_per_second: number;
             run_id: string;
             /** Format: double */
             seconds: number;
@@ -1459,6 +1476,8 @@ export interface components {
             unconfirmed?: boolean;
         };
         StepDetail: {
+            /** @description The plugin that the others wait for, or waited for most. */
+            bottleneck?: string;
             /** @description Tap and target in one process. */
             fused: boolean;
             notes: string[];
@@ -1487,12 +1506,17 @@ export interface components {
         };
         StreamOfRun: {
             bookmark?: unknown;
+            /** @description The plugin of the step that the others wait for. */
+            bottleneck?: string;
             /** Format: int64 */
             bytes: number;
             error?: string;
             /** Format: int64 */
             rows: number;
-            /** Format: double */
+            /**
+             * Format: double
+             * @description Lately, while the run goes on; of all its time, when it has ended.
+             */
             rows_per_second: number;
             run_id: string;
             /** Format: double */
@@ -1507,7 +1531,10 @@ export interface components {
             error?: string;
             /** Format: int64 */
             rows: number;
-            /** Format: double */
+            /**
+             * Format: double
+             * @description Lately, while the run goes on; of all its time, when it has ended.
+             */
             rows_per_second: number;
             /** Format: double */
             seconds: number;
