@@ -67,9 +67,7 @@ func (r *Runner) runSet(ctx context.Context, runID string, plan *project.Set) (*
 	}
 	defer log.close()
 	s.log, s.report.LogPath = log.all, log.path
-	if err = s.resolve(ctx); err == nil {
-		err = s.locked(ctx)
-	}
+	err = s.guarded(ctx)
 	log.end(s.report.Name, err)
 	return s.report, err
 }
@@ -79,6 +77,23 @@ func sayUnset(log zerolog.Logger, s *project.Settings) {
 	for _, e := range s.Unset() {
 		log.Warn().Msg(e.Error() + " (" + e.Hint + ")")
 	}
+}
+
+// guarded runs the set with its folder and its guard, which comes up while
+// the settings are resolved.
+func (s *set) guarded(ctx context.Context) (err error) {
+	if s.folder, err = newFolder(s.Runner.folders(s.plan.StateID), s.runID); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.folder.remove()) }()
+	if s.guard, err = s.Runner.Guard(s.folder.lock()); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.guard.Close()) }()
+	if err := s.resolve(ctx); err != nil {
+		return err
+	}
+	return s.locked(ctx)
 }
 
 // resolve settles the settings of all stages and what runs in their place.
@@ -115,17 +130,14 @@ func (s *set) resolve(ctx context.Context) error {
 	return nil
 }
 
-// locked runs the set under its lease, with its guard and its folder.
+// locked runs the set under its lease. The guard holds the lock file before
+// the lease names it: whoever reads of it there must find it held
+// (invariant 8).
 func (s *set) locked(ctx context.Context) (err error) {
+	if err := s.guard.Ready(); err != nil {
+		return err
+	}
 	root := s.Runner.folders(s.plan.StateID)
-	if s.folder, err = newFolder(root, s.runID); err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, s.folder.remove()) }()
-	if s.guard, err = s.Runner.guard(s.folder); err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, s.guard.Close()) }()
 	lease, err := acquire(ctx, s.Store, s.plan.StateID, self(s.runID, s.Machine, s.folder.lock()), s.LeaseTTL, s.Force, s.log)
 	if err != nil {
 		return err
