@@ -2,7 +2,6 @@ package pgdial
 
 import (
 	"context"
-	"crypto/tls"
 	"net"
 	"sync/atomic"
 	"time"
@@ -45,8 +44,8 @@ func dialTCP(ctx context.Context, network, address string) (net.Conn, error) {
 // while data flows fast the kernel wakes the reader for large pieces only.
 func Bulk(c *pgx.Conn) (done func()) {
 	conn := c.PgConn().Conn()
-	if t, ok := conn.(*tls.Conn); ok {
-		conn = t.NetConn()
+	for wrapped, ok := conn.(interface{ NetConn() net.Conn }); ok; wrapped, ok = conn.(interface{ NetConn() net.Conn }) {
+		conn = wrapped.NetConn() // TLS
 	}
 	m, ok := conn.(*meter)
 	if !ok {

@@ -39,6 +39,7 @@ func (s Settings) Dial(ctx context.Context) (*pgx.Conn, error) {
 		return nil, err
 	}
 	prepare(cfg)
+	defer reuseRefused(cfg)()
 	try := func() (*pgx.Conn, error) { return pgx.ConnectConfig(ctx, cfg) }
 	var conn *pgx.Conn
 	if s.Retry > 0 {

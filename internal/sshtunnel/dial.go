@@ -36,7 +36,7 @@ func (s Settings) Dial(ctx context.Context, network, address string) (net.Conn, 
 		}
 		return nil, s.beyond(address, err)
 	}
-	c := &conn{Conn: channel, client: client, closing: make(chan struct{})}
+	c := &conn{Conn: channel, to: place{network, address}, client: client, closing: make(chan struct{})}
 	c.alive.Go(c.keep)
 	return c, nil
 }
@@ -114,6 +114,7 @@ func (s Settings) beyond(address string, err error) error {
 // one that passes ends the connection.
 type conn struct {
 	net.Conn
+	to      place
 	client  *ssh.Client
 	alive   sync.WaitGroup
 	closing chan struct{}
@@ -123,6 +124,16 @@ type conn struct {
 	timer *time.Timer
 	late  bool
 }
+
+// RemoteAddr is the address beyond the tunnel, by which another connection to
+// the same server can be made: package ssh says 0.0.0.0:0.
+func (c *conn) RemoteAddr() net.Addr { return c.to }
+
+// place is an address as the bastion host knows it.
+type place struct{ network, address string }
+
+func (p place) Network() string { return p.network }
+func (p place) String() string  { return p.address }
 
 // keep gives signs of life, and ends the connection if none comes back.
 func (c *conn) keep() {
