@@ -20,7 +20,7 @@ var rows = []struct {
 	packages []string
 }{
 	{0, []string{
-		"internal/row", "internal/fault", "internal/check", "internal/spec", "internal/singer",
+		"internal/row", "internal/fault", "internal/check", "internal/limit", "internal/spec", "internal/singer",
 		"internal/proc", "internal/secret", "internal/logging", "internal/program",
 		"internal/pgdial", "internal/sshtunnel",
 		"internal/pgtest", "internal/fake/*",
@@ -38,8 +38,8 @@ var rows = []struct {
 
 // Leaves may import, of the module, only these.
 var leaves = map[string][]string{
-	"taps/*":    {"taps", "taps/*", "internal/row", "internal/fault", "internal/check", "internal/spec", "internal/singer", "internal/secret", "internal/proc", "internal/pgdial", "internal/sshtunnel", "internal/pgtest", "internal/cron", "internal/objectstore", "internal/fake/*"},
-	"targets/*": {"targets", "targets/*", "internal/row", "internal/fault", "internal/check", "internal/spec", "internal/singer", "internal/load", "internal/sqltarget", "internal/filesink", "internal/pgdial", "internal/pgtest", "internal/cron", "internal/strftime", "internal/objectstore", "internal/fake/*"},
+	"taps/*":    {"taps", "taps/*", "internal/row", "internal/fault", "internal/check", "internal/limit", "internal/spec", "internal/singer", "internal/secret", "internal/proc", "internal/pgdial", "internal/sshtunnel", "internal/pgtest", "internal/cron", "internal/objectstore", "internal/fake/*"},
+	"targets/*": {"targets", "targets/*", "internal/row", "internal/fault", "internal/check", "internal/limit", "internal/spec", "internal/singer", "internal/load", "internal/sqltarget", "internal/filesink", "internal/pgdial", "internal/pgtest", "internal/cron", "internal/strftime", "internal/objectstore", "internal/fake/*"},
 }
 
 func TestImportTable(t *testing.T) {

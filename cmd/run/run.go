@@ -28,6 +28,7 @@ type Options struct {
 	Exclude       []string
 	Catalog       string
 	State         string
+	Max           Limits
 	Window        cli.WindowFlags
 	Run           runner.Options
 }
@@ -51,6 +52,8 @@ mappings, a target. All blocks are checked before the first is started.`,
   elt run --environment prod tap-github hide-emails target-postgres dbt:run
   elt run nightly --full-refresh
   elt run tap-postgres target-jsonl --select users --exclude users_old
+  elt run tap-postgres target-jsonl --limit 100         # a preview
+  elt run tap-postgres target-postgres --max-rows 1000000 --max-rate 5MB/s
   elt run tap-rest target-postgres --from 2024-01-01 --to 2025-01-01 --chunk 1w
   ELT_TOKEN=… elt run nightly --server https://elt.example   # a daemon runs it`,
 		Args:              cobra.MinimumNArgs(1),
@@ -93,6 +96,7 @@ mappings, a target. All blocks are checked before the first is started.`,
 	cli.UUIDVar(f, &o.Run.RunID, "run-id", "`UUID` of this run")
 	f.StringVar(&o.Run.Trigger, "trigger", "", "who asked for this run")
 	f.StringVar(&o.Run.Execution, "execution", "", "the execution that this run belongs to")
+	o.Max.add(f, &o.Run.Limit)
 	f.IntVar(&o.Timeout, "timeout", 0, "stop the run after this many `SECONDS`")
 	f.BoolVar(&o.Run.NoFuse, "no-fuse", false, "run a built-in tap and target in two processes")
 	f.BoolVar(&o.Run.TrustState, "trust-state", false, "go on although the destination has lost its position")
@@ -112,7 +116,8 @@ mappings, a target. All blocks are checked before the first is started.`,
 }
 
 // notInWindow are flags that a backfill does not take.
-var notInWindow = []string{"full-refresh", "no-state-update", "force", "state", "state-strategy", "merge-state", "run-id", "trust-state"}
+var notInWindow = []string{"full-refresh", "no-state-update", "force", "state", "state-strategy", "merge-state", "run-id", "trust-state",
+	"max-rows", "max-bytes", "max-duration", "max-rate", "limit"}
 
 // variables stand for flags that are not typed.
 var variables = map[string]string{
@@ -120,9 +125,14 @@ var variables = map[string]string{
 	"no-state-update": "MELTANO_RUN_NO_STATE_UPDATE", "force": "MELTANO_RUN_FORCE",
 	"state-id-suffix": "MELTANO_RUN_STATE_ID_SUFFIX", "state-strategy": "MELTANO_RUN_STATE_STRATEGY",
 	"run-id": "MELTANO_RUN_ID", "timeout": "MELTANO_RUN_TIMEOUT",
+	"max-rows": "ELT_MAX_ROWS", "max-bytes": "ELT_MAX_BYTES", "max-duration": "ELT_MAX_DURATION", "max-rate": "ELT_MAX_RATE", "limit": "ELT_LIMIT",
 }
 
 func (o *Options) settle() error {
+	if err := o.Max.check(o.Run.Limit); err != nil {
+		return err
+	}
+	o.Run.NoStateUpdate = o.Run.NoStateUpdate || o.Run.Limit > 0
 	o.Run.Timeout = time.Duration(o.Timeout) * time.Second
 	if o.MergeState {
 		o.Strategy = string(runner.Merge)
@@ -152,6 +162,7 @@ func run(ctx context.Context, app *cli.App, o *Options) error {
 		}
 		tap := b.Set.Extractor.Name
 		o.Run.Select(tap, o.Select, o.Exclude)
+		o.Max.flag(&o.Run, tap)
 		if o.Catalog != "" {
 			o.Run.Flag(tap, "_catalog", o.Catalog)
 		}

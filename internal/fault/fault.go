@@ -28,6 +28,7 @@ const (
 	BadConfig      Code = 15 // a connector refuses its settings
 	BadInput       Code = 16 // malformed Singer input, record before schema, null key …
 	Fenced         Code = 17 // another run took over this state id
+	LimitReached   Code = 18 // a limit ended the run (max_rows …); what a bookmark covers is loaded
 	Interrupted    Code = 130
 	Terminated     Code = 143
 )

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"elt/internal/fault"
+	"elt/internal/limit"
 	"elt/internal/singer"
 	"elt/targets"
 )
@@ -53,6 +54,9 @@ type ClaimRequest struct {
 	// the beginning of everything; else it is the bookmark that counts.
 	NoUpdate bool            `json:"no_update,omitempty"`
 	Start    json.RawMessage `json:"start,omitempty"`
+	// Limits are kept by a fused pair; between two processes the runner keeps
+	// them. A preview (PerStream) is told of in both cases.
+	Limits limit.Limits `json:"limits,omitzero"`
 }
 
 // TypeClaim is ClaimReply.Type.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 
+	"elt/internal/fault"
+	"elt/internal/limit"
 	"elt/internal/program"
 	"elt/internal/singer"
 	"elt/internal/spec"
@@ -61,7 +63,13 @@ func Fuse(ctx context.Context, f Fused, io IO, environ []string) (err error) {
 	out := s.Output(bookmarks)
 	_, free := f.Tap.(taps.NULFree)
 	out.clean = cleaner{policy: reading.NUL, textFree: free, warn: s.warn}
-	err = f.Tap.Sync(ctx, f.TapConfig, f.Catalog, bookmarks, out)
+	sync := func(ctx context.Context, out taps.Output) error {
+		return f.Tap.Sync(ctx, f.TapConfig, f.Catalog, bookmarks, out)
+	}
+	if env.claim != nil && env.claim.Limits.Any() {
+		return stopped(ctx, fuseLimited(ctx, env.claim.Limits, out, sync))
+	}
+	err = sync(ctx, out)
 	complete := err == nil && ctx.Err() == nil
 	if closed := out.Close(ctx, complete); closed != nil && err == nil {
 		err = closed // otherwise the tap has met it
@@ -70,4 +78,22 @@ func Fuse(ctx context.Context, f Fused, io IO, environ []string) (err error) {
 		err = ctx.Err()
 	}
 	return stopped(ctx, err)
+}
+
+// fuseLimited is the work of a pair within limits.
+func fuseLimited(ctx context.Context, limits limit.Limits, out *Output, sync func(context.Context, taps.Output) error) error {
+	over, err := (&limitedOutput{out, limit.NewGauge(limits)}).sync(ctx, sync)
+	if over != nil && err == nil && ctx.Err() == nil {
+		if err := out.suspended(ctx); err != nil || limits.PerStream > 0 {
+			return err
+		}
+		return fault.New(fault.LimitReached, "%v", over)
+	}
+	if closed := out.Close(ctx, err == nil && ctx.Err() == nil); closed != nil && err == nil {
+		err = closed
+	}
+	if err == nil {
+		err = ctx.Err()
+	}
+	return err
 }

@@ -24,18 +24,21 @@ type Input struct {
 	waits waits
 
 	// Below here only the relay's goroutine works.
-	lane     targets.Lane
-	streams  map[string]*intake
-	order    []*intake
-	mark     watermark
-	seq      int64     // numbers rows' batches and STATEs
-	bytes    int64     // uncommitted, held back ones included
-	heldSize int64     // bytes of rows not yet handed to a loader
-	oldest   time.Time // of what is uncommitted; zero: nothing is
-	pinned   int64     // number of the first rows that only the end may commit, 0: none
-	appended bool      // uncommitted rows of an Append stream
-	due      bool      // commit with the next STATE
-	ended    bool      // the input was complete
+	lane      targets.Lane
+	streams   map[string]*intake
+	order     []*intake
+	mark      watermark
+	seq       int64            // numbers rows' batches and STATEs
+	bytes     int64            // uncommitted, held back ones included
+	heldSize  int64            // bytes of rows not yet handed to a loader
+	oldest    time.Time        // of what is uncommitted; zero: nothing is
+	pinned    int64            // number of the first rows that only the end may commit, 0: none
+	appended  bool             // uncommitted rows of an Append stream
+	lastRow   int64            // number of the newest rows
+	latest    singer.Bookmarks // the newest STATE,
+	lastState int64            // and its number
+	due       bool             // commit with the next STATE
+	ended     bool             // the input was complete
 }
 
 // intake is a stream of an Input, with the rows held back.
@@ -161,6 +164,7 @@ func (in *Input) write(b *row.Batch) error {
 func (in *Input) accept(st *intake, b *row.Batch) error {
 	size := int64(len(b.Data))
 	in.seq++
+	in.lastRow = in.seq
 	in.touched()
 	st.rows += int64(b.Len())
 	in.bytes += size
@@ -237,6 +241,7 @@ func (in *Input) state(value json.RawMessage) error {
 	in.seq++
 	in.touched()
 	in.mark.push(in.seq, value)
+	in.latest, in.lastState = singer.NewBookmarks(value), in.seq
 	if in.due {
 		return in.commit(nil)
 	}

@@ -25,6 +25,8 @@ type Options struct {
 	AllowAppend bool `json:"-"`
 	// NoUpdate runs leave the bookmark where it is.
 	NoUpdate bool `json:"-"`
+	// Preview runs load the first rows of each stream.
+	Preview bool `json:"-"`
 }
 
 // Settings are the settings that every target lists in its Spec; the two

@@ -55,6 +55,7 @@ type messages interface {
 	singer.Handler
 	Reject(ctx context.Context, stream string, record json.RawMessage, cause error) error
 	End() error
+	Suspend() error
 	Stop() error
 	Discard() error
 }
@@ -92,6 +93,8 @@ func serve(ctx context.Context, target targets.Target, cfg spec.Config, io IO, e
 	reading.OnBad = func(b singer.BadRecord) error { return in.Reject(ctx, b.Stream, b.Raw, b.Err) }
 	end, err := singer.NewReader(io.In, reading).Run(ctx, in)
 	switch {
+	case err == nil && end.Stopped:
+		return in.Suspend()
 	case err == nil && (end.Said || !env.needsEnd):
 		return in.End()
 	case err == nil:

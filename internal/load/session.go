@@ -50,6 +50,7 @@ func openSession(ctx context.Context, target targets.Target, cfg spec.Config, en
 	}
 	opt.Windowed = env.claim != nil && env.claim.Windowed
 	opt.NoUpdate = env.claim != nil && env.claim.NoUpdate
+	opt.Preview = env.claim != nil && env.claim.Limits.PerStream > 0
 	if opt.Windowed {
 		opt.AllowAppend = env.claim.AllowAppend
 		cfg = cfg.With("hard_delete", false)

@@ -47,6 +47,10 @@ func (st *stream) plan(s *Session, schema *row.Schema) error {
 		return fault.New(fault.BadConfig, "stream %s: a windowed run cannot overwrite what is outside of its window", st.name).
 			WithHint("set the target to upsert or append for this run") // invariant 9
 	}
+	if st.method == targets.Overwrite && s.opt.Preview {
+		return fault.New(fault.BadConfig, "stream %s: a preview would replace the table by its first rows", st.name).
+			WithHint("set the target to upsert or append for this run, or give it another schema")
+	}
 	if st.method == targets.Append {
 		return s.opt.mayAppend(st.name)
 	}
@@ -84,6 +88,11 @@ func (st *stream) end(ctx context.Context, opt Options) error {
 			return st.failed("activate the version", err)
 		}
 	}
+	return st.publish(ctx)
+}
+
+// publish shows what was loaded, with the next commit.
+func (st *stream) publish(ctx context.Context) error {
 	if err := st.loader.End(ctx); err != nil {
 		return st.failed("complete", err)
 	}

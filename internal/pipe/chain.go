@@ -6,6 +6,7 @@ import (
 	"io"
 	"time"
 
+	"elt/internal/limit"
 	"elt/internal/proc"
 )
 
@@ -21,6 +22,11 @@ type Chain struct {
 	Grace time.Duration
 	// Windowed runs let no ACTIVATE_VERSION reach the target (invariant 9).
 	Windowed bool
+	// Limits end the run at a STATE, or slow it down. Of a chain of one stage
+	// they are that stage's business. Streams is how many streams are selected,
+	// 0 when unknown: a preview of all of them ends the tap.
+	Limits  limit.Limits
+	Streams int
 	Events
 	// Meter counts while the chain runs; nil makes one.
 	Meter *Meter

@@ -3,6 +3,7 @@ package pipe
 import (
 	"bytes"
 	"encoding/json"
+	"strings"
 )
 
 // envelope finds the top-level "type" and "stream" of one JSON object without
@@ -35,6 +36,9 @@ func (e *envelope) reset() {
 
 // found says that the rest of the line need not be read.
 func (e *envelope) found() bool { return e.typ.found && e.stream.found || e.dead }
+
+// is says that a message has this type.
+func (e *envelope) is(typ string) bool { return strings.EqualFold(string(e.typ.text), typ) }
 
 // feed reads the next piece and returns how much of it was needed.
 func (e *envelope) feed(b []byte) int {

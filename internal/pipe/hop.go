@@ -2,11 +2,13 @@ package pipe
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"time"
 
 	"elt/internal/fault"
+	"elt/internal/limit"
 	"elt/internal/singer"
 )
 
@@ -19,8 +21,12 @@ const (
 	maxHeld = 8 << 20
 )
 
-// endLine tells a built-in target that the run is complete.
-const endLine = singer.EndLine + "\n"
+// endLine tells a built-in target that the run is complete, stopLine that a
+// limit has ended it.
+const (
+	endLine  = singer.EndLine + "\n"
+	stopLine = singer.StopLine + "\n"
+)
 
 // hop carries bytes from one stage to the next.
 type hop struct {
@@ -28,15 +34,19 @@ type hop struct {
 	scan     *scanner // nil on all hops but the last
 	meter    *Meter
 	index    int
-	complete func() bool // every stage before from ended well, every byte arrived
+	complete func() bool           // every stage before from ended well, every byte arrived
+	pace     context.Context       // its end ends pauses for the sake of a rate
+	curtail  func(*limit.Reached)  // ends the stages before to
+	curbed   func() *limit.Reached // whether they were ended so
 
 	buf      []byte
 	streamed bool // the line under way is partly forwarded already
 	lost     error
 	lostAt   time.Time
 	ended    <-chan struct{}
-	dropped  int   // bytes of a half line at the end of a failed stage
-	readErr  error // reading failed
+	dropped  int            // bytes of a half line at the end of a failed stage
+	readErr  error          // reading failed
+	limited  *limit.Reached // the limit at which the run ended
 }
 
 // run returns when from's output has ended and to's input is closed.
@@ -56,7 +66,9 @@ func (h *hop) run() {
 		}
 	}
 	h.finish(held)
-	h.to.closeStdin()
+	if h.limited == nil {
+		h.to.closeStdin()
+	}
 }
 
 // forward passes on what is whole in the buffer, of which held bytes are the
@@ -102,12 +114,36 @@ func (h *hop) pass(block []byte) {
 		if h.streamed {
 			end := bytes.IndexByte(block, '\n') + 1
 			h.scan.part(block[:end], true)
-			block = block[:end+len(h.scan.lines(block[end:]))]
+			block = block[:end+len(h.look(block[end:]))]
 		} else {
-			block = h.scan.lines(block)
+			block = h.look(block)
 		}
 	}
 	h.write(block)
+	if h.scan != nil && h.scan.bound != nil && h.scan.bound.cut != nil {
+		h.stop(h.scan.bound.cut)
+	}
+}
+
+// look scans whole lines and returns those that go on.
+func (h *hop) look(block []byte) []byte {
+	if h.scan.bound != nil {
+		return h.scan.limited(h.pace, block)
+	}
+	return h.scan.lines(block)
+}
+
+// stop ends the run at a limit: the target's input ends here, and what the
+// stages before it still say is read and dropped.
+func (h *hop) stop(why *limit.Reached) {
+	if h.limited != nil {
+		return
+	}
+	if h.to.builtIn {
+		h.write([]byte(stopLine))
+	}
+	h.limited = why
+	h.curtail(why)
 }
 
 // passPart forwards a piece of a line.
@@ -124,7 +160,7 @@ func (h *hop) write(block []byte) {
 	if h.scan != nil {
 		defer h.meter.add(&h.scan.tally)
 	}
-	if h.lost != nil || len(block) == 0 {
+	if h.lost != nil || h.limited != nil || len(block) == 0 {
 		return
 	}
 	h.meter.wait(h.index, waitWrite)
@@ -147,7 +183,11 @@ func (h *hop) finish(held int) {
 			h.dropped = held
 		}
 	}
-	if h.to.builtIn && well && h.complete() {
+	switch curbed := h.curbed(); {
+	case h.limited != nil:
+	case curbed != nil && h.scan != nil: // the tap said nothing until its time was up
+		h.stop(curbed)
+	case h.to.builtIn && well && h.complete():
 		h.write([]byte(endLine))
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"elt/internal/limit"
 	"elt/internal/proc"
 	"elt/internal/singer"
 )
@@ -19,6 +20,8 @@ type Outcome struct {
 	// one that it acknowledged and that counts. Confirmed: they agree.
 	Forwarded, Acked json.RawMessage
 	Confirmed        bool
+	// Limit ended the run, before the tap was done; nil: none did.
+	Limit *limit.Reached
 	// Refused are acknowledgements that do not count (invariant 5).
 	Refused []error
 	Flow    Flow
@@ -92,6 +95,9 @@ func (r *run) judge() Outcome {
 			first = &f
 		}
 	}
+	if n := len(r.hops); n > 0 {
+		o.Limit = r.hops[n-1].limited
+	}
 	for i, s := range r.stages {
 		status := s.wait()
 		end := StageEnd{
@@ -103,7 +109,7 @@ func (r *run) judge() Outcome {
 		}
 		o.Stages = append(o.Stages, end)
 		switch f := (Failure{Stage: s.name, Status: status, at: end.Ended}); {
-		case end.Stopped && !end.Early:
+		case end.Stopped && (!end.Early || o.Limit != nil):
 		case !status.OK():
 			f.Err = status.Err
 			blame(f)
@@ -129,7 +135,7 @@ func (r *run) judge() Outcome {
 		first = why
 	}
 	o.Confirmed = confirmed(o.Forwarded, o.Acked)
-	if last := r.stages[len(r.stages)-1]; first == nil && last.builtIn && !o.Confirmed {
+	if last := r.stages[len(r.stages)-1]; first == nil && last.builtIn && !o.Confirmed && o.Limit == nil {
 		first = &Failure{Kind: Unconfirmed, Stage: last.name}
 	}
 	o.Failure = first

@@ -2,9 +2,11 @@ package pipe
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
+	"elt/internal/limit"
 	"elt/internal/singer"
 )
 
@@ -27,13 +29,15 @@ func newRun(c Chain) *run {
 }
 
 func (r *run) run(ctx context.Context) Outcome {
+	pace, hurry := context.WithCancel(ctx) // its end ends pauses for the sake of a rate
+	defer hurry()
 	for i, spec := range r.Stages {
 		s, err := startStage(r.Host, spec, i == 0)
 		if err != nil {
 			r.abandon()
 			return Outcome{Failure: &Failure{Kind: NotStarted, Stage: spec.Command.Name, Err: err}}
 		}
-		s.deaf = sync.OnceFunc(func() { r.stop.broken(r.stages[:i], s) })
+		s.deaf = sync.OnceFunc(func() { hurry(); r.stop.broken(r.stages[:i], s) })
 		r.stages = append(r.stages, s)
 	}
 	last := r.stages[len(r.stages)-1]
@@ -41,7 +45,7 @@ func (r *run) run(ctx context.Context) Outcome {
 	if len(r.stages) > 1 {
 		r.acks.trace = r.trace
 	}
-	r.join()
+	r.join(pace)
 	for i, s := range r.stages {
 		r.work.Go(func() { r.watch(i, s) })
 	}
@@ -63,7 +67,7 @@ func (r *run) run(ctx context.Context) Outcome {
 }
 
 // join starts the hops.
-func (r *run) join() {
+func (r *run) join(pace context.Context) {
 	for i := range len(r.stages) - 1 {
 		h := &hop{from: r.stages[i], to: r.stages[i+1], meter: r.Meter}
 		h.index = r.Meter.addHop(h.from.name, h.to.name)
@@ -73,10 +77,41 @@ func (r *run) join() {
 		ended := make(chan struct{})
 		before := r.hops
 		h.complete = func() bool { return r.stop.reason() == nil && whole(before) }
-		h.ended = ended
+		h.ended, h.pace, h.curbed = ended, pace, r.stop.limit
+		if h.scan != nil {
+			r.bind(pace, h)
+		}
 		r.hops = append(r.hops, h)
 		r.work.Go(func() { defer close(ended); h.run() })
 	}
+}
+
+// bind limits what the last hop passes on.
+func (r *run) bind(ctx context.Context, h *hop) {
+	before := r.stages[:len(r.stages)-1]
+	h.curtail = func(why *limit.Reached) {
+		r.stop.curtail(before, why)
+		r.work.Go(h.to.closeStdin) // the hop goes on emptying the tap's pipe
+	}
+	if !r.Limits.Any() {
+		return
+	}
+	gauge := limit.NewGauge(r.Limits)
+	h.scan.bound = &bound{Gauge: gauge, streams: r.Streams}
+	if r.Limits.Duration == 0 {
+		return
+	}
+	timed, cancel := gauge.Context(ctx)
+	r.work.Go(func() {
+		defer cancel()
+		select {
+		case <-timed.Done():
+			if why := (*limit.Reached)(nil); errors.As(context.Cause(timed), &why) { // and not that it was stopped
+				r.stop.curtail(before, why)
+			}
+		case <-h.ended:
+		}
+	})
 }
 
 // whole says, once these hops have ended, that all that their stages wrote arrived.
@@ -121,12 +156,31 @@ type stopper struct {
 	work  sync.WaitGroup
 	mu    sync.Mutex
 	why   *Failure
+	curb  *limit.Reached // the stages before the target were ended by this limit
 }
 
 func (s *stopper) reason() *Failure {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.why
+}
+
+// limit is what ended the stages before the target; nil: nothing did.
+func (s *stopper) limit() *limit.Reached {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.curb
+}
+
+// curtail ends the stages before the target, which drains what it has.
+func (s *stopper) curtail(before []*stage, why *limit.Reached) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.curb != nil {
+		return
+	}
+	s.curb = why
+	s.work.Go(func() { s.ladder(before, 0, s.grace/3) })
 }
 
 // finish waits for the ladders.

@@ -19,6 +19,7 @@ type scanner struct {
 	// windowed: an ACTIVATE_VERSION, which would purge what is outside of the
 	// window, goes no further (invariant 9).
 	windowed bool
+	bound    *bound // nil: the run is not limited
 
 	line   int64
 	warned bool
@@ -64,7 +65,7 @@ func (s *scanner) one(line []byte) bool {
 	s.env.reset()
 	needed := s.env.feed(line)
 	s.message(line, needed)
-	return !s.windowed || !strings.EqualFold(string(s.env.typ.text), "ACTIVATE_VERSION")
+	return !s.windowed || !s.env.is("ACTIVATE_VERSION")
 }
 
 // message acts on a line whose envelope was read.
@@ -153,6 +154,7 @@ func (s *scanner) part(piece []byte, last bool) {
 	switch typ := string(s.env.typ.text); {
 	case strings.EqualFold(typ, "RECORD"):
 		s.record(s.of(s.env.stream.text), s.partLen)
+		s.bound.whole(s.partLen)
 	case strings.EqualFold(typ, "STATE"):
 		s.events.Warn(fmt.Sprintf("the STATE on line %d of the output of %s is longer than %d MiB and was not read", s.line, s.source, maxState>>20))
 	case typ == "":

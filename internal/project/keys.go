@@ -66,6 +66,10 @@ func policyKeys() map[string]*shape {
 		"retries":          numberShape,
 		"retry_delay":      textShape,
 		"timeout":          textShape,
+		"max_rows":         numberShape,
+		"max_bytes":        textShape,
+		"max_duration":     textShape,
+		"max_rate":         textShape,
 	}
 }
 

@@ -76,7 +76,7 @@ func endedWith(msg string, status proc.Status, tail []string) *fault.Error {
 
 // codeOf keeps the meaning of a built-in connector's own exit codes.
 func codeOf(status proc.Status) fault.Code {
-	if c := fault.Code(status.Code); c >= fault.AlreadyRunning && c <= fault.Fenced {
+	if c := fault.Code(status.Code); c >= fault.AlreadyRunning && c <= fault.LimitReached {
 		return c
 	}
 	return fault.Failed

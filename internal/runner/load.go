@@ -5,13 +5,16 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/google/renameio/v2"
 
 	"elt/internal/fault"
+	"elt/internal/limit"
 	"elt/internal/load"
 	"elt/internal/pipe"
 	"elt/internal/proc"
@@ -32,7 +35,10 @@ func (s *set) claim(ctx context.Context, edit int64, catalogPath string) (*claim
 		StateID: s.plan.StateID, RunID: s.runID, Epoch: s.keeper.current().Epoch, Edit: edit,
 		Bookmarks: s.start, HadDestination: there.had, TrustState: s.TrustState, FullRefresh: s.FullRefresh,
 		Windowed: s.Window != nil, Whole: s.whole(), AllowAppend: s.Window != nil && s.Window.AllowAppend,
-		NoUpdate: s.NoStateUpdate && s.Window == nil,
+		NoUpdate: s.NoStateUpdate && s.Window == nil, Limits: limit.Limits{PerStream: s.bounds.PerStream},
+	}
+	if s.fused() {
+		ask.Limits = s.bounds
 	}
 	if s.once != nil {
 		ask.Bookmarks, ask.Start = s.kept, s.once
@@ -189,9 +195,16 @@ func (s *set) judge(ctx context.Context, o pipe.Outcome) error {
 	case !stored && last != nil && !s.NoStateUpdate:
 		return fault.New(fault.StoreAway, "all rows are loaded, but the state store did not take the bookmark").
 			WithHint("when it is back the next run repeats what came after the last bookmark stored")
-	case !o.Confirmed:
+	case !o.Confirmed && o.Limit == nil:
 		s.report.Unconfirmed = true
 		s.report.say(s.log, "%s took every row but did not confirm the last bookmark; the next run repeats what came after the one that it did", s.target().Name)
+	}
+	if o.Limit != nil && s.bounds.PerStream == 0 {
+		return s.limited(o.Limit.Error())
+	}
+	if n := s.bounds.PerStream; n > 0 {
+		s.report.Notes = append(s.report.Notes, fmt.Sprintf("a preview: at most %d rows of each stream, and the bookmark stays where it was", n))
+		return nil
 	}
 	if s.NoStateUpdate && last != nil {
 		s.report.say(s.log, "the bookmark stays where it was (--no-state-update): the next run loads these rows again, and streams without a key have them twice then")
@@ -216,7 +229,11 @@ func (s *set) failure(ctx context.Context, o pipe.Outcome) error {
 		return f
 	}
 	if f.Kind == pipe.Exit && s.builtIn(f.Stage) {
-		if said := ownWords(f.Stage, f.Status, tail); said != nil {
+		said := ownWords(f.Stage, f.Status, tail)
+		if code := fault.CodeOf(said); code == fault.LimitReached {
+			return s.limited(strings.TrimPrefix(said.Error(), f.Stage+": "))
+		}
+		if said != nil {
 			return said
 		}
 	}

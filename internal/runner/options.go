@@ -31,6 +31,7 @@ type Options struct {
 	NoFuse         bool // two processes also where one would do
 	Strategy       Strategy
 	Timeout        time.Duration // of all blocks together; 0 is none
+	Limit          int64         // rows of each stream, for a preview; 0 is no limit
 	// Window makes the run one chunk of a backfill; nil: a regular one.
 	Window *Window
 	// Flags override settings, by plugin and setting name ("_select_filter").

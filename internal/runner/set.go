@@ -11,6 +11,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"elt/internal/fault"
+	"elt/internal/limit"
 	"elt/internal/pipe"
 	"elt/internal/project"
 	"elt/internal/singer"
@@ -42,6 +43,7 @@ type set struct {
 	began    *Beginning      // once it was told
 	catalog  *singer.Catalog // of the tap; nil: it has none
 	left     string          // what the target said it left (load.KeptLine)
+	bounds   limit.Limits
 }
 
 func (s *set) tap() *Stage    { return s.stages[0] }
@@ -127,7 +129,8 @@ func (s *set) resolve(ctx context.Context) error {
 		s.log.Debug().Str("plugin", name).Bool("native", stage.Choice.Native).Msg("runs because " + stage.Choice.Reason)
 	}
 	s.report.Fused = s.fused()
-	return nil
+	s.bounds, err = s.limits()
+	return err
 }
 
 // locked runs the set under its lease. The guard holds the lock file before
@@ -204,7 +207,8 @@ func (s *set) load(ctx context.Context) error {
 		return err
 	}
 	s.begin()
-	chain := pipe.Chain{Grace: s.Grace, Meter: s.counts.meter, Windowed: s.Window != nil}
+	chain := pipe.Chain{Grace: s.Grace, Meter: s.counts.meter, Windowed: s.Window != nil,
+		Limits: s.bounds, Streams: s.selected()}
 	var first *claimed
 	if s.target().Choice.Native {
 		if first, err = s.claim(ctx, edit, catalogPath); err != nil {

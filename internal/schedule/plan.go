@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"elt/internal/fault"
 	"elt/internal/project"
 	"elt/state"
 )
@@ -155,6 +156,9 @@ func (p Plan) After(e state.Execution, now time.Time) []state.Execution {
 const longestDelay = time.Hour
 
 func (p Plan) retry(e state.Execution, s project.Schedule, now time.Time) (state.Execution, bool) {
+	if e.ExitCode == int(fault.LimitReached) {
+		return e, false // a run more would go round the limit
+	}
 	r := s.Timing.Retry
 	if !r.Set {
 		r = p.Defaults.Retry

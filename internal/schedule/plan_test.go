@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"elt/internal/fault"
 	"elt/internal/project"
 	"elt/state"
 )
@@ -47,6 +48,10 @@ func TestRetries(t *testing.T) {
 	e.Status = state.Cancelled
 	if next := plan.After(e, slot); len(next) != 0 {
 		t.Errorf("a cancelled run is repeated: %+v", next)
+	}
+	e.Status, e.ExitCode = state.Failed, int(fault.LimitReached)
+	if next := plan.After(e, slot); len(next) > 0 && next[0].RetryOf != "" {
+		t.Errorf("a run that a limit ended is repeated: %+v", next)
 	}
 
 	// Until five o'clock, as often as it takes.

@@ -19,14 +19,19 @@ const (
 	BatchMessage                        // BATCH
 	EndMessage                          // ELT_END: the runner says that the tap has finished well
 	StreamEndMessage                    // ELT_STREAM_END: a tap of ours says that a stream is closed
+	StopMessage                         // ELT_STOP: the runner says that a limit has ended the run at its last STATE
 )
 
-var messageNames = [...]string{"", "", "RECORD", "SCHEMA", "STATE", "ACTIVATE_VERSION", "BATCH", "ELT_END", "ELT_STREAM_END"}
+var messageNames = [...]string{"", "", "RECORD", "SCHEMA", "STATE", "ACTIVATE_VERSION", "BATCH", "ELT_END", "ELT_STREAM_END", "ELT_STOP"}
 
 func (t MessageType) String() string { return messageNames[t] }
 
 // EndLine is the line that ends a complete input.
 const EndLine = `{"type":"ELT_END"}`
+
+// StopLine is the line that ends an input which is good as far as it goes: up
+// to its last STATE, and no stream is complete that did not say so.
+const StopLine = `{"type":"ELT_STOP"}`
 
 // Type finds the message type of a line without decoding or checking the
 // rest. Upper and lower case are the same.
@@ -46,7 +51,7 @@ func typeOf(name []byte) MessageType {
 	case "SCHEMA":
 		return SchemaMessage
 	}
-	for t := RecordMessage; t <= StreamEndMessage; t++ {
+	for t := RecordMessage; t <= StopMessage; t++ {
 		if bytes.EqualFold(name, []byte(messageNames[t])) {
 			return t
 		}

@@ -47,6 +47,8 @@ type End struct {
 	// Said: the line ELT_END was there. Without it the end of the input may be
 	// the end of a broken run; only who started it can tell.
 	Said bool
+	// Stopped: the line ELT_STOP was there instead.
+	Stopped bool
 	// Lines is how many lines there were.
 	Lines int64
 }
@@ -90,6 +92,7 @@ type Reader struct {
 	batch   batchPlace // set while a BATCH file is read
 	warned  map[string]bool
 	ended   bool
+	stopped bool // by ELT_STOP
 	cut     bool // the line has no newline: the input ended
 	tick    *time.Ticker
 }
@@ -143,7 +146,9 @@ func (r *Reader) Run(ctx context.Context, h Handler) (end End, err error) {
 	}
 }
 
-func (r *Reader) end() End { return End{Said: r.ended, Lines: r.line} }
+func (r *Reader) end() End {
+	return End{Said: r.ended && !r.stopped, Stopped: r.stopped, Lines: r.line}
+}
 
 func (r *Reader) idle(ctx context.Context) error {
 	if err := r.handOverAll(ctx); err != nil {
@@ -184,8 +189,8 @@ func (r *Reader) message(ctx context.Context, line []byte) error {
 			return r.fail("", line, &flaw{text: "a STATE without a value"})
 		}
 		return r.state(ctx, line, &m)
-	case EndMessage:
-		r.ended = true
+	case EndMessage, StopMessage:
+		r.ended, r.stopped = true, m.kind == StopMessage
 		return nil
 	}
 	if m.stream == "" {

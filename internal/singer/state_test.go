@@ -164,3 +164,25 @@ func TestSkipsNothing(t *testing.T) {
 		}
 	}
 }
+
+func TestMoved(t *testing.T) {
+	for _, c := range []struct {
+		start, now string
+		want       bool
+	}{
+		{``, `{"replication_key_value":"2024","replication_key":"at"}`, true},
+		{`{"replication_key_value":"2024"}`, `{"replication_key_value":"2025"}`, true},
+		{`{"id":7.0}`, `{ "id" : 7 }`, false},
+		{``, `{"xmin":12,"version":3}`, true},
+		{``, `"2024-01-01"`, true},
+		{``, ``, false},
+		{``, `{}`, false},
+		{``, `{"version":1700000000000,"last_replication_method":"FULL_TABLE"}`, false},
+		{``, `{"starting_replication_value":"2020","replication_key":"at"}`, false},
+		{``, `{"partitions":[{"context":{"a":1},"progress_markers":{"replication_key_value":5}}]}`, false},
+	} {
+		if got := Moved(json.RawMessage(c.start), json.RawMessage(c.now)); got != c.want {
+			t.Errorf("from %s to %s: %v", c.start, c.now, got)
+		}
+	}
+}
