@@ -29,12 +29,14 @@ const azureToken = "elttoken"
 
 // azureStore is a container of Azure Blob Storage.
 type azureStore struct {
+	connections
 	name   string
 	client *container.Client
 }
 
 func openAzure(name string, a Access) (Store, error) {
-	options := &container.ClientOptions{ClientOptions: policy.ClientOptions{Retry: policy.RetryOptions{
+	open := newConnections()
+	options := &container.ClientOptions{ClientOptions: policy.ClientOptions{Transport: open.client(), Retry: policy.RetryOptions{
 		MaxRetries: attempts - 1, RetryDelay: 100 * time.Millisecond, MaxRetryDelay: 5 * time.Second}}}
 	account := cmp.Or(a.AzureAccount, os.Getenv("AZURE_STORAGE_ACCOUNT"))
 	key := cmp.Or(a.AzureKey, os.Getenv("AZURE_STORAGE_KEY"))
@@ -43,7 +45,7 @@ func openAzure(name string, a Access) (Store, error) {
 	if whole == "" && key == "" && sas == "" {
 		whole = os.Getenv("AZURE_STORAGE_CONNECTION_STRING")
 	}
-	s := &azureStore{name: name}
+	s := &azureStore{connections: open, name: name}
 	var err error
 	if whole != "" {
 		if s.client, err = container.NewClientFromConnectionString(whole, name, options); err != nil {

@@ -24,6 +24,7 @@ import (
 // gcsStore is a bucket of Cloud Storage, by its JSON API
 // (https://cloud.google.com/storage/docs/json_api).
 type gcsStore struct {
+	connections
 	bucket string
 	base   string // without a slash at the end
 	client *http.Client
@@ -32,7 +33,8 @@ type gcsStore struct {
 const gcsScope = "https://www.googleapis.com/auth/devstorage.read_write"
 
 func openGCS(ctx context.Context, bucket string, a Access) (Store, error) {
-	g := &gcsStore{bucket: bucket, base: strings.TrimSuffix(a.GCSEndpoint, "/"), client: &http.Client{}}
+	open := newConnections()
+	g := &gcsStore{connections: open, bucket: bucket, base: strings.TrimSuffix(a.GCSEndpoint, "/"), client: open.client()}
 	emulated := os.Getenv("STORAGE_EMULATOR_HOST")
 	if g.base == "" && emulated != "" {
 		if g.base = emulated; !strings.Contains(emulated, "://") {
@@ -45,12 +47,12 @@ func openGCS(ctx context.Context, bucket string, a Access) (Store, error) {
 	if g.base == "" {
 		g.base = "https://storage.googleapis.com"
 	}
-	tokens, err := gcsLogin(ctx, a.GCSCredentials)
+	tokens, err := gcsLogin(context.WithValue(ctx, oauth2.HTTPClient, open.client()), a.GCSCredentials)
 	if err != nil {
 		return nil, fault.Wrap(fault.BadConfig, err, "no credentials for gs://%s were found", bucket).WithKind(fault.KindAuth).
 			WithHint("set gcs_credentials or GOOGLE_APPLICATION_CREDENTIALS to a service account's key, or run gcloud auth application-default login")
 	}
-	g.client.Transport = &oauth2.Transport{Source: tokens}
+	g.client.Transport = &oauth2.Transport{Source: tokens, Base: open.Transport}
 	return g, nil
 }
 

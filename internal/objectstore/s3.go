@@ -12,6 +12,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -27,6 +28,7 @@ const tokenKey = "elt-token"
 
 // s3Store is a bucket of S3, or of a service that speaks it.
 type s3Store struct {
+	connections
 	bucket string
 	client *s3.Client
 }
@@ -56,7 +58,13 @@ func openS3(ctx context.Context, bucket string, a Access) (Store, error) {
 	if cfg.Region == "" {
 		cfg.Region = "us-east-1"
 	}
-	return &s3Store{bucket, s3.NewFromConfig(cfg, func(o *s3.Options) {
+	open := newConnections()
+	if own, ok := cfg.HTTPClient.(*awshttp.BuildableClient); ok { // with the certificates of AWS_CA_BUNDLE
+		open = connections{own.GetTransport()}
+		open.MaxIdleConnsPerHost = idle
+	}
+	return &s3Store{open, bucket, s3.NewFromConfig(cfg, func(o *s3.Options) {
+		o.HTTPClient = open.client()
 		o.UsePathStyle = a.AWSPath || a.AWSEndpoint != "" || cfg.BaseEndpoint != nil
 		if a.AWSEndpoint != "" {
 			o.BaseEndpoint = aws.String(a.AWSEndpoint)

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"strings"
 	"time"
 
@@ -55,6 +56,8 @@ type Store interface {
 	Cancel(ctx context.Context, s *Staged) error
 	// Remove deletes an object, if it is there.
 	Remove(ctx context.Context, key string) error
+	// Close closes connections that are idle.
+	Close()
 }
 
 // Staged is an object's bytes before it is visible. Its JSON is enough for
@@ -111,9 +114,25 @@ func Open(ctx context.Context, at Location, access Access) (Store, error) {
 	return nil, fmt.Errorf("no store is known for %s://", at.Scheme)
 }
 
+// connections is a Store's part that keeps connections open.
+type connections struct{ *http.Transport }
+
+func newConnections() connections {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.MaxIdleConnsPerHost = idle
+	return connections{t}
+}
+
+func (c connections) client() *http.Client { return &http.Client{Transport: c.Transport} }
+
+// Close implements Store.
+func (c connections) Close() { c.CloseIdleConnections() }
+
 const (
 	// attempts is how often a request is made before it fails.
 	attempts = 8
+	// idle is how many connections wait for their next request.
+	idle = 16
 	// abreast is how many parts of one object are on their way at once.
 	abreast = 3
 )

@@ -24,8 +24,7 @@ import (
 
 func TestMain(m *testing.M) {
 
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"), goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop"))
-
+	goleak.VerifyTestMain(m)
 }
 
 // service is one vendor's fake.
@@ -59,6 +58,7 @@ func (s service) open(t *testing.T, bucket string) Store {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(store.Close)
 	return store
 }
 

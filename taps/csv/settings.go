@@ -16,25 +16,23 @@ type settings struct {
 	Files       []*entity `json:"files"`
 	Definition  string    `json:"csv_files_definition"`
 	AddMetadata bool      `json:"add_metadata_columns"`
-	Stamp       bool      `json:"add_file_columns"`
 	Infer       bool      `json:"infer"`
 	Empty       string    `json:"empty"`
+	files.Settings
 }
 
 // entity is one stream: one or more files of the same shape.
 type entity struct {
-	Entity           string   `json:"entity"`
-	Path             string   `json:"path"`
-	Keys             []string `json:"keys"`
-	Encoding         string   `json:"encoding"`
-	Delimiter        string   `json:"delimiter"`
-	QuoteChar        *string  `json:"quotechar"`
-	EscapeChar       string   `json:"escapechar"`
-	DoubleQuote      *bool    `json:"doublequote"`
-	SkipInitialSpace bool     `json:"skipinitialspace"`
-	Strict           bool     `json:"strict"`
-	Infer            *bool    `json:"infer"`
-	Empty            string   `json:"empty"`
+	files.Stream
+	Encoding         string  `json:"encoding"`
+	Delimiter        string  `json:"delimiter"`
+	QuoteChar        *string `json:"quotechar"`
+	EscapeChar       string  `json:"escapechar"`
+	DoubleQuote      *bool   `json:"doublequote"`
+	SkipInitialSpace bool    `json:"skipinitialspace"`
+	Strict           bool    `json:"strict"`
+	Infer            *bool   `json:"infer"`
+	Empty            string  `json:"empty"`
 }
 
 const filesExample = `[{"entity": "orders", "path": "data/orders*.csv.gz", "keys": ["id"]}]`
@@ -43,14 +41,13 @@ func (tap) Spec() spec.Spec {
 	return spec.Spec{
 		Name:    "tap-csv",
 		Summary: "Reads CSV files, compressed or not, of any encoding and delimiter.",
-		Settings: []spec.Setting{
-			{Name: "files", Type: spec.Array, Help: "The streams: per entry entity, path (a file, a folder, a glob with **), keys, and optionally encoding, delimiter, quotechar, escapechar, doublequote, skipinitialspace, strict, infer, empty.", Example: filesExample},
+		Settings: append([]spec.Setting{
+			{Name: "files", Type: spec.Array, Help: "The streams: per entry entity, path (a file, a folder, a glob with **; also of a bucket: s3://, gs://, az://), keys, and optionally encoding, delimiter, quotechar, escapechar, doublequote, skipinitialspace, strict, infer, empty.", Example: filesExample},
 			{Name: "csv_files_definition", Type: spec.String, Help: "A JSON file with such a list, instead of files.", Example: "files.json"},
 			{Name: "add_metadata_columns", Type: spec.Boolean, Default: false, Help: "Adds _sdc_source_file, _sdc_source_file_mtime and _sdc_source_lineno to each row.", Example: "true"},
-			files.StampSetting(),
 			{Name: "infer", Type: spec.Boolean, Default: false, Help: "Finds out numbers, dates and truth values; else every column is text.", Example: "true"},
 			{Name: "empty", Type: spec.String, Default: "string", OneOf: []string{"string", "null"}, Help: "What an empty field of a text column becomes: an empty string, or NULL. In other columns it is NULL.", Example: "null"},
-		},
+		}, files.Specs()...),
 		Capabilities: []string{"catalog", "discover", "state", "about"},
 		Replaces: []spec.Replacement{
 			{Package: "meltanolabs-tap-csv", Variant: "meltanolabs"},
@@ -63,25 +60,17 @@ func (tap) Spec() spec.Spec {
 func load(cfg spec.Config) (*settings, error) {
 	s := &settings{}
 	if err := cfg.Decode(s); err != nil {
-		return nil, fault.Wrap(fault.BadConfig, err, "tap-csv: the settings do not have the expected shape").WithHint("files is a list like %s", filesExample)
+		return nil, files.Shapeless("tap-csv", filesExample, err)
 	}
 	if s.Definition != "" {
 		if err := s.readDefinition(); err != nil {
 			return nil, err
 		}
 	}
-	if len(s.Files) == 0 {
-		return nil, fault.New(fault.BadConfig, "tap-csv: there are no files to read").WithHint("set files, for example %s", filesExample)
+	if err := files.Accept("tap-csv", filesExample, s.Settings, s.Files); err != nil {
+		return nil, err
 	}
-	seen := map[string]bool{}
-	for n, e := range s.Files {
-		if e.Entity == "" || e.Path == "" {
-			return nil, fault.New(fault.BadConfig, "tap-csv: entry %d of files lacks entity or path", n+1)
-		}
-		if seen[e.Entity] {
-			return nil, fault.New(fault.BadConfig, "tap-csv: two entries of files are called %q", e.Entity).WithHint("give each its own entity, or one of them a path that matches all files")
-		}
-		seen[e.Entity] = true
+	for _, e := range s.Files {
 		if e.Infer == nil {
 			e.Infer = &s.Infer
 		}
@@ -154,7 +143,7 @@ func (e *entity) format() (format, error) {
 }
 
 func (e *entity) set() files.Set {
-	return files.Set{Tap: "tap-csv", Entity: e.Entity, Path: e.Path, Suffixes: []string{".csv", ".tsv"}, Encoding: e.Encoding}
+	return e.Set("tap-csv", e.Encoding, ".csv", ".tsv")
 }
 
 func (e *entity) String() string { return fmt.Sprintf("entity %q", e.Entity) }

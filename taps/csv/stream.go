@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"unicode/utf8"
 
@@ -32,11 +31,12 @@ type reader struct {
 }
 
 func (s *settings) stream(ctx context.Context, e *entity, wanted []string, marks files.Bookmark, out taps.Output) error {
-	paths, err := e.set().Paths()
+	found, err := e.set().Files(ctx)
 	if err != nil {
 		return err
 	}
-	schema, err := s.schema(e, paths)
+	defer found.Close()
+	schema, err := s.schema(ctx, e, found)
 	if err != nil {
 		return err
 	}
@@ -46,8 +46,8 @@ func (s *settings) stream(ctx context.Context, e *entity, wanted []string, marks
 		return err
 	}
 	defer r.out.Close()
-	for _, path := range paths {
-		if err := r.file(ctx, path); err != nil {
+	for _, from := range found {
+		if err := r.file(ctx, from); err != nil {
 			return err
 		}
 	}
@@ -72,17 +72,14 @@ func (r *reader) selected(s *row.Schema) *row.Schema {
 	return &out
 }
 
-func (r *reader) file(ctx context.Context, path string) error {
-	info, err := os.Stat(path)
-	if err != nil {
-		return fmt.Errorf("look at a file of %s: %w", r.entity, err)
-	}
-	skip, unchanged, err := r.marks.Start(path, info)
+func (r *reader) file(ctx context.Context, from files.File) error {
+	path := from.Path
+	skip, unchanged, err := r.marks.Start(ctx, from)
 	if err != nil || unchanged {
 		return err
 	}
-	r.out.From(path, info, skip)
-	src, err := r.entity.set().Open(path)
+	r.out.From(from, skip)
+	src, err := r.entity.set().Open(ctx, from)
 	if err != nil {
 		return err
 	}
@@ -92,12 +89,12 @@ func (r *reader) file(ctx context.Context, path string) error {
 		return err
 	}
 	scan := newScanner(src, format)
-	m := files.Mark{Size: info.Size(), Mtime: info.ModTime().UnixNano()}
+	m := files.NewMark(from, 0)
 	names, err := header(scan)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return badLine(path, scan.line, err)
 	}
-	f := &file{reader: r, path: path, mtime: info.ModTime().UnixMicro() - epochMicros, names: names}
+	f := &file{reader: r, path: path, mtime: from.Modified.UnixMicro() - epochMicros, names: names}
 	f.match()
 	for err == nil {
 		var fields [][]byte

@@ -1,6 +1,7 @@
 package csv
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +10,7 @@ import (
 
 	"elt/internal/fault"
 	"elt/internal/row"
+	"elt/taps/files"
 )
 
 // Columns of add_metadata_columns.
@@ -45,10 +47,10 @@ func header(s *scanner) ([]string, error) {
 
 // schema is the shape of an entity: the union of its files' columns, typed
 // from a sample of each file where infer is on.
-func (s *settings) schema(e *entity, paths []string) (*row.Schema, error) {
+func (s *settings) schema(ctx context.Context, e *entity, found []files.File) (*row.Schema, error) {
 	schema := &row.Schema{Stream: e.Entity, Key: e.Keys}
-	for _, path := range paths {
-		if err := s.sample(e, path, schema); err != nil {
+	for _, f := range found {
+		if err := s.sample(ctx, e, f, schema); err != nil {
 			return nil, err
 		}
 	}
@@ -66,7 +68,7 @@ func (s *settings) schema(e *entity, paths []string) (*row.Schema, error) {
 	}
 	for _, k := range e.Keys {
 		if schema.Index(k) < 0 && len(names) > 0 {
-			err := fault.New(fault.BadConfig, "tap-csv: key %q of %s is no column of %s", k, e, paths[0])
+			err := fault.New(fault.BadConfig, "tap-csv: key %q of %s is no column of %s", k, e, found[0].Path)
 			if near := fault.Nearest(k, names); near != "" {
 				return nil, err.WithHint("did you mean %q?", near)
 			}
@@ -76,8 +78,8 @@ func (s *settings) schema(e *entity, paths []string) (*row.Schema, error) {
 	return schema, nil
 }
 
-func (s *settings) sample(e *entity, path string, schema *row.Schema) error {
-	src, err := e.set().Open(path)
+func (s *settings) sample(ctx context.Context, e *entity, from files.File, schema *row.Schema) error {
+	src, err := e.set().Open(ctx, from)
 	if err != nil {
 		return err
 	}
@@ -92,7 +94,7 @@ func (s *settings) sample(e *entity, path string, schema *row.Schema) error {
 		return nil // an empty file has no columns
 	}
 	if err != nil {
-		return badLine(path, scan.line, err)
+		return badLine(from.Path, scan.line, err)
 	}
 	seen := make([]row.Column, len(names)) // Kind 0: no value yet
 	for n := 0; *e.Infer && n < sampleRows; n++ {
@@ -101,7 +103,7 @@ func (s *settings) sample(e *entity, path string, schema *row.Schema) error {
 			break
 		}
 		if err != nil {
-			return badLine(path, scan.line, err)
+			return badLine(from.Path, scan.line, err)
 		}
 		for i, f := range fields[:min(len(fields), len(names))] {
 			if len(f) == 0 || seen[i].Kind == row.Text {

@@ -17,18 +17,19 @@ func New() taps.Tap { return tap{} }
 
 type tap struct{}
 
-func (tap) Discover(_ context.Context, cfg spec.Config) (*singer.Catalog, error) {
+func (tap) Discover(ctx context.Context, cfg spec.Config) (*singer.Catalog, error) {
 	s, err := load(cfg)
 	if err != nil {
 		return nil, err
 	}
 	catalog := &singer.Catalog{}
 	for _, e := range s.Files {
-		paths, err := e.set().Paths()
+		found, err := e.set().Files(ctx)
 		if err != nil {
 			return nil, err
 		}
-		schema, err := s.schema(e, paths)
+		schema, err := s.schema(ctx, e, found)
+		found.Close()
 		if err != nil {
 			return nil, err
 		}
@@ -51,15 +52,8 @@ func (tap) Sync(ctx context.Context, cfg spec.Config, catalog *singer.Catalog, b
 	if err != nil {
 		return err
 	}
-	return files.Sync(catalog, s.entities(), out.Parallel(), func(n int, selected []string) error {
+	return files.Sync(catalog, files.Names(s.Files), out.Parallel(), func(n int, selected []string) error {
 		e := s.Files[n]
 		return s.stream(ctx, e, selected, files.ReadBookmark(bookmarks, e.Entity), out)
 	})
-}
-
-func (s *settings) entities() (names []string) {
-	for _, e := range s.Files {
-		names = append(names, e.Entity)
-	}
-	return names
 }

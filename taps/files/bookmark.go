@@ -1,8 +1,8 @@
 package files
 
 import (
+	"context"
 	"encoding/json"
-	"os"
 
 	"elt/internal/singer"
 )
@@ -21,6 +21,8 @@ type Mark struct {
 	CRC   uint32 `json:"crc"`
 	Rows  int64  `json:"rows"`
 	Done  bool   `json:"done"`
+	// Version is the ETag or generation of an object in a bucket.
+	Version string `json:"version,omitempty"`
 	// Whole: the text read, decompressed, ended with a newline, so that what is
 	// appended later (to a compressed file a member of its own) is a new record.
 	Whole bool `json:"whole,omitempty"`
@@ -41,15 +43,20 @@ func ReadBookmark(b singer.Bookmarks, stream string) Bookmark {
 // Value is the bookmark as JSON.
 func (b Bookmark) Value() (json.RawMessage, error) { return json.Marshal(b) }
 
+// NewMark is the mark of a file of which so many rows were read.
+func NewMark(f File, rows int64) Mark {
+	return Mark{Size: f.Size, Mtime: f.Modified.UnixNano(), Version: f.Version, Rows: rows}
+}
+
 // Start says how many records of a file were delivered before, and whether
 // there is nothing to do: the file is as it was. A file that only grew goes on
 // behind its old end; one that changed otherwise is read again.
-func (b Bookmark) Start(path string, info os.FileInfo) (rows int64, unchanged bool, err error) {
-	m, known := b.Files[path]
+func (b Bookmark) Start(ctx context.Context, f File) (rows int64, unchanged bool, err error) {
+	m, known := b.Files[f.Path]
 	if !known {
 		return 0, false, nil
 	}
-	same := info.Size() == m.Size && info.ModTime().UnixNano() == m.Mtime
+	same := f.Size == m.Size && f.Modified.UnixNano() == m.Mtime && f.Version == m.Version
 	if !m.Done {
 		if same {
 			return m.Rows, false, nil
@@ -59,15 +66,16 @@ func (b Bookmark) Start(path string, info os.FileInfo) (rows int64, unchanged bo
 	if same {
 		return m.Rows, true, nil
 	}
-	if info.Size() < m.Size || info.Size() > m.Size && !m.Whole {
+	// An object that was read at random was not summed: that were a second reading.
+	if f.Size < m.Size || !m.Whole && (f.Size > m.Size || f.Version != "") {
 		return 0, false, nil
 	}
-	sum, err := Sum(path, m.Size)
+	sum, err := Sum(ctx, f, m.Size)
 	if err != nil {
 		return 0, false, err
 	}
 	if sum != m.CRC {
 		return 0, false, nil
 	}
-	return m.Rows, info.Size() == m.Size, nil
+	return m.Rows, f.Size == m.Size, nil
 }

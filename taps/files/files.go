@@ -1,44 +1,59 @@
-// Package files is what taps over local files share: which files an entity
-// has, opening them whatever their compression and encoding, and a bookmark
-// that says how far which file was read.
+// Package files is what taps over files share: which files an entity has, on
+// the local disk or in a bucket, opening them whatever their compression and
+// encoding, and a bookmark that says how far which file was read.
 package files
 
 import (
-	"bufio"
-	"bytes"
-	"fmt"
-	"hash/crc32"
-	"io"
+	"cmp"
+	"context"
+	"errors"
+	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"elt/internal/fault"
+	"elt/internal/objectstore"
 
 	"github.com/bmatcuk/doublestar/v4"
-	"github.com/klauspost/compress/gzip"
-	"github.com/klauspost/compress/zstd"
-	"golang.org/x/text/encoding/charmap"
-	"golang.org/x/text/encoding/htmlindex"
-	"golang.org/x/text/encoding/unicode"
-	"golang.org/x/text/transform"
 )
 
 // Set is the files of one entity.
 type Set struct {
 	Tap      string   // for messages: "tap-csv"
 	Entity   string   // the stream
-	Path     string   // a file, a folder, or a glob with **
+	Path     string   // a file, a folder, or a glob with **; on the disk, or a URL
 	Suffixes []string // what counts in a folder, besides a compressed form: ".csv"
 	Encoding string   // "" is UTF-8 unless a byte order mark says otherwise
+	Access   objectstore.Access
 }
 
 const relative = "relative paths start at the project folder"
 
-// Paths are the files: the path itself, the fitting files of a folder, or
-// what a glob matches; sorted.
-func (s Set) Paths() ([]string, error) {
+// Files are the path itself, the fitting files of a folder, or what a glob
+// matches; sorted.
+func (s Set) Files(ctx context.Context) (List, error) {
+	if objectstore.IsURL(s.Path) {
+		return s.inBucket(ctx)
+	}
+	paths, err := s.paths()
+	if err != nil {
+		return nil, err
+	}
+	out := make([]File, len(paths))
+	for i, path := range paths {
+		info, err := os.Stat(path)
+		if err != nil {
+			return nil, fault.Wrap(fault.BadConfig, err, "%s: a file of entity %q cannot be looked at", s.Tap, s.Entity)
+		}
+		out[i] = File{Path: path, Size: info.Size(), Modified: info.ModTime()}
+	}
+	return out, nil
+}
+
+func (s Set) paths() ([]string, error) {
 	info, err := os.Stat(s.Path)
 	switch {
 	case err == nil && !info.IsDir():
@@ -48,16 +63,36 @@ func (s Set) Paths() ([]string, error) {
 	}
 	found, globErr := doublestar.FilepathGlob(s.Path, doublestar.WithFilesOnly())
 	if globErr != nil {
-		return nil, fault.Wrap(fault.BadConfig, globErr, "%s: the path %q of entity %q is no valid pattern", s.Tap, s.Path, s.Entity)
+		return nil, s.badPattern(globErr)
 	}
+	found = slices.DeleteFunc(found, func(path string) bool { return ours(filepath.Base(path)) })
 	if len(found) == 0 {
-		if strings.ContainsAny(s.Path, "*?[{") {
-			return nil, fault.New(fault.BadConfig, "%s: no file matches %q of entity %q", s.Tap, s.Path, s.Entity).WithKind(fault.KindPath).WithHint(relative)
+		if isGlob(s.Path) {
+			return nil, s.nothing()
 		}
 		return nil, fault.Wrap(fault.BadConfig, err, "%s: the file of entity %q cannot be read", s.Tap, s.Entity).WithHint(relative)
 	}
 	slices.Sort(found)
 	return found, nil
+}
+
+func isGlob(path string) bool { return strings.ContainsAny(path, "*?[{") }
+
+// ours are the files that targets keep beside those that they write.
+func ours(name string) bool {
+	return strings.HasPrefix(name, ".elt-") || strings.HasPrefix(name, "_elt_rejects")
+}
+
+func (s Set) badPattern(err error) error {
+	return fault.Wrap(fault.BadConfig, err, "%s: the path %q of entity %q is no valid pattern", s.Tap, s.Path, s.Entity)
+}
+
+func (s Set) nothing() error {
+	return fault.New(fault.BadConfig, "%s: no file matches %q of entity %q", s.Tap, s.Path, s.Entity).WithKind(fault.KindPath).WithHint(relative)
+}
+
+func (s Set) emptyFolder() error {
+	return fault.New(fault.BadConfig, "%s: the folder %s of entity %q holds no %s file", s.Tap, s.Path, s.Entity, strings.Join(s.Suffixes, " or ")).WithKind(fault.KindPath)
 }
 
 func (s Set) inFolder() ([]string, error) {
@@ -67,162 +102,82 @@ func (s Set) inFolder() ([]string, error) {
 	}
 	var found []string
 	for _, entry := range entries {
-		name := strings.TrimSuffix(strings.TrimSuffix(strings.ToLower(entry.Name()), ".gz"), ".zst")
-		if !entry.IsDir() && slices.ContainsFunc(s.Suffixes, func(suffix string) bool { return strings.HasSuffix(name, suffix) }) {
+		if !entry.IsDir() && s.fits(entry.Name()) {
 			found = append(found, filepath.Join(s.Path, entry.Name()))
 		}
 	}
 	if len(found) == 0 {
-		return nil, fault.New(fault.BadConfig, "%s: the folder %s of entity %q holds no %s file", s.Tap, s.Path, s.Entity, strings.Join(s.Suffixes, " or ")).WithKind(fault.KindPath)
+		return nil, s.emptyFolder()
 	}
 	return found, nil
 }
 
-// Source is an open file; it reads as UTF-8 text.
-type Source struct {
-	io.Reader
-	file *os.File
-	crc  *checksum
-	tail *tail
-	done func()
+// fits says whether a file of a folder is one of the entity's.
+func (s Set) fits(name string) bool {
+	plain := strings.TrimSuffix(strings.TrimSuffix(strings.ToLower(name), ".gz"), ".zst")
+	return !ours(name) && slices.ContainsFunc(s.Suffixes, func(suffix string) bool { return strings.HasSuffix(plain, suffix) })
 }
 
-const blockSize = 256 << 10
-
-// checksum counts and sums what passes.
-type checksum struct {
-	in   io.Reader
-	sum  uint32
-	size int64
-}
-
-// tail knows the last byte that passed, decompressed.
-type tail struct {
-	in   io.Reader
-	last byte
-}
-
-func (t *tail) Read(p []byte) (int, error) {
-	n, err := t.in.Read(p)
-	if n > 0 {
-		t.last = p[n-1]
-	}
-	return n, err
-}
-
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
-func (c *checksum) Read(p []byte) (int, error) {
-	n, err := c.in.Read(p)
-	if n > 0 {
-		c.sum = crc32.Update(c.sum, castagnoli, p[:n])
-		c.size += int64(n)
-	}
-	return n, err
-}
-
-// Open opens a file of the set. Compression is told by the first bytes,
-// the encoding by the setting or a byte order mark, else it is UTF-8.
-func (s Set) Open(path string) (*Source, error) {
-	f, err := os.Open(path)
+// inBucket is Files for a URL. Its listing begins where the pattern's first
+// special character stands, and no earlier.
+func (s Set) inBucket(ctx context.Context) (found List, err error) {
+	at, err := objectstore.Parse(s.Path)
 	if err != nil {
-		return nil, fmt.Errorf("open a file of entity %q: %w", s.Entity, err)
-	}
-	src := &Source{file: f, crc: &checksum{in: f}, done: func() {}}
-	raw := bufio.NewReaderSize(src.crc, blockSize)
-	magic, err := raw.Peek(4)
-	if err != nil && err != io.EOF {
-		f.Close()
-		return nil, fmt.Errorf("read %s: %w", path, err)
-	}
-	src.Reader = raw
-	switch {
-	case bytes.HasPrefix(magic, []byte{0x1f, 0x8b}):
-		z, err := gzip.NewReader(raw)
-		if err != nil {
-			f.Close()
-			return nil, fmt.Errorf("read %s as gzip: %w", path, err)
-		}
-		src.Reader = z
-	case bytes.HasPrefix(magic, []byte{0x28, 0xb5, 0x2f, 0xfd}):
-		z, err := zstd.NewReader(raw, zstd.WithDecoderConcurrency(1))
-		if err != nil {
-			f.Close()
-			return nil, fmt.Errorf("read %s as zstd: %w", path, err)
-		}
-		src.Reader, src.done = z, z.Close
-	}
-	src.tail = &tail{in: src.Reader}
-	src.Reader = src.tail
-	if err := src.decode(s); err != nil {
-		src.Close()
 		return nil, err
 	}
-	return src, nil
-}
-
-// decode turns the text into UTF-8 without a byte order mark.
-func (src *Source) decode(s Set) error {
-	name := strings.ToLower(strings.ReplaceAll(s.Encoding, "_", "-"))
-	switch name {
-	case "", "utf-8", "utf8", "utf-8-sig", "ascii":
-		peek := bufio.NewReaderSize(src.Reader, 4096)
-		mark, _ := peek.Peek(3)
-		switch {
-		case bytes.Equal(mark, []byte{0xef, 0xbb, 0xbf}):
-			peek.Discard(3)
-		case bytes.HasPrefix(mark, []byte{0xff, 0xfe}), bytes.HasPrefix(mark, []byte{0xfe, 0xff}):
-			src.Reader = transform.NewReader(peek, unicode.UTF16(unicode.LittleEndian, unicode.ExpectBOM).NewDecoder())
-			return nil
+	store, err := objectstore.Open(ctx, at, s.Access)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			store.Close()
 		}
-		src.Reader = peek
+	}()
+	file := func(o objectstore.Object) File {
+		return File{Path: at.URL(o.Key), Size: o.Size, Modified: o.Modified, Version: o.Version, store: store, key: o.Key}
+	}
+	if isGlob(at.Key) {
+		if !doublestar.ValidatePattern(at.Key) {
+			return nil, s.badPattern(doublestar.ErrBadPattern)
+		}
+		prefix := at.Key[:strings.IndexAny(at.Key, `*?[{\`)]
+		found, err = s.list(ctx, store, prefix, file, func(key string) bool {
+			fits, _ := doublestar.Match(at.Key, key) // it is valid
+			return fits && !ours(path.Base(key))
+		})
+		if err == nil && len(found) == 0 {
+			err = s.nothing()
+		}
+		return found, err
+	}
+	if at.Key != "" && !strings.HasSuffix(at.Key, "/") {
+		one, err := store.Stat(ctx, at.Key)
+		if err == nil {
+			return List{file(one)}, nil
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		at.Key += "/"
+	}
+	found, err = s.list(ctx, store, at.Key, file, func(key string) bool {
+		name := strings.TrimPrefix(key, at.Key)
+		return !strings.Contains(name, "/") && s.fits(name)
+	})
+	if err == nil && len(found) == 0 {
+		err = s.emptyFolder()
+	}
+	return found, err
+}
+
+func (s Set) list(ctx context.Context, store objectstore.Store, prefix string, file func(objectstore.Object) File, fits func(key string) bool) (found List, err error) {
+	err = store.List(ctx, prefix, func(o objectstore.Object) error {
+		if fits(o.Key) && !strings.HasSuffix(o.Key, "/") {
+			found = append(found, file(o))
+		}
 		return nil
-	case "utf-16":
-		src.Reader = transform.NewReader(src.Reader, unicode.UTF16(unicode.LittleEndian, unicode.UseBOM).NewDecoder())
-		return nil
-	case "latin-1", "latin1", "iso8859-1", "iso-8859-1": // htmlindex would take windows-1252 for it
-		src.Reader = transform.NewReader(src.Reader, charmap.ISO8859_1.NewDecoder())
-		return nil
-	case "cp1252":
-		name = "windows-1252"
-	}
-	enc, err := htmlindex.Get(name)
-	if err != nil {
-		return fault.New(fault.BadConfig, "%s: the encoding %q of entity %q is unknown", s.Tap, s.Encoding, s.Entity).WithHint("use a name such as utf-8, utf-16, latin-1 or windows-1252")
-	}
-	src.Reader = transform.NewReader(src.Reader, enc.NewDecoder())
-	return nil
+	})
+	slices.SortFunc(found, func(a, b File) int { return cmp.Compare(a.Path, b.Path) })
+	return found, err
 }
-
-// Close closes the file.
-func (src *Source) Close() {
-	src.done()
-	src.file.Close()
-}
-
-// Mark completes m for a file that was read to its end.
-func (src *Source) Mark(m Mark) (Mark, error) {
-	// A decompressor may stop before the last bytes of the file.
-	if _, err := io.Copy(io.Discard, src.crc); err != nil {
-		return m, err
-	}
-	m.Size, m.CRC, m.Done, m.Whole = src.crc.size, src.crc.sum, true, src.tail.last == '\n'
-	return m, nil
-}
-
-// Sum is the checksum of the first size bytes of a file, for Mark.CRC.
-func Sum(path string, size int64) (uint32, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return 0, err
-	}
-	defer f.Close()
-	c := &checksum{in: io.LimitReader(f, size)}
-	if _, err := io.CopyBuffer(io.Discard, onlyReader{c}, make([]byte, blockSize)); err != nil {
-		return 0, err
-	}
-	return c.sum, nil
-}
-
-// onlyReader hides every method but Read, so that the copy goes through it.
-type onlyReader struct{ io.Reader }

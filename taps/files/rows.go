@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"maps"
-	"os"
 	"slices"
 	"time"
 
@@ -26,10 +25,10 @@ var stamps = []row.Column{
 	{Name: "_synced", Kind: row.TimestampTZ, Wire: row.WireTimestampTZ, Nullable: true},
 }
 
-// StampSetting asks for the columns.
-func StampSetting() spec.Setting {
+// stampSetting asks for the columns.
+func stampSetting() spec.Setting {
 	return spec.Setting{Name: "add_file_columns", Type: spec.Boolean, Default: false, Example: "true",
-		Help: "Adds to each row _file (its path), _line (which record of the file it is, from 1, header and empty lines not counted), _modified (the file's time) and _synced (the start of the run)."}
+		Help: "Adds to each row _file (its path or URL), _line (which record of the file it is, from 1, header and empty lines not counted), _modified (the file's time) and _synced (the start of the run)."}
 }
 
 // StampNames are the columns' names.
@@ -109,8 +108,8 @@ func OpenRows(ctx context.Context, out taps.Output, s *row.Schema, stamp bool, w
 
 // From says which file the next rows come from, and how many of its records
 // an earlier run has delivered.
-func (r *Rows) From(path string, info os.FileInfo, skip int64) {
-	r.path, r.mtime, r.line = path, info.ModTime().UnixMicro()-epochMicros, skip
+func (r *Rows) From(f File, skip int64) {
+	r.path, r.mtime, r.line = f.Path, f.Modified.UnixMicro()-epochMicros, skip
 }
 
 // Schema implements taps.Stream.

@@ -10,19 +10,16 @@ import (
 
 	"elt/internal/fault"
 	"elt/internal/singer"
+	"elt/taps/files"
 	"elt/taps/shape"
 )
 
 // shape looks at all records: a property seen first in the last one must not
 // be lost.
-func (e *entity) shape(ctx context.Context) (*shape.Shape, error) {
+func (e *entity) shape(ctx context.Context, found []files.File) (*shape.Shape, error) {
 	s := shape.New(*e.Infer)
-	paths, err := e.set().Paths()
-	if err != nil {
-		return nil, err
-	}
-	for _, path := range paths {
-		if err := e.look(ctx, s, path); err != nil {
+	for _, from := range found {
+		if err := e.look(ctx, s, from); err != nil {
 			return nil, err
 		}
 	}
@@ -38,8 +35,9 @@ func (e *entity) shape(ctx context.Context) (*shape.Shape, error) {
 	return s, nil
 }
 
-func (e *entity) look(ctx context.Context, s *shape.Shape, path string) error {
-	src, err := e.set().Open(path)
+func (e *entity) look(ctx context.Context, s *shape.Shape, from files.File) error {
+	path := from.Path
+	src, err := e.set().Open(ctx, from)
 	if err != nil {
 		return err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
 	"strings"
 
 	"elt/internal/row"
@@ -21,23 +20,23 @@ type reader struct {
 	wanted []string
 	to     *files.Rows // nil until the first schema
 	marks  files.Bookmark
-	path   string
+	file   files.File
 	mark   files.Mark
-	info   os.FileInfo
 	skip   int64
 	rows   int64
 }
 
 func (e *entity) read(ctx context.Context, wanted []string, stamp bool, marks files.Bookmark, out taps.Output) error {
-	shape, err := e.shape(ctx)
+	found, err := e.set().Files(ctx)
+	if err != nil {
+		return err
+	}
+	defer found.Close()
+	shape, err := e.shape(ctx, found)
 	if err != nil {
 		return err
 	}
 	schema, err := shape.Schema(wanted)
-	if err != nil {
-		return err
-	}
-	paths, err := e.set().Paths()
 	if err != nil {
 		return err
 	}
@@ -49,24 +48,21 @@ func (e *entity) read(ctx context.Context, wanted []string, stamp bool, marks fi
 	}()
 	// One Reader for all files, so that what a value has widened stays so.
 	in := singer.NewReader(nil, singer.ReaderOptions{NUL: singer.NULKeep})
-	for _, path := range paths {
-		if err := r.file(ctx, in, schema, path); err != nil {
+	for _, from := range found {
+		if err := r.read(ctx, in, schema, from); err != nil {
 			return err
 		}
 	}
 	return r.to.End()
 }
 
-func (r *reader) file(ctx context.Context, in *singer.Reader, schema json.RawMessage, path string) error {
-	info, err := os.Stat(path)
-	if err != nil {
-		return fmt.Errorf("look at a file of entity %q: %w", r.entity.Entity, err)
-	}
-	skip, unchanged, err := r.marks.Start(path, info)
+func (r *reader) read(ctx context.Context, in *singer.Reader, schema json.RawMessage, from files.File) error {
+	path := from.Path
+	skip, unchanged, err := r.marks.Start(ctx, from)
 	if err != nil {
 		return err
 	}
-	src, err := r.entity.set().Open(path)
+	src, err := r.entity.set().Open(ctx, from)
 	if err != nil {
 		return err
 	}
@@ -75,8 +71,8 @@ func (r *reader) file(ctx context.Context, in *singer.Reader, schema json.RawMes
 		// The stream is announced all the same.
 		return in.Records(ctx, strings.NewReader(""), r, r.entity.Entity, schema, r.entity.Keys, path, 0)
 	}
-	r.path, r.mark, r.info, r.skip = path, files.Mark{Size: info.Size(), Mtime: info.ModTime().UnixNano(), Rows: skip}, info, skip
-	r.from()
+	r.file, r.mark, r.skip = from, files.NewMark(from, skip), skip
+	r.announce()
 	if err := in.Records(ctx, src, r, r.entity.Entity, schema, r.entity.Keys, path, skip); err != nil {
 		return err
 	}
@@ -86,10 +82,10 @@ func (r *reader) file(ctx context.Context, in *singer.Reader, schema json.RawMes
 	return r.position()
 }
 
-// from tells the stream, once it is open, which file is being read.
-func (r *reader) from() {
-	if r.to != nil && r.info != nil {
-		r.to.From(r.path, r.info, r.skip)
+// announce tells the stream, once it is open, which file is being read.
+func (r *reader) announce() {
+	if r.to != nil && r.file.Path != "" {
+		r.to.From(r.file, r.skip)
 	}
 }
 
@@ -99,7 +95,7 @@ func (r *reader) Schema(ctx context.Context, schema *row.Schema) (err error) {
 			r.to = nil
 			return err
 		}
-		r.from()
+		r.announce()
 		return nil
 	}
 	return r.to.Schema(schema)
@@ -116,7 +112,7 @@ func (r *reader) Write(_ context.Context, b *row.Batch) error {
 }
 
 func (r *reader) position() error {
-	r.marks.Files[r.path] = r.mark
+	r.marks.Files[r.file.Path] = r.mark
 	value, err := r.marks.Value()
 	if err != nil {
 		return err

@@ -7,7 +7,6 @@ import (
 	"context"
 	"slices"
 
-	"elt/internal/fault"
 	"elt/internal/singer"
 	"elt/internal/spec"
 	"elt/taps"
@@ -22,16 +21,14 @@ type tap struct{}
 type settings struct {
 	Files []*entity `json:"files"`
 	Infer bool      `json:"infer"`
-	Stamp bool      `json:"add_file_columns"`
+	files.Settings
 }
 
 // entity is one stream.
 type entity struct {
-	Entity   string   `json:"entity"`
-	Path     string   `json:"path"`
-	Keys     []string `json:"keys"`
-	Encoding string   `json:"encoding"`
-	Infer    *bool    `json:"infer"`
+	files.Stream
+	Encoding string `json:"encoding"`
+	Infer    *bool  `json:"infer"`
 }
 
 const filesExample = `[{"entity": "events", "path": "data/events-*.jsonl.gz", "keys": ["id"]}]`
@@ -40,11 +37,10 @@ func (tap) Spec() spec.Spec {
 	return spec.Spec{
 		Name:    "tap-jsonl",
 		Summary: "Reads files with one JSON object per line, compressed or not.",
-		Settings: []spec.Setting{
-			{Name: "files", Type: spec.Array, Required: true, Help: "The streams: per entry entity, path (a file, a folder, a glob with **), keys, and optionally encoding, infer.", Example: filesExample},
+		Settings: append([]spec.Setting{
+			{Name: "files", Type: spec.Array, Required: true, Help: "The streams: per entry entity, path (a file, a folder, a glob with **; also of a bucket: s3://, gs://, az://), keys, and optionally encoding, infer.", Example: filesExample},
 			{Name: "infer", Type: spec.Boolean, Default: false, Help: "Takes strings that are all dates or all timestamps as such.", Example: "true"},
-			files.StampSetting(),
-		},
+		}, files.Specs()...),
 		Capabilities: []string{"catalog", "discover", "state", "about"},
 	}
 }
@@ -52,29 +48,18 @@ func (tap) Spec() spec.Spec {
 func load(cfg spec.Config) (*settings, error) {
 	s := &settings{}
 	if err := cfg.Decode(s); err != nil {
-		return nil, fault.Wrap(fault.BadConfig, err, "tap-jsonl: the settings do not have the expected shape").WithHint("files is a list like %s", filesExample)
+		return nil, files.Shapeless("tap-jsonl", filesExample, err)
 	}
-	seen := map[string]bool{}
-	for n, e := range s.Files {
-		if e.Entity == "" || e.Path == "" {
-			return nil, fault.New(fault.BadConfig, "tap-jsonl: entry %d of files lacks entity or path", n+1)
-		}
-		if seen[e.Entity] {
-			return nil, fault.New(fault.BadConfig, "tap-jsonl: two entries of files are called %q", e.Entity)
-		}
-		seen[e.Entity] = true
+	for _, e := range s.Files {
 		if e.Infer == nil {
 			e.Infer = &s.Infer
 		}
 	}
-	if len(s.Files) == 0 {
-		return nil, fault.New(fault.BadConfig, "tap-jsonl: there are no files to read").WithHint("set files, for example %s", filesExample)
-	}
-	return s, nil
+	return s, files.Accept("tap-jsonl", filesExample, s.Settings, s.Files)
 }
 
 func (e *entity) set() files.Set {
-	return files.Set{Tap: "tap-jsonl", Entity: e.Entity, Path: e.Path, Suffixes: []string{".jsonl", ".ndjson", ".json"}, Encoding: e.Encoding}
+	return e.Set("tap-jsonl", e.Encoding, ".jsonl", ".ndjson", ".json")
 }
 
 func (tap) Discover(ctx context.Context, cfg spec.Config) (*singer.Catalog, error) {
@@ -84,7 +69,12 @@ func (tap) Discover(ctx context.Context, cfg spec.Config) (*singer.Catalog, erro
 	}
 	catalog := &singer.Catalog{}
 	for _, e := range s.Files {
-		shape, err := e.shape(ctx)
+		found, err := e.set().Files(ctx)
+		if err != nil {
+			return nil, err
+		}
+		shape, err := e.shape(ctx, found)
+		found.Close()
 		if err != nil {
 			return nil, err
 		}
@@ -120,18 +110,11 @@ func (tap) Sync(ctx context.Context, cfg spec.Config, catalog *singer.Catalog, b
 	if err != nil {
 		return err
 	}
-	return files.Sync(catalog, s.entities(), out.Parallel(), func(n int, selected []string) error {
+	return files.Sync(catalog, files.Names(s.Files), out.Parallel(), func(n int, selected []string) error {
 		e := s.Files[n]
 		if selected != nil {
 			selected = append(selected, e.Keys...)
 		}
 		return e.read(ctx, selected, s.Stamp, files.ReadBookmark(bookmarks, e.Entity), out)
 	})
-}
-
-func (s *settings) entities() (names []string) {
-	for _, e := range s.Files {
-		names = append(names, e.Entity)
-	}
-	return names
 }

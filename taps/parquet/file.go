@@ -1,16 +1,17 @@
 package parquet
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/parquet-go/parquet-go"
 
 	"elt/internal/fault"
 	"elt/internal/row"
+	"elt/taps/files"
 )
 
 // chunkRows is how many values of each column are decoded at a time.
@@ -25,7 +26,7 @@ type rowGroup = parquet.RowGroup
 // file is an open Parquet file.
 type file struct {
 	path   string
-	os     *os.File
+	bytes  *files.Random
 	in     *parquet.File
 	leaves []leaf
 }
@@ -39,14 +40,17 @@ type leaf struct {
 	decode func(dst []byte, v parquet.Value) ([]byte, error)
 }
 
-func open(path string) (*file, error) {
-	f := &file{path: path}
+// remoteBuffer is how much of a column is asked for at once.
+const remoteBuffer = 256 << 10
+
+func open(ctx context.Context, from files.File) (*file, error) {
+	f := &file{path: from.Path}
 	var err error
-	if f.os, err = os.Open(path); err != nil {
+	if f.bytes, err = from.Random(ctx); err != nil {
 		return nil, fmt.Errorf("open a Parquet file: %w", err)
 	}
 	if err := f.read(); err != nil {
-		f.os.Close()
+		f.close()
 		return nil, f.broken(err)
 	}
 	return f, nil
@@ -54,12 +58,12 @@ func open(path string) (*file, error) {
 
 // read reads the footer.
 func (f *file) read() error {
-	info, err := f.os.Stat()
-	if err != nil {
-		return err
+	options := []parquet.FileOption{parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true)}
+	if f.bytes.Remote {
+		options = append(options, parquet.ReadBufferSize(remoteBuffer))
 	}
 	if err := guarded(func() (err error) {
-		f.in, err = parquet.OpenFile(f.os, info.Size(), parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
+		f.in, err = parquet.OpenFile(f.bytes, f.bytes.Size, options...)
 		return err
 	}); err != nil {
 		return err
@@ -81,7 +85,7 @@ func (f *file) read() error {
 	return nil
 }
 
-func (f *file) close() { f.os.Close() }
+func (f *file) close() { f.bytes.Close() } // only reads
 
 func (f *file) groups() []rowGroup { return f.in.RowGroups() }
 

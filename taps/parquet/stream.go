@@ -3,7 +3,6 @@ package parquet
 import (
 	"context"
 	"fmt"
-	"os"
 	"slices"
 
 	"elt/internal/row"
@@ -25,11 +24,12 @@ type reader struct {
 }
 
 func (e *entity) read(ctx context.Context, wanted []string, stamp bool, marks files.Bookmark, out taps.Output) error {
-	paths, err := e.set().Paths()
+	found, err := e.set().Files(ctx)
 	if err != nil {
 		return err
 	}
-	schema, err := e.shape(paths)
+	defer found.Close()
+	schema, err := e.shape(ctx, found)
 	if err != nil {
 		return err
 	}
@@ -43,8 +43,8 @@ func (e *entity) read(ctx context.Context, wanted []string, stamp bool, marks fi
 		return err
 	}
 	defer r.out.Close()
-	for _, path := range paths {
-		if err := r.file(ctx, path); err != nil {
+	for _, from := range found {
+		if err := r.file(ctx, from); err != nil {
 			return err
 		}
 	}
@@ -54,22 +54,19 @@ func (e *entity) read(ctx context.Context, wanted []string, stamp bool, marks fi
 	return r.out.End()
 }
 
-func (r *reader) file(ctx context.Context, path string) error {
-	info, err := os.Stat(path)
-	if err != nil {
-		return fmt.Errorf("look at a file of entity %q: %w", r.entity.Entity, err)
-	}
-	skip, unchanged, err := r.marks.Start(path, info)
+func (r *reader) file(ctx context.Context, from files.File) error {
+	path := from.Path
+	skip, unchanged, err := r.marks.Start(ctx, from)
 	if err != nil || unchanged {
 		return err
 	}
-	r.out.From(path, info, skip)
-	f, err := open(path)
+	r.out.From(from, skip)
+	f, err := open(ctx, from)
 	if err != nil {
 		return err
 	}
 	defer f.close()
-	mark := files.Mark{Size: info.Size(), Mtime: info.ModTime().UnixNano(), Rows: skip}
+	mark := files.NewMark(from, skip)
 	cells, err := f.cells(r.schema)
 	if err != nil {
 		return err
@@ -84,8 +81,10 @@ func (r *reader) file(ctx context.Context, path string) error {
 		}
 		skip = 0
 	}
-	if mark.CRC, err = files.Sum(path, mark.Size); err != nil {
-		return err
+	if from.Version == "" {
+		if mark.CRC, err = files.Sum(ctx, from, mark.Size); err != nil {
+			return err
+		}
 	}
 	mark.Done = true
 	r.marks.Files[path] = mark

@@ -22,15 +22,11 @@ type tap struct{}
 
 type settings struct {
 	Files []*entity `json:"files"`
-	Stamp bool      `json:"add_file_columns"`
+	files.Settings
 }
 
 // entity is one stream.
-type entity struct {
-	Entity string   `json:"entity"`
-	Path   string   `json:"path"`
-	Keys   []string `json:"keys"`
-}
+type entity struct{ files.Stream }
 
 const filesExample = `[{"entity": "orders", "path": "data/orders/**/*.parquet", "keys": ["id"]}]`
 
@@ -38,10 +34,9 @@ func (tap) Spec() spec.Spec {
 	return spec.Spec{
 		Name:    "tap-parquet",
 		Summary: "Reads Parquet files.",
-		Settings: []spec.Setting{
-			{Name: "files", Type: spec.Array, Required: true, Help: "The streams: per entry entity, path (a file, a folder, a glob with **) and optionally keys.", Example: filesExample},
-			files.StampSetting(),
-		},
+		Settings: append([]spec.Setting{
+			{Name: "files", Type: spec.Array, Required: true, Help: "The streams: per entry entity, path (a file, a folder, a glob with **; also of a bucket: s3://, gs://, az://) and optionally keys.", Example: filesExample},
+		}, files.Specs()...),
 		Capabilities: []string{"catalog", "discover", "state", "about"},
 	}
 }
@@ -49,34 +44,21 @@ func (tap) Spec() spec.Spec {
 func load(cfg spec.Config) (*settings, error) {
 	s := &settings{}
 	if err := cfg.Decode(s); err != nil {
-		return nil, fault.Wrap(fault.BadConfig, err, "tap-parquet: the settings do not have the expected shape").WithHint("files is a list like %s", filesExample)
+		return nil, files.Shapeless("tap-parquet", filesExample, err)
 	}
-	seen := map[string]bool{}
-	for n, e := range s.Files {
-		if e.Entity == "" || e.Path == "" {
-			return nil, fault.New(fault.BadConfig, "tap-parquet: entry %d of files lacks entity or path", n+1)
-		}
-		if seen[e.Entity] {
-			return nil, fault.New(fault.BadConfig, "tap-parquet: two entries of files are called %q", e.Entity)
-		}
-		seen[e.Entity] = true
-	}
-	if len(s.Files) == 0 {
-		return nil, fault.New(fault.BadConfig, "tap-parquet: there are no files to read").WithHint("set files, for example %s", filesExample)
-	}
-	return s, nil
+	return s, files.Accept("tap-parquet", filesExample, s.Settings, s.Files)
 }
 
 func (e *entity) set() files.Set {
-	return files.Set{Tap: "tap-parquet", Entity: e.Entity, Path: e.Path, Suffixes: []string{".parquet", ".parq"}}
+	return e.Set("tap-parquet", "", ".parquet", ".parq")
 }
 
 // shape is the union of the files' columns; where files differ a column is
 // wide enough for all of them.
-func (e *entity) shape(paths []string) (*row.Schema, error) {
+func (e *entity) shape(ctx context.Context, found []files.File) (*row.Schema, error) {
 	schema := &row.Schema{Stream: e.Entity, Key: e.Keys}
-	for _, path := range paths {
-		f, err := open(path)
+	for _, from := range found {
+		f, err := open(ctx, from)
 		if err != nil {
 			return nil, err
 		}
@@ -95,7 +77,7 @@ func (e *entity) shape(paths []string) (*row.Schema, error) {
 	}
 	for _, key := range e.Keys {
 		if schema.Index(key) < 0 {
-			err := fault.New(fault.BadConfig, "tap-parquet: key %q of entity %q is no column of %s", key, e.Entity, paths[0])
+			err := fault.New(fault.BadConfig, "tap-parquet: key %q of entity %q is no column of %s", key, e.Entity, found[0].Path)
 			if near := fault.Nearest(key, names); near != "" {
 				err = err.WithHint("did you mean %q?", near)
 			}
@@ -105,18 +87,19 @@ func (e *entity) shape(paths []string) (*row.Schema, error) {
 	return schema, nil
 }
 
-func (tap) Discover(_ context.Context, cfg spec.Config) (*singer.Catalog, error) {
+func (tap) Discover(ctx context.Context, cfg spec.Config) (*singer.Catalog, error) {
 	s, err := load(cfg)
 	if err != nil {
 		return nil, err
 	}
 	catalog := &singer.Catalog{}
 	for _, e := range s.Files {
-		paths, err := e.set().Paths()
+		found, err := e.set().Files(ctx)
 		if err != nil {
 			return nil, err
 		}
-		schema, err := e.shape(paths)
+		schema, err := e.shape(ctx, found)
+		found.Close()
 		if err != nil {
 			return nil, err
 		}
@@ -139,11 +122,7 @@ func (tap) Sync(ctx context.Context, cfg spec.Config, catalog *singer.Catalog, b
 	if err != nil {
 		return err
 	}
-	var names []string
-	for _, e := range s.Files {
-		names = append(names, e.Entity)
-	}
-	return files.Sync(catalog, names, out.Parallel(), func(n int, selected []string) error {
+	return files.Sync(catalog, files.Names(s.Files), out.Parallel(), func(n int, selected []string) error {
 		e := s.Files[n]
 		return e.read(ctx, selected, s.Stamp, files.ReadBookmark(bookmarks, e.Entity), out)
 	})
