@@ -28,12 +28,7 @@ type server struct {
 
 func (w *world) server() *server {
 	w.t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	address := l.Addr().String()
-	l.Close()
+	address := freeAddress(w.t)
 	s := &server{w: w, url: "http://" + address}
 	out, err := exec.Command(elt, "--cwd", w.dir, "token", "create", "test-"+address, "--scope", "admin").Output()
 	if err != nil {
@@ -53,6 +48,17 @@ func (w *world) server() *server {
 			w.t.Fatalf("not ready: %v", err)
 		}
 	}
+}
+
+// freeAddress is where nobody listens.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
 }
 
 func (s *server) request(method, path, body string, headers ...string) *http.Response {

@@ -18,6 +18,7 @@ import (
 	_ "github.com/mattn/go-sqlite3"
 
 	_ "elt/cmd" // so that go test runs anew when the binary has changed
+	"elt/e2e/chaos"
 	"elt/internal/pgtest"
 	"elt/state"
 	"elt/state/sqlite"
@@ -25,7 +26,17 @@ import (
 
 var elt string
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
+// TestMain lets the test binary also be third parties' taps, by links to it.
+func TestMain(m *testing.M) {
+	switch filepath.Base(os.Args[0]) {
+	case "tap-chaos":
+		chaos.Tap()
+	case "tap-steady":
+		steadyTap()
+	default:
+		os.Exit(run(m))
+	}
+}
 
 func run(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "elt-daemon-")
@@ -90,6 +101,18 @@ schedules:
 func (w *world) write(name, text string) {
 	w.t.Helper()
 	if err := os.WriteFile(filepath.Join(w.dir, name), []byte(text), 0o755); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// link makes the test binary a tap of the project.
+func (w *world) link(name string) {
+	w.t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if err := os.Symlink(self, filepath.Join(w.dir, name)); err != nil {
 		w.t.Fatal(err)
 	}
 }

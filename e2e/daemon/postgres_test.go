@@ -242,52 +242,6 @@ func TestLostConnections(t *testing.T) {
 	w.all(n)
 }
 
-// The database is away in mid-load: no process ends, loading goes on, nobody
-// is declared lost, the bookmark comes when the database is back, and so does
-// a slot that fell into the gap.
-func TestDatabaseAway(t *testing.T) {
-	server := pgtest.NewServer(t)
-	start := time.Now().UTC().Truncate(time.Second).Add(-55 * time.Second)
-	gap := 5 * time.Second
-	if long() {
-		gap = 60 * time.Second
-	}
-	w := onPostgres(t, fmt.Sprintf("- {name: s, job: load, every: 1m, start_date: '%s', catchup: all, overlap: queue}\n", start.Format(time.RFC3339)), server.URL(), server.URL())
-	w.write("hang", "")
-	daemons := []*daemon{w.daemon("--role", "scheduler"), w.daemon("--role", "worker"), w.daemon("--role", "worker")}
-	w.begun(1)
-	server.Stop()
-	slot := start.Add(time.Minute) // within the gap
-	time.Sleep(gap)
-	w.remove("hang") // the load ends while there is nobody to tell
-	time.Sleep(max(time.Second, time.Until(slot.Add(time.Second))))
-	server.Start()
-	list := w.until("the run and the one of the gap", func(list []state.Execution) bool {
-		return len(list) >= 2 && list[0].Over() && list[1].Over()
-	})
-	for _, e := range list[:2] {
-		if e.Status != state.Succeeded || e.Attempt != 1 {
-			t.Errorf("%s: %s, attempt %d: %s\n%s", e.Slot, e.Status, e.Attempt, e.Cause, strings.Join(e.Tail, "\n"))
-		}
-	}
-	for _, d := range daemons {
-		if err := d.Process.Signal(syscall.Signal(0)); err != nil {
-			t.Errorf("daemon %d: %v", d.Process.Pid, err)
-		}
-	}
-	slots, err := w.store.Slots(t.Context(), filepath.Base(w.dir), "dev", "s", 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, s := range slots {
-		if s.Outcome != state.SlotFired {
-			t.Errorf("%+v", s)
-		}
-	}
-	w.bookmark()
-	w.wantRows("1,2,3")
-}
-
 // bookmark is the state id of the only bookmark, which says that row 3 is there.
 func (w *world) bookmark() string {
 	w.t.Helper()

@@ -143,6 +143,7 @@ func TestNames(t *testing.T) {
 		{"tap-postgres", `{"host":"db","port":5433,"dbname":"shop","password":"x"}`, "postgres://db:5433", "shop.public.users"},
 		{"target-postgres", `{"host":"db","database":"shop","default_target_schema":"raw"}`, "postgres://db:5432", "shop.raw.users"},
 		{"target-postgres", `{"sqlalchemy_url":"postgresql://u:secret@h:1/d"}`, "postgres://h:1", "d.public.users"},
+		{"target-postgres", `{"sqlalchemy_url":"postgresql://u:secret@h:1,i:2/d"}`, "postgres://h:1", "d.public.users"},
 		{"target-snowflake", `{"account":"ORG-ACC.snowflakecomputing.com","database":"dw","default_target_schema":"raw"}`, "snowflake://org-acc", "DW.RAW.USERS"},
 		{"target-sqlite", `{"database":"out.db"}`, "file", "/p/out.db:users"},
 		{"target-jsonl", `{"destination_path":"/srv/out"}`, "file", "/srv/out/users"},

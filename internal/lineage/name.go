@@ -63,6 +63,7 @@ func (p Place) Of(stream, schema, table string) Name {
 			port = given
 		}
 		if u, err := url.Parse(get("sqlalchemy_url", "dburi", "uri", "url")); err == nil && u.Host != "" {
+			u.Host, _, _ = strings.Cut(u.Host, ",") // of several servers the first stands for all
 			host, database = u.Hostname(), strings.TrimPrefix(u.Path, "/")
 			if u.Port() != "" {
 				port = u.Port()

@@ -3,6 +3,7 @@ package pgdial_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net"
 	"net/url"
 	"os"
@@ -79,6 +80,38 @@ func TestURLConnects(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.Close(context.Background())
+}
+
+// Of several servers the one that answers and is as wanted is taken, also
+// where the first is silent; both spellings of several are understood.
+func TestSeveralServers(t *testing.T) {
+	s := server(t)
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // takes connections and says nothing
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	there := net.JoinHostPort(s.Host, strconv.Itoa(s.Port))
+	user := url.UserPassword(s.User, "p@ss'/\\").String()
+	for _, text := range []string{
+		fmt.Sprintf("postgresql://%s@%s,%s/%s?target_session_attrs=read-write", user, silent.Addr(), there, s.Database),
+		fmt.Sprintf("postgresql://%s@127.0.0.1:1,%s/%s?target_session_attrs=any", user, there, s.Database),
+		fmt.Sprintf("postgresql+psycopg2://%s@/%s?host=127.0.0.1:1&host=%s", user, s.Database, there),
+	} {
+		c, err := pgdial.Settings{URL: text}.Dial(t.Context())
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		c.Close(t.Context())
+	}
+	for text, want := range map[string]time.Duration{"postgresql://u@a,b/d": 2 * time.Second, "postgresql://u@a/d": 15 * time.Second,
+		"postgresql://u@a:1,b:2/d?connect_timeout=15": 15 * time.Second} {
+		cfg, err := pgdial.Settings{URL: text}.Config()
+		if err != nil || cfg.ConnectTimeout != want {
+			t.Errorf("%s: %v, %+v", text, err, cfg)
+		}
+	}
 }
 
 func TestValuesCannotAddParameters(t *testing.T) {

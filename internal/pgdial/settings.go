@@ -49,7 +49,7 @@ func Spec() []spec.Setting {
 		{Name: "user", Type: spec.String, Help: "Role to log in as.", Example: "etl"},
 		{Name: "password", Type: spec.String, Secret: true, Help: "Password of the role; without one ~/.pgpass is asked.", Example: "${PG_PASSWORD}"},
 		{Name: "database", Aliases: []string{"dbname"}, Type: spec.String, Help: "Name of the database.", Example: "shop"},
-		{Name: "sqlalchemy_url", Type: spec.String, Secret: true, Help: "URL to connect to instead of host, port, user, password, database and ssl_*.", Example: "postgresql://user:password@host:5432/database?sslmode=require"},
+		{Name: "sqlalchemy_url", Type: spec.String, Secret: true, Help: "URL to connect to instead of host, port, user, password, database and ssl_*; with several hosts (`@a:5432,b:5432/`) and `target_session_attrs=read-write` the one that takes writes.", Example: "postgresql://user:password@host:5432/database?sslmode=require"},
 		{Name: "ssl", Type: spec.String, Help: `"true" demands an encrypted connection (PipelineWise's spelling).`, Example: "true"},
 		{Name: "ssl_enable", Type: spec.Boolean, Default: false, Help: "Encrypt the connection and check the server as ssl_mode says.", Example: "true"},
 		{Name: "ssl_mode", Type: spec.String, Default: "verify-full", OneOf: []string{"disable", "allow", "prefer", "require", "verify-ca", "verify-full"}, Help: "How strictly the server is checked, as PostgreSQL's sslmode.", Example: "require"},
@@ -69,6 +69,7 @@ func (s Settings) Config() (*pgx.ConnConfig, error) {
 	if err != nil {
 		return nil, err
 	}
+	params.impatience()
 	cfg, err := pgx.ParseConfig(params.dsn())
 	if err != nil {
 		// The cause repeats the connection string; only its reason is told.
@@ -99,7 +100,7 @@ func reason(err error) string {
 }
 
 func (s Settings) params() (params, pemText, error) {
-	p := params{"connect_timeout": "15"}
+	p := params{}
 	if s.URL != "" {
 		return p, pemText{}, p.fromURL(s.URL)
 	}
@@ -168,22 +169,53 @@ func (p params) fromURL(text string) error {
 	if scheme, _, _ := strings.Cut(u.Scheme, "+"); scheme != "postgresql" && scheme != "postgres" {
 		return bad(fmt.Sprintf("begins with %q, not with postgresql://", u.Scheme+"://"))
 	}
-	p["host"], p["dbname"], p["user"] = u.Hostname(), strings.TrimPrefix(u.Path, "/"), u.User.Username()
-	if port := u.Port(); port != "" {
-		p["port"] = port
-	} else {
-		p["port"] = "5432"
-	}
+	p["dbname"], p["user"] = strings.TrimPrefix(u.Path, "/"), u.User.Username()
 	if password, ok := u.User.Password(); ok {
 		p["password"] = password
 	}
+	places := strings.Split(u.Host, ",") // as libpq
 	for k, v := range u.Query() {
-		p[k] = v[0]
+		if p[k] = v[0]; k == "host" && len(v) > 1 { // as SQLAlchemy
+			places = v
+		}
 	}
+	p.hosts(places)
 	if p["host"] == "" || p["dbname"] == "" || p["user"] == "" {
 		return bad("must name user, host and database")
 	}
 	return nil
+}
+
+// hosts are the servers of a URL. Where several are named a parameter may say
+// which of them is wanted (target_session_attrs), as with libpq.
+func (p params) hosts(places []string) {
+	var hosts, ports []string
+	for _, place := range places {
+		u := url.URL{Host: place}
+		host, port := u.Hostname(), u.Port()
+		if port == "" {
+			port = "5432"
+		}
+		hosts, ports = append(hosts, host), append(ports, port)
+	}
+	if _, given := p["host"]; !given || len(places) > 1 {
+		p["host"] = strings.Join(hosts, ",")
+	}
+	if _, given := p["port"]; !given {
+		p["port"] = strings.Join(ports, ",")
+	}
+}
+
+// impatience is for how many seconds a server's answer is waited for: with
+// several, the one that is tried first may be a machine that is no more.
+func (p params) impatience() {
+	switch {
+	case p["connect_timeout"] != "":
+	case strings.Contains(p["host"], ","):
+		p["connect_timeout"] = "2"
+	default:
+		p["connect_timeout"] = "15"
+	}
 }
 
 // pem stores a certificate that stands in a file as parameter, one given as

@@ -117,6 +117,11 @@ func (i *instance) start() error {
 	if out, err := initdb.CombinedOutput(); err != nil {
 		return fmt.Errorf("initdb: %w: %s", err, out)
 	}
+	return i.serve(bin)
+}
+
+// serve starts the server of the data that is there, at a port of its own.
+func (i *instance) serve(bin string) error {
 	port, err := freePort()
 	if err != nil {
 		return err
@@ -169,43 +174,6 @@ func (i *instance) end(signal syscall.Signal) {
 	i.cmd = nil
 }
 
-// Server is a PostgreSQL of one test's own, which the test may stop and start.
-type Server struct {
-	instance
-	t testing.TB
-}
-
-// NewServer starts one; it is gone when the test ends.
-func NewServer(t testing.TB) *Server {
-	t.Helper()
-	s := &Server{t: t}
-	t.Cleanup(func() {
-		s.end(syscall.SIGQUIT)
-		os.RemoveAll(s.dir)
-	})
-	if err := s.instance.start(); err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatalf("pgtest: %v", err)
-		}
-		t.Skipf("no PostgreSQL for this test: %v (install PostgreSQL's server)", err)
-	}
-	return s
-}
-
-// URL is its address, with an empty database.
-func (s *Server) URL() string { return s.url }
-
-// Stop breaks every connection at once, as a crash would.
-func (s *Server) Stop() { s.end(syscall.SIGQUIT) }
-
-// Start starts it again, with what was committed before.
-func (s *Server) Start() {
-	s.t.Helper()
-	if err := s.launch(); err != nil {
-		s.t.Fatalf("pgtest: %v", err)
-	}
-}
-
 // unprivileged makes the server run as an ordinary user, since it refuses
 // root, and lets it die with this process.
 func (i *instance) unprivileged() (*syscall.SysProcAttr, error) {
@@ -236,7 +204,9 @@ func stop() {
 // programs is the folder with initdb and postgres; Debian keeps them off PATH.
 func programs() (string, error) {
 	if p, err := exec.LookPath("initdb"); err == nil {
-		return filepath.Dir(p), nil
+		if p, err = filepath.EvalSymlinks(p); err == nil { // the others need no link
+			return filepath.Dir(p), nil
+		}
 	}
 	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
 	if len(found) == 0 {
