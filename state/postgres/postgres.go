@@ -59,15 +59,18 @@ type Options struct {
 	Keep int // revisions of a bookmark that are kept; 0 is sqlstore.Keep
 	// Wait is for how long an absent server is tried again; 0 is 30 s.
 	Wait time.Duration
+	// Silence is how long one answer of the server may take; 0 is 20 s.
+	Silence time.Duration
 }
 
 // Open opens the store; an empty database gets our tables.
 func Open(ctx context.Context, o Options) (*sqlstore.Store, error) {
-	db, cfg, err := connect(ctx, o)
+	quiet := &silence{}
+	db, cfg, err := connect(ctx, o, quiet.dial)
 	if err != nil {
 		return nil, err
 	}
-	err = ready(ctx, db, o)
+	err = ready(ctx, db, o)                                                       // may wait for another machine's migration
 	for try := 0; err != nil && lost(err) && try < 5 && ctx.Err() == nil; try++ { // a connection of the pool that has just broken
 		time.Sleep(20 * time.Millisecond << try)
 		err = ready(ctx, db, o)
@@ -76,6 +79,10 @@ func Open(ctx context.Context, o Options) (*sqlstore.Store, error) {
 		db.Close()
 		return nil, explain(cfg, err)
 	}
+	if o.Silence == 0 {
+		o.Silence = usualSilence
+	}
+	quiet.set(o.Silence)
 	d := sqlstore.Dialect{
 		Parameter: "$", ForUpdate: " for update", SkipLocked: " for update skip locked", Now: now,
 		Lost: lost, Refused: refused,
@@ -89,7 +96,7 @@ func Open(ctx context.Context, o Options) (*sqlstore.Store, error) {
 // and the schemas before and after.
 func Migrate(ctx context.Context, o Options) (uri string, from, to int64, err error) {
 	uri = place(o.URI)
-	db, cfg, err := connect(ctx, o)
+	db, cfg, err := connect(ctx, o, new(silence).dial)
 	if err != nil {
 		return uri, 0, 0, err
 	}
@@ -160,7 +167,7 @@ func now(ctx context.Context, tx sqlstore.Queryer) (time.Time, error) {
 
 // connect waits for a server that is not up yet: in a pod or a compose file
 // it may start after us.
-func connect(ctx context.Context, o Options) (*sql.DB, *pgx.ConnConfig, error) {
+func connect(ctx context.Context, o Options, dial pgconn.DialFunc) (*sql.DB, *pgx.ConnConfig, error) {
 	if o.Wait == 0 {
 		o.Wait = 30 * time.Second
 	}
@@ -171,7 +178,9 @@ func connect(ctx context.Context, o Options) (*sql.DB, *pgx.ConnConfig, error) {
 	}
 	cfg.RuntimeParams["application_name"] = "elt"
 	cfg.DefaultQueryExecMode = pgx.QueryExecModeExec // behind PgBouncer too
-	db := stdlib.OpenDB(*cfg)
+	pooled := cfg.Copy()                             // not for who listens, and hears nothing for long
+	pooled.DialFunc = dial
+	db := stdlib.OpenDB(*pooled)
 	db.SetMaxOpenConns(4)
 	db.SetConnMaxIdleTime(time.Minute)
 	if err := db.PingContext(ctx); err == nil {

@@ -231,3 +231,18 @@ func TestLostConnection(t *testing.T) {
 	}
 	t.Fatal(err)
 }
+
+// A server that does not answer breaks its connection, and counts as away.
+func TestSilentServer(t *testing.T) {
+	s, err := Open(t.Context(), Options{URI: pgtest.URL(t), Silence: 300 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if _, err := s.DB().ExecContext(t.Context(), `select pg_sleep(600)`); err == nil || !lost(err) {
+		t.Errorf("%v", err)
+	}
+	if _, err := s.BookmarkIDs(t.Context(), ""); err != nil {
+		t.Errorf("afterwards: %v", err)
+	}
+}
