@@ -18,6 +18,7 @@ type bookmark struct {
 	Version int64           `json:"version,omitempty"`
 	Method  string          `json:"last_replication_method,omitempty"`
 	Partial *partial        `json:"elt_partial,omitempty"`
+	Late    *late           `json:"elt_late,omitempty"`
 }
 
 // parseBookmark reads what stands under bookmarks.<stream>.
@@ -74,15 +75,11 @@ func keyValue(c *row.Column, field []byte) json.RawMessage {
 // last one, has the replication key that field holds; nil: none was read.
 func (p *plan) position(field []byte, rows int64, exact bool) taps.Position {
 	pos := taps.Position{Stream: p.id, Rows: rows, Exact: exact && p.keyReading.canonical}
-	switch {
-	case field != nil:
-		pos.Value = p.encode(keyValue(&p.keyReading.Column, field))
-	case p.resumed:
-		mark, _ := parseBookmark(p.prior) // was read before
-		pos.Value = p.encode(mark.Value)
-	default:
-		pos.Value = p.encode(nil)
+	value, text := p.mark.Value, p.from // as they were, nil in a first run
+	if field != nil {
+		value, text = keyValue(&p.keyReading.Column, field), string(row.AppendText(nil, &p.keyReading.Column, field))
 	}
+	pos.Value = p.encode(value, p.lateBelow(text))
 	return pos
 }
 
@@ -96,8 +93,8 @@ func (p *plan) reached(at partial, rows int64) taps.Position {
 	return taps.Position{Stream: p.id, Value: mustJSON(mark), Rows: rows}
 }
 
-// encode is the bookmark in the dialect's shape.
-func (p *plan) encode(value json.RawMessage) json.RawMessage {
+// encode is the bookmark in the dialect's shape; value is nil without one.
+func (p *plan) encode(value json.RawMessage, late *late) json.RawMessage {
 	if p.dialect == transferwise {
 		type full struct {
 			Method  string  `json:"last_replication_method"`
@@ -107,7 +104,7 @@ func (p *plan) encode(value json.RawMessage) json.RawMessage {
 		if p.method == singer.FullTable {
 			return mustJSON(full{p.method, p.version, nil})
 		}
-		return mustJSON(bookmark{Key: p.key.name, Value: value, Version: p.version, Method: p.method})
+		return mustJSON(bookmark{Key: p.key.name, Value: value, Version: p.version, Method: p.method, Late: late})
 	}
 	switch {
 	case p.method == singer.FullTable && p.prior != nil && !p.interrupted:
@@ -115,7 +112,7 @@ func (p *plan) encode(value json.RawMessage) json.RawMessage {
 	case p.method == singer.FullTable || value == nil:
 		return json.RawMessage("{}")
 	}
-	return mustJSON(bookmark{Key: p.key.name, Value: value})
+	return mustJSON(bookmark{Key: p.key.name, Value: value, Late: late})
 }
 
 // mustJSON encodes what cannot fail: our own structs of strings and numbers.

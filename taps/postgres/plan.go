@@ -37,6 +37,10 @@ type plan struct {
 	hidden     bool // that field is no column but the key as text
 	resumed    bool
 	from       string          // the bookmark's value, when resumed
+	mark       bookmark        // the bookmark, when resumed
+	late       *late           // what it says of rows that came late, nil for none
+	lookback   string          // SQL that the start goes back by
+	open       *late           // what this run's bookmarks say
 	prior      json.RawMessage // the bookmark as it was
 }
 
@@ -91,7 +95,10 @@ func newPlan(db *database, rel *relation, sel selection, s settings, bookmarks s
 		if s.Limit > 0 && (p.limit == 0 || s.Limit < p.limit) {
 			p.limit = s.Limit
 		}
-		return p, p.incremental(sel.replicationKey, mark)
+		if err := p.incremental(sel.replicationKey, mark); err != nil {
+			return nil, err
+		}
+		return p, p.lookBack(s.Lookback)
 	case singer.LogBased:
 		return nil, fault.New(fault.BadConfig, "replication method LOG_BASED is not supported yet").
 			WithHint("set replication-method to INCREMENTAL with a replication-key, or to FULL_TABLE; or keep the Python plugin with native: never")
@@ -123,6 +130,9 @@ func (p *plan) incremental(key string, mark bookmark) error {
 			return err
 		}
 		p.version = mark.Version
+	}
+	if p.resumed {
+		p.mark, p.late = mark, mark.Late
 	}
 	if p.dialect == transferwise && !p.resumed {
 		// Everything is read anew: what was loaded before is dead. A resumed

@@ -23,7 +23,7 @@ func (p *plan) copyFrom(limit int64) string {
 	var where []string
 	switch {
 	case p.resumed:
-		where = append(where, fmt.Sprintf("%s >= %s::%s", p.qualified(), literal(p.from), p.db.castType(p.key.typ)))
+		where = append(where, p.qualified()+" >= "+p.start())
 	case !p.key.notNull:
 		where = append(where, p.qualified()+" IS NOT NULL")
 	}

@@ -56,6 +56,9 @@ where c.oid = $1 and a.amname = 'heap' and pg_catalog.current_setting('server_ve
 // whole reads a FULL_TABLE stream.
 func (r *reader) whole(ctx context.Context) error {
 	p := r.p
+	if err := r.begin(ctx); err != nil {
+		return err
+	}
 	if !p.ranged() {
 		return r.copy(ctx, -1, p.copyAll())
 	}

@@ -45,15 +45,49 @@ func newReader(ctx context.Context, w *worker, p *plan, pieces chan<- piece) *re
 func (r *reader) copy(ctx context.Context, keyAt int, sql string) error {
 	defer pgdial.Bulk(r.w.conn)()
 	r.version = r.p.version
-	r.begin(keyAt)
+	r.start(keyAt)
 	if _, err := r.w.conn.PgConn().CopyTo(ctx, r.splitter, sql); err != nil {
 		return explain(err, r.p)
 	}
 	return r.finish()
 }
 
-// fromKey reads what an INCREMENTAL stream has not read yet: rows without a
-// key the first time, then the others in the order of their keys.
+// begin takes the snapshot that everything is read in.
+func (r *reader) begin(ctx context.Context) error {
+	return explain(r.w.exec(ctx, "begin isolation level repeatable read read only"), r.p)
+}
+
+// incremental reads what an INCREMENTAL stream has not read yet.
+func (r *reader) incremental(ctx context.Context) error {
+	p := r.p
+	if p.rel.kind != "r" && p.rel.kind != "p" || p.window.set() {
+		if err := r.begin(ctx); err != nil {
+			return err
+		}
+		return r.fromKey(ctx)
+	}
+	before, err := r.look(ctx)
+	if err == nil {
+		err = r.begin(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	now, err := r.look(ctx)
+	if err != nil {
+		return err
+	}
+	p.open = p.latecomers(before, now)
+	if p.resumed && p.late != nil && now.heap {
+		if err := r.copy(ctx, -1, p.copyLate(now)); err != nil {
+			return err
+		}
+	}
+	return r.fromKey(ctx)
+}
+
+// fromKey reads rows without a key the first time, then the others in the
+// order of their keys, from the bookmark on.
 func (r *reader) fromKey(ctx context.Context) error {
 	p := r.p
 	if !p.resumed && !p.key.notNull && !p.window.set() {

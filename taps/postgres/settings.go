@@ -31,6 +31,7 @@ type settings struct {
 	Secondary     bool                     `json:"use_secondary"`
 	SecondaryHost string                   `json:"secondary_host"`
 	SecondaryPort int                      `json:"secondary_port"`
+	Lookback      string                   `json:"incremental_lookback"`
 	Start         string                   `json:"start_date"`
 	End           string                   `json:"end_date"`
 }
@@ -76,6 +77,7 @@ func (tap) Spec() spec.Spec {
 		{Name: "stream_options", Type: spec.Object, Help: "Per stream: custom_where_clauses, a list of SQL conditions that all rows must meet.", Example: `{"public-orders": {"custom_where_clauses": ["status <> 'draft'"]}}`},
 		{Name: "max_record_count", Type: spec.Integer, Help: "Read at most so many rows of each stream.", Example: "1000"},
 		{Name: "limit", Type: spec.Integer, Help: "Read at most so many rows of each INCREMENTAL stream per run.", Example: "100000"},
+		{Name: "incremental_lookback", Type: spec.String, Help: "How far below their bookmark INCREMENTAL streams read again: an interval for times, a number for numbers. For keys that are written late, as by clients with clocks of their own; open transactions are seen without it.", Example: "10 minutes"},
 		{Name: "start_date", Type: spec.Date, Help: "Of INCREMENTAL streams, read no row whose replication key, a date or timestamp, is older; rows without a key are not read then.", Example: "2024-01-01T00:00:00Z"},
 		{Name: "end_date", Type: spec.Date, Help: "Of INCREMENTAL streams, read no row whose replication key is this or newer: the window is half open.", Example: "2024-02-01T00:00:00Z"},
 		{Name: "dates_as_string", Type: spec.Boolean, Default: false, Help: "Hand on dates and timestamps as the text that PostgreSQL prints.", Example: "true"},

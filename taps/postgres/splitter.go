@@ -47,9 +47,9 @@ var signature = []byte("PGCOPY\n\xff\r\n\x00")
 
 const headerSize = 11 + 4 + 4
 
-// begin is called before each COPY stream; key says whether its rows have a
+// start is called before each COPY stream; key says whether its rows have a
 // replication key that is not NULL.
-func (s *splitter) begin(keyAt int) {
+func (s *splitter) start(keyAt int) {
 	s.head, s.end, s.pending, s.keyAt = false, false, s.pending[:0], keyAt
 	if s.batch == nil {
 		s.batch = s.pool.Get(s.schema)

@@ -55,7 +55,7 @@ func TestAnyPiecesGiveTheSameRows(t *testing.T) {
 			b.Release()
 			return nil
 		}
-		s.begin(-1)
+		s.start(-1)
 		whole := copyStream(rows)
 		for rest := whole; len(rest) > 0; {
 			n := rapid.IntRange(1, len(rest)).Draw(t, "piece")
@@ -89,7 +89,7 @@ func TestBrokenStreamsAreErrors(t *testing.T) {
 		"header only half": {good[:8], "middle of a row"},
 	} {
 		s := &splitter{schema: textSchema(2), keyAt: -1, pool: row.NewPool(64), full: func(*row.Batch, []byte) error { return nil }}
-		s.begin(-1)
+		s.start(-1)
 		_, err := s.Write(c.stream)
 		if err == nil {
 			err = s.finish()
@@ -157,7 +157,7 @@ func TestPositionsStandBetweenKeys(t *testing.T) {
 			}
 			return nil
 		}
-		s.begin(0)
+		s.start(0)
 		if _, err := s.Write(copyStream(rows)); err != nil {
 			t.Fatal(err)
 		}
@@ -199,7 +199,7 @@ func lineitem(rows int) (pieces [][]byte, bytes int, schema *row.Schema) {
 }
 
 func feed(s *splitter, pieces [][]byte, keyAt int) error {
-	s.begin(keyAt)
+	s.start(keyAt)
 	for _, p := range pieces {
 		if _, err := s.Write(p); err != nil {
 			return err

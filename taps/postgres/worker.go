@@ -114,14 +114,11 @@ func (w *worker) read(ctx context.Context, p *plan, pieces chan<- piece) (end ta
 		}
 	}
 	defer func() { w.settle(err) }()
-	if err := w.exec(ctx, "begin isolation level repeatable read read only"); err != nil {
-		return end, explain(err, p)
-	}
 	r := newReader(ctx, w, p, pieces)
 	if p.method == singer.FullTable {
 		err = r.whole(ctx)
 	} else {
-		err = r.fromKey(ctx)
+		err = r.incremental(ctx)
 	}
 	if err == nil {
 		err = r.flush()
