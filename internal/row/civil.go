@@ -129,6 +129,12 @@ func ParseDate(text []byte) (days int32, ok bool) {
 	return int32(daysOf(y, m, d) - pgEpochDays), true
 }
 
+// DaysOf is the day of a year, month and day, in days since 2000-01-01. False
+// when there is no such day.
+func DaysOf(y, m, d int) (days int32, ok bool) {
+	return int32(daysOf(y, m, d) - pgEpochDays), validDate(y, m, d)
+}
+
 // AppendDateText is the inverse of ParseDate.
 func AppendDateText(dst []byte, days int32) []byte {
 	switch days {

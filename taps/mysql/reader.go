@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 
 	"github.com/go-sql-driver/mysql"
 	"github.com/rs/zerolog"
@@ -16,6 +17,7 @@ import (
 	"elt/internal/row"
 	"elt/internal/singer"
 	"elt/taps"
+	"elt/taps/mysql/wire"
 )
 
 const (
@@ -50,20 +52,25 @@ func (r *reader) read(s *session) error {
 	if err := s.exec(r.ctx, snapshot); err != nil {
 		return explain(err, r.plan)
 	}
-	rows, done, err := s.rows(r.ctx, r.plan.sql(), r.plan.args)
+	conn, err := wire.Over(s.conn)
+	if err != nil {
+		return err
+	}
+	rows, err := conn.Query(r.ctx, r.plan.sql(), r.plan.args)
 	if err != nil {
 		return explain(err, r.plan)
 	}
-	defer done()
-	values := make([]driver.Value, len(r.fields))
+	cells := make([]wire.Cell, rows.Len())
 	r.last = make([][]byte, len(r.plan.marks))
 	for {
-		if err := rows.Next(values); errors.Is(err, io.EOF) {
-			break
-		} else if err != nil {
+		more, err := rows.Next(cells)
+		if err != nil {
 			return explain(err, r.plan)
 		}
-		if err := r.row(values); err != nil {
+		if !more {
+			break
+		}
+		if err := r.row(cells); err != nil {
 			return err
 		}
 	}
@@ -76,16 +83,16 @@ func (r *reader) read(s *session) error {
 	return r.stream.Position(r.plan.position(nil, r.rows, false))
 }
 
-func (r *reader) row(values []driver.Value) error {
+func (r *reader) row(values []wire.Cell) error {
 	for i := range r.fields {
-		if f := &r.fields[i]; f.isZero(values[i]) {
+		if f := &r.fields[i]; values[i].Zero() {
 			if r.plan.strict {
 				return fault.New(fault.BadInput, "column %q holds the date 0000-00-00", f.Name).WithHint("zero_dates: null reads it as NULL")
 			}
 			if !f.zero {
 				zerolog.Ctx(r.ctx).Warn().Msgf("stream %s: column %s holds the date 0000-00-00, which is read as NULL", r.plan.id, f.Name)
 			}
-			f.zero, values[i] = true, nil
+			f.zero, values[i].Kind = true, wire.Null
 		}
 	}
 	if r.plan.method == singer.Incremental {
@@ -101,9 +108,9 @@ again:
 	r.batch.Begin()
 	for i := range r.fields {
 		f := &r.fields[i]
-		if values[i] == nil {
+		if values[i].Kind == wire.Null {
 			r.batch.Null()
-		} else if !f.append(r.batch, values[i]) {
+		} else if !f.append(r.batch, &values[i]) {
 			r.batch.Drop()
 			zerolog.Ctx(r.ctx).Warn().Msgf("stream %s: column %s has a value that is no %s, from here on it is text", r.plan.id, f.Name, f.Kind)
 			if err := r.flush(); err != nil {
@@ -133,12 +140,12 @@ again:
 
 // due says where the stream stands before a row that begins another
 // replication key, when it is time.
-func (r *reader) due(values []driver.Value) error {
+func (r *reader) due(values []wire.Cell) error {
 	at := r.plan.marksAt[0]
-	if values[at] == nil {
+	if values[at].Kind == wire.Null {
 		return nil
 	}
-	differs := !r.keyed || !bytes.Equal(r.last[0], r.fields[at].raw(values[at]))
+	differs := !r.keyed || !bytes.Equal(r.last[0], r.fields[at].raw(&values[at]))
 	r.remember(values)
 	if !differs || !r.keyed || r.rows-r.covered < positionEvery {
 		r.keyed = true
@@ -150,9 +157,9 @@ func (r *reader) due(values []driver.Value) error {
 	return r.say(!r.plan.marks[0].text) // a collation finds "a" and "A" equal
 }
 
-func (r *reader) remember(values []driver.Value) {
+func (r *reader) remember(values []wire.Cell) {
 	for i, at := range r.plan.marksAt {
-		r.last[i] = append(r.last[i][:0], r.fields[at].raw(values[at])...)
+		r.last[i] = append(r.last[i][:0], r.fields[at].raw(&values[at])...)
 	}
 }
 
@@ -197,7 +204,8 @@ func (r *reader) flush() error {
 func explain(err error, p *plan) error {
 	var refused *mysql.MySQLError
 	if !errors.As(err, &refused) {
-		if errors.Is(err, mysql.ErrInvalidConn) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, driver.ErrBadConn) {
+		var network *net.OpError
+		if errors.As(err, &network) || errors.Is(err, mysql.ErrInvalidConn) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, driver.ErrBadConn) {
 			return fault.Wrap(fault.Failed, err, "the connection broke while %s was read", p.rel.table()).WithKind(fault.KindConnect).
 				WithHint("the server was stopped, or killed the query: look at its log, at wait_timeout and net_write_timeout")
 		}

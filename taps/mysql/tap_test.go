@@ -107,6 +107,26 @@ func TestEveryPositionGoesOn(t *testing.T) {
 	}
 }
 
+// Rows are read where they lie in a buffer of 64 KB, in packets of 16 MB.
+func TestValuesLargerThanBuffersAndPackets(t *testing.T) {
+	w := newWorld(t, "set global max_allowed_packet = 67108864")
+	w.exec("create table t (id int primary key, v longtext, after int)")
+	sizes := []int{65519, 65520, 65521, 65531, 65532, 65533, 100_000, 16777190, 16777200, 16777210, 16777215, 16777216, 40_000_000, 3}
+	for i, n := range sizes {
+		w.exec(fmt.Sprintf("insert into t values (%d, repeat('y', %d), %d)", i, n, i))
+	}
+	rows := w.mustSync("t", "", "").rows
+	if len(rows) != len(sizes) {
+		t.Fatalf("%d rows", len(rows))
+	}
+	for i, n := range sizes {
+		want := fmt.Sprintf("%d %q %d", i, strings.Repeat("y", n), i)
+		if rows[i] != want {
+			t.Errorf("a text of %d bytes: %d bytes, ends in %q", n, len(rows[i]), rows[i][max(0, len(rows[i])-20):])
+		}
+	}
+}
+
 func TestWindow(t *testing.T) {
 	w := newWorld(t, "create table t (v int, k timestamp(6) null)", "insert into t values (0, null), (1, '2023-12-31 23:59:59.999999'), (2, '2024-01-01'), (3, '2024-01-31 23:59:59.999999'), (4, '2024-02-01')",
 		"create table n (k int)")

@@ -1,14 +1,12 @@
 package mysql
 
 import (
-	"bytes"
-	"database/sql/driver"
 	"encoding/binary"
-	"fmt"
 	"math"
 	"strconv"
 
 	"elt/internal/row"
+	"elt/taps/mysql/wire"
 )
 
 // field is a column on its way: now is what it is announced as, which becomes
@@ -20,29 +18,17 @@ type field struct {
 	zero bool // it was warned about
 }
 
-// raw is a value as text; numbers go their own way before.
-func (f *field) raw(v driver.Value) []byte {
-	switch x := v.(type) {
-	case []byte:
-		return x
-	case string:
-		return append(f.text[:0], x...)
-	case int64:
-		f.text = strconv.AppendInt(f.text[:0], x, 10)
-	case uint64:
-		f.text = strconv.AppendUint(f.text[:0], x, 10)
-	case float32:
-		f.text = strconv.AppendFloat(f.text[:0], float64(x), 'g', -1, 32)
-	case float64:
-		f.text = strconv.AppendFloat(f.text[:0], x, 'g', -1, 64)
-	default:
-		f.text = fmt.Append(f.text[:0], x)
+// raw is a value as text, valid until the next one.
+func (f *field) raw(v *wire.Cell) []byte {
+	if v.Kind == wire.Bytes {
+		return v.Bytes
 	}
+	f.text = v.AppendText(f.text[:0])
 	return f.text
 }
 
 // append adds a value that is not NULL. False: it does not fit, and now is text.
-func (f *field) append(b *row.Batch, v driver.Value) bool {
+func (f *field) append(b *row.Batch, v *wire.Cell) bool {
 	if f.now.Kind == row.Text && f.Kind != row.Text {
 		b.Open()
 		b.Data = f.asText(b.Data, v)
@@ -59,73 +45,70 @@ func (f *field) append(b *row.Batch, v driver.Value) bool {
 }
 
 // asText writes the values that fit their type as that would be written.
-func (f *field) asText(dst []byte, v driver.Value) []byte {
-	n, isInt := v.(int64)
+func (f *field) asText(dst []byte, v *wire.Cell) []byte {
 	switch {
-	case f.Kind == row.Bool && isInt && (n == 0 || n == 1):
-		return strconv.AppendBool(dst, n == 1)
+	case f.Kind == row.Bool && v.Kind == wire.Int && (v.Int == 0 || v.Int == 1):
+		return strconv.AppendBool(dst, v.Int == 1)
 	case f.Kind == row.Bytes:
 		return row.AppendText(dst, &f.Column, f.raw(v))
 	}
 	return append(dst, f.raw(v)...)
 }
 
-func (f *field) encode(b *row.Batch, v driver.Value) (ok bool) {
+func (f *field) encode(b *row.Batch, v *wire.Cell) (ok bool) {
 	if f.bits {
 		return f.encodeBits(b, v)
 	}
-	n, isInt := v.(int64)
 	switch f.Kind {
 	case row.Int64:
-		if isInt {
-			b.Data = binary.BigEndian.AppendUint64(b.Data, uint64(n))
-		}
-		return isInt
+		b.Data = binary.BigEndian.AppendUint64(b.Data, uint64(v.Int)|v.Uint) // one of them is 0
+		return v.Kind == wire.Int || v.Kind == wire.Uint && v.Uint <= math.MaxInt64
 	case row.Bool:
-		if ok = isInt && (n == 0 || n == 1); ok {
-			b.Data = append(b.Data, byte(n))
-		}
-		return ok
+		b.Data = append(b.Data, byte(v.Int))
+		return v.Kind == wire.Int && (v.Int == 0 || v.Int == 1)
 	case row.Float64:
-		switch x := v.(type) {
-		case float32:
-			b.Data = binary.BigEndian.AppendUint32(b.Data, math.Float32bits(x))
-			return true
-		case float64:
-			b.Data = binary.BigEndian.AppendUint64(b.Data, math.Float64bits(x))
-			return true
+		if f.Wire == row.WireFloat4 {
+			b.Data = binary.BigEndian.AppendUint32(b.Data, math.Float32bits(float32(v.Float)))
+		} else {
+			b.Data = binary.BigEndian.AppendUint64(b.Data, math.Float64bits(v.Float))
 		}
-		return false
-	}
-	text := f.raw(v)
-	switch f.Kind {
+		return v.Kind == wire.Single || v.Kind == wire.Float
 	case row.Numeric:
-		b.Data, ok = row.AppendNumeric(b.Data, text)
+		if v.Kind == wire.Int {
+			b.Data, ok = row.AppendNumericInt(b.Data, v.Int), true
+		} else if v.Kind == wire.Uint && v.Uint <= math.MaxInt64 {
+			b.Data, ok = row.AppendNumericInt(b.Data, int64(v.Uint)), true
+		} else {
+			b.Data, ok = row.AppendNumeric(b.Data, f.raw(v))
+		}
 		return ok
 	case row.Date:
-		days, ok := row.ParseDate(text)
+		days, ok := row.DaysOf(v.Year, v.Month, v.Day)
 		b.Data = binary.BigEndian.AppendUint32(b.Data, uint32(days))
-		return ok
+		return ok && v.Kind == wire.Date
 	case row.Time:
-		micros, ok := row.ParseTime(text)
-		b.Data = binary.BigEndian.AppendUint64(b.Data, uint64(micros))
-		return ok
+		b.Data = binary.BigEndian.AppendUint64(b.Data, uint64(micros(v)))
+		return v.Kind == wire.Clock && v.Hour < 24 && !v.Negative
 	case row.Timestamp, row.TimestampTZ:
-		at, ok := row.ParseTimestamp(text)
-		micros, exact := at.Micros()
-		b.Data = binary.BigEndian.AppendUint64(b.Data, uint64(micros))
-		return ok && exact
+		days, ok := row.DaysOf(v.Year, v.Month, v.Day)
+		b.Data = binary.BigEndian.AppendUint64(b.Data, uint64(int64(days)*86_400_000_000+micros(v)))
+		return ok && v.Kind == wire.Stamp
 	case row.UUID:
-		u, ok := row.ParseUUID(text)
+		u, ok := row.ParseUUID(f.raw(v))
 		b.Data = append(b.Data, u[:]...)
 		return ok
 	}
-	b.Data = append(b.Data, text...)
+	b.Data = append(b.Data, f.raw(v)...)
 	return true
 }
 
+// micros is the time of day in microseconds.
+func micros(v *wire.Cell) int64 {
+	return int64((v.Hour*60+v.Minute)*60+v.Second)*1_000_000 + int64(v.Micro)
+}
+
 // encodeBits reads bit(n), which comes as big-endian bytes.
-func (f *field) encodeBits(b *row.Batch, v driver.Value) (ok bool) {
+func (f *field) encodeBits(b *row.Batch, v *wire.Cell) (ok bool) {
 	var n uint64
 	for _, x := range f.raw(v) {
 		n = n<<8 | uint64(x)
@@ -136,18 +119,9 @@ func (f *field) encodeBits(b *row.Batch, v driver.Value) (ok bool) {
 	case row.Int64:
 		b.Data = binary.BigEndian.AppendUint64(b.Data, n)
 	default:
-		b.Data, ok = row.AppendNumeric(b.Data, strconv.AppendUint(nil, n, 10))
+		f.text = strconv.AppendUint(f.text[:0], n, 10)
+		b.Data, ok = row.AppendNumeric(b.Data, f.text)
 		return ok
 	}
 	return true
-}
-
-// isZero says whether a date is 0000-00-00, which is none.
-func (f *field) isZero(v driver.Value) bool {
-	switch f.Kind {
-	case row.Date, row.Timestamp, row.TimestampTZ:
-		text, ok := v.([]byte)
-		return ok && bytes.HasPrefix(text, []byte("0000-00-00"))
-	}
-	return false
 }

@@ -16,6 +16,7 @@ import (
 	"elt/internal/fake/mariadb"
 	"elt/internal/row"
 	"elt/internal/singer"
+	"elt/internal/spec"
 	"elt/taps"
 	"elt/taps/mysql"
 )
@@ -88,11 +89,7 @@ func (w *world) sync(table, key, bookmark string) (*transcript, error) {
 
 func (w *world) syncInto(out taps.Output, table, key, bookmark string) error {
 	w.t.Helper()
-	raw, _ := json.Marshal(w.cfg)
-	cfg, unknown, err := mysql.New().Spec().Resolve(raw)
-	if err != nil || len(unknown) > 0 {
-		w.t.Fatalf("settings: %v, unknown: %v", err, unknown)
-	}
+	cfg := w.settings()
 	c, err := mysql.New().Discover(context.Background(), cfg)
 	if err != nil {
 		return err
@@ -111,6 +108,26 @@ func (w *world) syncInto(out taps.Output, table, key, bookmark string) error {
 		state = singer.NewBookmarks(raw)
 	}
 	return mysql.New().Sync(context.Background(), cfg, c, state, out)
+}
+
+func (w *world) settings() spec.Config {
+	w.t.Helper()
+	raw, _ := json.Marshal(w.cfg)
+	cfg, unknown, err := mysql.New().Spec().Resolve(raw)
+	if err != nil || len(unknown) > 0 {
+		w.t.Fatalf("settings: %v, unknown: %v", err, unknown)
+	}
+	return cfg
+}
+
+func (w *world) resolve() (spec.Config, *singer.Catalog) {
+	w.t.Helper()
+	cfg := w.settings()
+	c, err := mysql.New().Discover(context.Background(), cfg)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return cfg, c
 }
 
 func (w *world) mustSync(table, key, bookmark string) *transcript {
