@@ -15,7 +15,7 @@ const stateID = 'prod:tap-shop-to-target-sqlite'
 before(async () => {
   w = await World.make()
   for (let i = 0; i < 4; i++) done = await w.run({ schedule: 'shop-hourly', full_refresh: i === 2 }, 'succeeded')
-  await w.run({ job: 'shop' }, 'succeeded')
+  await w.run({ job: 'shop', env: { TAP_SHOP_WIDE: 'true' } }, 'succeeded')
   failed = await w.run({ schedule: 'crm-daily' }, 'failed')
   slow = await w.run({ schedule: 'events-weekly' }, 'running')
   fill = await w.run({ job: 'shop', from: '2026-01-01', to: '2026-02-01', chunk: '7d' }, 'succeeded')
@@ -35,8 +35,8 @@ const go = async (path, p = page) => {
   await loaded(p)
 }
 const everyPage = () => ({
-  overview: '/', runs: '/runs', failed: `/runs/${failed.id}`, succeeded: `/runs/${done.id}?tab=streams`, state_change: `/runs/${done.id}?tab=state`, details: `/runs/${done.id}?tab=detail`,
-  pipelines: '/pipelines', pipeline: '/pipelines/shop', streams: '/streams', lineage: '/lineage', states: '/state', state: `/state/${part(stateID)}`, backfill: `/backfills/${fill.backfill_id}`,
+  overview: '/', runs: '/runs', failed: `/runs/${failed.id}`, succeeded: `/runs/${done.id}?tab=streams`, state_change: `/runs/${done.id}?tab=state`, details: `/runs/${done.id}?tab=detail`, running: `/runs/${slow.id}?tab=streams`, timeline: '/?view=timeline',
+  pipelines: '/pipelines', pipeline: '/pipelines/shop', streams: '/streams', stream: `/streams/${part(stateID)}/orders`, lineage: '/lineage', states: '/state', state: `/state/${part(stateID)}`, backfill: `/backfills/${fill.backfill_id}`,
   workers: '/workers', plugins: '/plugins', plugin: '/plugins?plugin=tap-shop', settings: '/settings', tokens: '/tokens', nowhere: '/no/such/page',
 })
 const colours = { type: 'rule', values: ['color-contrast', 'link-in-text-block'] } // what a theme can break
@@ -192,7 +192,7 @@ test('a log is searched, filtered, and linked to by line', async () => {
 })
 
 test('a run is started by hand, cancelled, and repeated', async () => {
-  await go('/pipelines/never')
+  await go('/pipelines/archive')
   await page.getByRole('button', { name: 'Run now' }).click()
   await page.getByLabel('Only these streams').fill('customers')
   await page.getByText('Only customers').waitFor()
@@ -200,7 +200,7 @@ test('a run is started by hand, cancelled, and repeated', async () => {
   await page.getByRole('dialog').getByRole('button', { name: 'Run', exact: true }).click()
   await page.waitForURL(/\/runs\//)
   await page.locator('.head .succeeded').waitFor()
-  await page.getByRole('link', { name: 'Streams', exact: true }).last().click()
+  await page.locator('.tabs').getByRole('link', { name: 'Streams 1' }).click()
   await page.getByRole('link', { name: 'customers' }).waitFor()
   assert.equal(await page.getByRole('link', { name: 'orders' }).count(), 0)
   const first = page.url().split('?')[0]
@@ -276,6 +276,55 @@ test('the last day is seen as a timeline', async () => {
   assert.deepEqual(await violations(page), [])
   await page.getByRole('link', { name: /^crm-daily: failed/ }).first().click()
   await page.waitForURL(/\/runs\//)
+})
+
+test('a run that goes on says how fast it is, and what the others wait for', async () => {
+  await go(`/runs/${slow.id}?tab=streams`)
+  const facts = page.locator('.facts')
+  await facts.getByText('tap-slow').waitFor()
+  await facts.getByText('the others wait for it').waitFor()
+  const rows = async () => Number((await facts.locator('dd').first().innerText()).replace(/\D/g, ''))
+  const first = await rows()
+  await page.waitForFunction((n) => Number(document.querySelector('.facts dd').innerText.replace(/\D/g, '')) > n, first)
+  await page.getByRole('row', { name: /^orders .*\/s/ }).waitFor()
+})
+
+test('a stream says how fresh it is, and how its schema changed', async () => {
+  await go('/streams')
+  await page.getByRole('button', { name: /^failed/ }).click()
+  await page.waitForURL(/only=bad/)
+  await page.getByRole('row', { name: /orders tap-crm/ }).waitFor()
+  await page.getByRole('button', { name: /^schema changed/ }).click()
+  await page.getByRole('row', { name: /orders tap-shop .* columns, changed/ }).getByRole('link', { name: 'orders', exact: true }).click()
+  await page.waitForURL(/streams\/prod.*orders/)
+  await page.locator('.versions .change.added').getByText('coupon').waitFor()
+  await page.getByRole('row', { name: /^id integer never key/ }).waitFor()
+  await page.getByRole('link', { name: 'Version 2' }).click()
+  await page.getByRole('row', { name: /^coupon/ }).waitFor()
+  await page.getByRole('link', { name: 'Version 1' }).click()
+  await page.getByText('Schema, version 1').waitFor()
+  assert.equal(await page.getByRole('row', { name: /^coupon/ }).count(), 0)
+})
+
+test('workers say what they run, and queues how long they are', async () => {
+  await go('/workers')
+  const daemon = page.getByRole('region', { name: 'Daemons' }).getByRole('row').nth(1)
+  assert.match(await daemon.innerText(), /alive[\s\S]*scheduler[\s\S]*of 4[\s\S]*events-weekly/)
+  const queue = page.getByRole('region', { name: 'Queues' }).getByRole('row', { name: /^default 1 none 0/ })
+  await queue.waitFor()
+})
+
+test('what the daemon judged stands in the overview, once', async () => {
+  const p = await w.page()
+  await w.login(p)
+  const alert = (kind, summary) => ({ id: kind, kind, summary, pipeline: 'shop-hourly', detail: '', open: true, opened_at: new Date().toISOString() })
+  await p.route('**/api/v1/alerts*', (r) => r.fulfill({ json: { items: [alert('odd_volume', 'orders: 5 rows, usually 500'), { ...alert('failure', 'told twice'), pipeline: 'crm-daily' }] } }))
+  await p.goto(w.url)
+  const row = p.locator('.needs li').filter({ hasText: 'odd volume' })
+  assert.match(await row.innerText(), /shop[\s\S]*orders: 5 rows, usually 500/)
+  assert.equal(await p.getByText('told twice').count(), 0)
+  assert.equal(await p.locator('.numbers b').first().innerText(), '2 / 4')
+  await p.context().close()
 })
 
 test('a schedule is paused and goes on', async () => {

@@ -11,7 +11,7 @@ import { chromium } from 'playwright-core'
 const elt = process.env.ELT
 if (!elt) throw new Error('ELT names no elt: run make test-ui')
 
-// A Singer tap. Each setting is a behaviour: rows, pace, fail.
+// A Singer tap. Each setting is a behaviour: rows, pace, fail, wide (one column more).
 const tap = `#!/usr/bin/env node
 const { readFileSync } = require('node:fs')
 const args = process.argv
@@ -19,7 +19,7 @@ const config = JSON.parse(readFileSync(args[args.indexOf('--config') + 1], 'utf8
 const say = (m) => process.stdout.write(JSON.stringify(m, (_, v) => typeof v === 'bigint' ? '!' + v : v).replace(/"!(\\d+)"/g, '$1') + '\\n')
 const log = (level, text) => process.stderr.write(level + ' ' + text + '\\n')
 const text = { type: ['null', 'string'] }, time = { type: 'string', format: 'date-time' }
-const streams = { orders: { id: { type: 'integer' }, created_at: time, amount: { type: ['null', 'number'] } }, customers: { id: { type: 'integer' }, created_at: time, name: text } }
+const streams = { orders: { id: { type: 'integer' }, created_at: time, amount: { type: ['null', 'number'] }, ...(config.wide && { coupon: text }) }, customers: { id: { type: 'integer' }, created_at: time, name: text } }
 if (args.includes('--discover')) {
   console.log(JSON.stringify({ streams: Object.entries(streams).map(([s, properties]) => ({ tap_stream_id: s, stream: s, key_properties: ['id'],
     replication_method: 'INCREMENTAL', replication_key: 'created_at', schema: { type: 'object', properties }, metadata: [{ breadcrumb: [], metadata: { selected: true } }] })) }))
@@ -64,6 +64,7 @@ plugins:
     - {name: rows, kind: integer}
     - {name: pace, kind: integer}
     - {name: fail, kind: boolean}
+    - {name: wide, kind: boolean}
     - {name: api_key, sensitive: true, description: Key of the shop}
     backfill: {start: start_date, end: end_date}
     config: {api_key: 'hunter2-very-secret', rows: 500}
@@ -75,7 +76,7 @@ jobs:
 - {name: shop, tasks: [tap-shop target-sqlite]}
 - {name: crm, tasks: [tap-crm target-sqlite]}
 - {name: events, tasks: [tap-slow target-sqlite]}
-- {name: never, tasks: [tap-shop target-sqlite]}
+- {name: archive, tasks: [tap-shop target-sqlite]}
 schedules:
 - {name: shop-hourly, job: shop, interval: '15 * * * *', timezone: Europe/Berlin}
 - {name: crm-daily, job: crm, interval: '30 5 * * *', timezone: America/New_York, retries: 0}

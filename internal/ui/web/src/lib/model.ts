@@ -25,7 +25,11 @@ type Bookmark = Schemas['Bookmark']
 export type BookmarkEntry = Schemas['BookmarkEntry']
 export type StateNow = Bookmark & { etag: string }
 export type Revision = Schemas['Revision']
-export type Stream = { stream: string; source: string; target: string; pipeline: string; run: string; status: string; loaded_at?: string; rows: number; bytes: number }
+export type Stream = Schemas['StreamStatus']
+export type SchemaVersion = Schemas['SchemaVersion']
+export type Daemon = Schemas['DaemonStatus']
+export type Queue = Schemas['QueueStatus']
+export type Alert = Schemas['Alert']
 export type BackfillRequest = { from: string; to: string; chunk?: string; select: string[]; parallel?: number }
 export type RunRequest = { full_refresh?: boolean; select?: string[]; from?: string; to?: string }
 export type RunPlan = Schemas['RunPlan']
@@ -81,7 +85,21 @@ export function usualOf(p: Pipeline): number | undefined {
   return done.length < 3 ? undefined : done[Math.floor(done.length / 2)]
 }
 
-export type Need = { pipeline: Pipeline; status: string; word: string; cause: string; at?: string; run?: Run; action: 'retry' | 'resume' | 'run'; schedule?: string; label: string }
+export type Need = { pipeline: Pipeline; status: string; word: string; cause: string; at?: string; run?: string; action: 'retry' | 'resume' | 'run'; schedule?: string; label: string }
+
+const kinds: Record<string, [status: string, word: string]> = {
+  failure: ['failed', 'failed'], long_run: ['late', 'long'], odd_volume: ['late', 'odd volume'], missed_slot: ['late', 'missed'], silent: ['late', 'silent'], stale: ['late', 'stale'], slot_lag: ['late', 'waits'],
+}
+
+/** What the daemon judged to be wrong and is not known from the pipelines themselves. */
+export function alerted(list: Alert[], all: Pipeline[], known: Need[]): Need[] {
+  return list.flatMap((a) => {
+    const pipeline = all.find((p) => p.name === a.pipeline || p.schedules.some((s) => s.name === a.pipeline))
+    const [status, word] = kinds[a.kind] ?? ['late', a.kind.replaceAll('_', ' ')]
+    if (!pipeline || a.kind === 'failure' || known.some((n) => n.pipeline.name === pipeline.name && n.word === word)) return []
+    return [{ pipeline, status, word, cause: a.summary, at: a.opened_at, run: a.run_id, action: 'run' as const, label: 'Run now' }]
+  })
+}
 
 /** What is wrong with a pipeline, each with the button that helps. */
 export function attention(p: Pipeline, now: number): Need[] {
@@ -89,7 +107,7 @@ export function attention(p: Pipeline, now: number): Need[] {
   const last = p.last_runs.find((r) => r.ended_at)
   const going = p.last_runs.find((r) => !r.ended_at)
   if (last && (last.status === 'failed' || last.status === 'lost') && !going)
-    out.push({ pipeline: p, status: last.status, word: last.status, cause: last.cause || 'Its last run did not succeed.', at: last.ended_at, run: last, action: last.kind === 'local' ? 'run' : 'retry', label: last.kind === 'local' ? 'Run now' : 'Retry' })
+    out.push({ pipeline: p, status: last.status, word: last.status, cause: last.cause || 'Its last run did not succeed.', at: last.ended_at, run: last.id, action: last.kind === 'local' ? 'run' : 'retry', label: last.kind === 'local' ? 'Run now' : 'Retry' })
   if (p.problem) out.push({ pipeline: p, status: 'failed', word: 'cannot run', cause: p.problem, action: 'run', label: 'Run now' })
   for (const s of p.schedules) {
     if (s.problem) out.push({ pipeline: p, status: 'late', word: 'never fires', cause: `${s.name}: ${s.problem}`, action: 'run', label: 'Run now' })
@@ -99,7 +117,7 @@ export function attention(p: Pipeline, now: number): Need[] {
   }
   const usual = usualOf(p)
   if (going?.status === 'running' && usual && tookOf(going, now)! > Math.max(60_000, 3 * usual))
-    out.push({ pipeline: p, status: 'late', word: 'long', cause: `It has run for ${duration(tookOf(going, now))}; half of its runs took less than ${duration(usual)}.`, at: going.started_at, run: going, action: 'run', label: 'Run again' })
+    out.push({ pipeline: p, status: 'late', word: 'long', cause: `It has run for ${duration(tookOf(going, now))}; half of its runs took less than ${duration(usual)}.`, at: going.started_at, run: going.id, action: 'run', label: 'Run again' })
   return out
 }
 
@@ -143,15 +161,7 @@ export const pause = (s: string) => post(`/schedules/${part(s)}/pause`)
 export const resume = (s: string) => post(`/schedules/${part(s)}/resume`)
 export const slots = async (s: string, signal?: AbortSignal) => (await get<Page<Slot>>(`/schedules/${part(s)}/slots?limit=200`, signal)).items
 
-export async function states(signal?: AbortSignal): Promise<BookmarkEntry[]> {
-  const all: BookmarkEntry[] = []
-  for (let cursor = ''; ; ) {
-    const page = await get<Page<BookmarkEntry>>('/bookmarks' + query({ limit: 500, cursor }), signal)
-    all.push(...page.items)
-    if (!page.next_cursor || all.length >= 20_000) return all
-    cursor = page.next_cursor
-  }
-}
+export const states = (signal?: AbortSignal) => every<BookmarkEntry>('/bookmarks', signal)
 export async function bookmark(id: string, signal?: AbortSignal): Promise<StateNow> {
   const { value, etag } = await askExact<StateNow>(`/bookmarks/${part(id)}`, signal)
   return { ...value, etag }
@@ -175,22 +185,25 @@ export async function endedRun(id: string, signal?: AbortSignal): Promise<RunDet
   if (r.ended_at) ended.set(id, r)
   return r
 }
-/** The streams of every pipeline, as its latest runs that loaded any left them. */
-export async function streams(signal?: AbortSignal): Promise<Stream[]> {
-  const out: Stream[] = []
-  for (const p of await pipelines(signal, 3)) {
-    for (const r of p.last_runs.filter((r) => r.started_at).slice(0, 3)) {
-      const d = await endedRun(r.id, signal)
-      for (const s of d.steps)
-        for (const t of s.streams) {
-          const [source, target] = [s.detail?.plugins[0]?.name ?? s.name.split(' ')[0], s.detail?.plugins.at(-1)?.name ?? s.name.split(' ').at(-1)!]
-          if (!out.some((o) => o.pipeline === p.name && o.stream === t.stream && o.source === source && o.target === target))
-            out.push({ stream: t.stream, source, target, pipeline: p.name, run: r.id, status: t.error ? 'failed' : s.status, loaded_at: s.status === 'succeeded' ? s.ended_at : undefined, rows: t.rows, bytes: t.bytes })
-        }
-    }
+/** All items of a list that comes in pages, up to so many. */
+async function every<T>(path: string, signal?: AbortSignal, most = 20_000): Promise<T[]> {
+  const all: T[] = []
+  for (let cursor = ''; ; ) {
+    const page = await get<Page<T>>(path + query({ limit: 500, cursor }), signal)
+    all.push(...page.items)
+    if (!page.next_cursor || all.length >= most) return all
+    cursor = page.next_cursor
   }
-  return out
 }
+export const streams = (signal?: AbortSignal) => every<Stream>('/streams', signal)
+export const stream = (stateID: string, name: string, signal?: AbortSignal) => get<Schemas['StreamDetail']>(`/streams/${part(stateID)}/${part(name)}`, signal)
+export const streamPath = (s: { state_id: string; stream: string }) => `/streams/${part(s.state_id)}/${part(s.stream)}`
+export const sourceOf = (s: Stream) => s.set.split(' ')[0]
+export const targetOf = (s: Stream) => s.set.split(' ').at(-1)!
+/** How it stands: as its last run left it, or stale. */
+export const standing = (s: Stream): [status: string, word: string] => (s.status === 'succeeded' && s.stale ? ['late', 'stale'] : [s.status, s.status])
+export const workers = (signal?: AbortSignal) => get<Schemas['Workers']>('/workers', signal)
+export const alerts = async (signal?: AbortSignal, open = true) => (await get<Page<Alert>>('/alerts' + query({ open: open ? 'true' : undefined, limit: 100 }), signal)).items
 
 export const plugins = async (signal?: AbortSignal) => (await get<Page<Plugin>>('/plugins', signal)).items
 export const plugin = (kind: string, name: string, signal?: AbortSignal) => get<Schemas['PluginDetail']>(`/plugins/${part(kind)}/${part(name)}`, signal)

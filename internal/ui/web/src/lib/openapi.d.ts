@@ -4,6 +4,26 @@
  */
 
 export interface paths {
+    "/api/v1/alerts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List what is wrong, and what was
+         * @description Newest first. A daemon with the role scheduler judges; whom it tells is the project's `alerts`.
+         */
+        get: operations["alert.list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/audit": {
         parameters: {
             query?: never;
@@ -599,6 +619,43 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/streams": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List all streams that were ever seen
+         * @description By state id and name, with the last run of each. Chunks of backfills do not count.
+         */
+        get: operations["stream.list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/streams/{state_id}/{stream}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show a stream and how its schema changed */
+        get: operations["stream.show"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/tokens": {
         parameters: {
             query?: never;
@@ -657,10 +714,43 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/workers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List daemons with what they run, and queues */
+        get: operations["worker.list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        Alert: {
+            detail?: string;
+            id: string;
+            /** @description failure, long_run, odd_volume, missed_slot, silent, stale, slot_lag: docs/alerts.md. */
+            kind: string;
+            open: boolean;
+            /** Format: date-time */
+            opened_at: string;
+            pipeline: string;
+            /** Format: date-time */
+            resolved_at?: string;
+            /** @description The run that it is about. */
+            run_id?: string;
+            /** @description One sentence. */
+            summary: string;
+        };
         Attempt: {
             /** Format: int64 */
             attempt: number;
@@ -810,6 +900,40 @@ export interface components {
             /** Format: date-time */
             to: string;
         };
+        ColumnChange: {
+            column?: string;
+            from?: string;
+            /** @enum {string} */
+            kind: "added" | "removed" | "changed" | "key" | "replication_key";
+            to?: string;
+        };
+        DaemonStatus: {
+            /** @description It was heard of within the last half minute. */
+            alive: boolean;
+            /** @description process or kubernetes; of workers. */
+            executor?: string;
+            /** Format: date-time */
+            heartbeat_at: string;
+            host: string;
+            /** @description As worker of the runs that it runs. */
+            name: string;
+            /** Format: int64 */
+            pid: number;
+            /** @description That it takes from; none: all. */
+            queues: string[];
+            /** @description scheduler, worker, api. */
+            roles: string[];
+            running: components["schemas"]["RunOfWorker"][];
+            /**
+             * Format: int64
+             * @description Runs at the same time; 0: it is no worker.
+             */
+            slots: number;
+            /** Format: date-time */
+            started_at: string;
+            /** @description Of elt. */
+            version: string;
+        };
         Deed: {
             /** @example run.start */
             action: string;
@@ -842,6 +966,11 @@ export interface components {
              * @description When it ends; null: never.
              */
             expires_at: string | null;
+        };
+        ListAlert: {
+            items: components["schemas"]["Alert"][];
+            /** @description Asks for the next page; absent on the last one. */
+            next_cursor?: string;
         };
         ListBackfill: {
             items: components["schemas"]["Backfill"][];
@@ -895,6 +1024,11 @@ export interface components {
         };
         ListStreamOfRun: {
             items: components["schemas"]["StreamOfRun"][];
+            /** @description Asks for the next page; absent on the last one. */
+            next_cursor?: string;
+        };
+        ListStreamStatus: {
+            items: components["schemas"]["StreamStatus"][];
             /** @description Asks for the next page; absent on the last one. */
             next_cursor?: string;
         };
@@ -1147,6 +1281,38 @@ export interface components {
             /** @description What is odd in the project file. */
             warnings: string[];
         };
+        QueueStatus: {
+            /**
+             * Format: int64
+             * @description Not due yet: retries, jitter.
+             */
+            later: number;
+            /**
+             * Format: int64
+             * @description How many of its runs may go on at the same time, all workers together; null: no limit.
+             */
+            limit: number | null;
+            name: string;
+            /**
+             * Format: date-time
+             * @description Since when the first of them is due.
+             */
+            oldest_waiting_at?: string;
+            /** Format: double */
+            oldest_waiting_seconds: number;
+            /** Format: int64 */
+            running: number;
+            /**
+             * Format: int64
+             * @description Due, and not begun.
+             */
+            waiting: number;
+            /**
+             * Format: int64
+             * @description Daemons that are alive and take from it: with 0 nothing of it begins.
+             */
+            workers: number;
+        };
         Revision: {
             /** Format: date-time */
             at: string;
@@ -1307,6 +1473,15 @@ export interface components {
             unconfirmed?: boolean;
             worker?: string;
         };
+        RunOfWorker: {
+            id: string;
+            name: string;
+            queue: string;
+            /** Format: double */
+            seconds: number;
+            /** Format: date-time */
+            started_at?: string;
+        };
         RunOptions: {
             chunk?: string;
             /** @description Variables that it was given; their values are not told. */
@@ -1398,6 +1573,36 @@ export interface components {
             changes: components["schemas"]["SchemaChange"][];
             stream: string;
         };
+        SchemaSummary: {
+            /** Format: int64 */
+            columns: number;
+            fingerprint: string;
+            key: string[];
+            /**
+             * Format: date-time
+             * @description Since when it looks so.
+             */
+            seen_at: string;
+            /**
+             * Format: int64
+             * @description Counts its changes, from 1.
+             */
+            version: number;
+        };
+        SchemaVersion: {
+            /** @description From the version before; none for the oldest that is kept. */
+            changes: components["schemas"]["ColumnChange"][];
+            columns: components["schemas"]["ShapeColumn"][];
+            fingerprint: string;
+            key: string[];
+            replication_key?: string;
+            /** Format: date-time */
+            seen_at: string;
+            /** @description Of the run that brought it: GET /runs/{id} knows it by this id too. */
+            step_id: string;
+            /** Format: int64 */
+            version: number;
+        };
         SetInputBody: {
             /** @description The new state, as a tap gives it: {"bookmarks": {…}}. */
             state: unknown;
@@ -1427,6 +1632,11 @@ export interface components {
             variable?: string;
             /** @description Variables that could. */
             variables: string[];
+        };
+        ShapeColumn: {
+            name: string;
+            nullable?: boolean;
+            type: string;
         };
         Slot: {
             /**
@@ -1504,6 +1714,60 @@ export interface components {
             stream: string;
             table?: string;
         };
+        StreamDetail: {
+            /**
+             * Format: double
+             * @description Since the last success.
+             */
+            age_seconds?: number;
+            /** Format: int64 */
+            bytes: number;
+            /** Format: date-time */
+            ended_at: string;
+            error?: string;
+            /** Format: date-time */
+            first_seen_at: string;
+            /**
+             * Format: double
+             * @description The project's fresh_within: how old it may be; the shortest of its pipelines.
+             */
+            fresh_within_seconds?: number;
+            /**
+             * Format: date-time
+             * @description The end of the last run that succeeded.
+             */
+            last_success_at?: string;
+            /** @description Jobs and schedules' pairs of the project that load it; none: it was typed, or is no more in the project. */
+            pipelines: string[];
+            /**
+             * Format: int64
+             * @description That it moved in the last run, as bytes and seconds.
+             */
+            rows: number;
+            /** Format: double */
+            rows_per_second: number;
+            /** @description The last run that met it. */
+            run_id: string;
+            /** @description Absent: no run has said what it looks like. */
+            schema?: components["schemas"]["SchemaSummary"];
+            /** @description Newest first. */
+            schemas: components["schemas"]["SchemaVersion"][];
+            /** Format: double */
+            seconds: number;
+            /** @description The tap and the target of its last run. */
+            set: string;
+            /** @description It is older than that. */
+            stale: boolean;
+            state_id: string;
+            /**
+             * @description Of that step.
+             * @enum {string}
+             */
+            status: "succeeded" | "failed" | "cancelled" | "lost";
+            /** @description Its step, which is the run where it was typed. */
+            step_id: string;
+            stream: string;
+        };
         StreamOfRun: {
             bookmark?: unknown;
             /** @description The plugin of the step that the others wait for. */
@@ -1540,6 +1804,58 @@ export interface components {
             seconds: number;
             stream: string;
         };
+        StreamStatus: {
+            /**
+             * Format: double
+             * @description Since the last success.
+             */
+            age_seconds?: number;
+            /** Format: int64 */
+            bytes: number;
+            /** Format: date-time */
+            ended_at: string;
+            error?: string;
+            /** Format: date-time */
+            first_seen_at: string;
+            /**
+             * Format: double
+             * @description The project's fresh_within: how old it may be; the shortest of its pipelines.
+             */
+            fresh_within_seconds?: number;
+            /**
+             * Format: date-time
+             * @description The end of the last run that succeeded.
+             */
+            last_success_at?: string;
+            /** @description Jobs and schedules' pairs of the project that load it; none: it was typed, or is no more in the project. */
+            pipelines: string[];
+            /**
+             * Format: int64
+             * @description That it moved in the last run, as bytes and seconds.
+             */
+            rows: number;
+            /** Format: double */
+            rows_per_second: number;
+            /** @description The last run that met it. */
+            run_id: string;
+            /** @description Absent: no run has said what it looks like. */
+            schema?: components["schemas"]["SchemaSummary"];
+            /** Format: double */
+            seconds: number;
+            /** @description The tap and the target of its last run. */
+            set: string;
+            /** @description It is older than that. */
+            stale: boolean;
+            state_id: string;
+            /**
+             * @description Of that step.
+             * @enum {string}
+             */
+            status: "succeeded" | "failed" | "cancelled" | "lost";
+            /** @description Its step, which is the run where it was typed. */
+            step_id: string;
+            stream: string;
+        };
         Token: {
             /** @description Neither expired nor revoked. */
             active: boolean;
@@ -1573,6 +1889,12 @@ export interface components {
             /** Format: date-time */
             to: string;
         };
+        Workers: {
+            /** @description By name; one that vanished is shown for a day. */
+            daemons: components["schemas"]["DaemonStatus"][];
+            /** @description Those of the project, of daemons, and any in which something waits or runs. */
+            queues: components["schemas"]["QueueStatus"][];
+        };
         Wrong: {
             message: string;
             /** @example body.from */
@@ -1587,6 +1909,40 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    "alert.list": {
+        parameters: {
+            query?: {
+                /** @description Only those that are not over. */
+                open?: boolean;
+                /** @description How many items at most; older ones are not listed. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListAlert"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "audit.list": {
         parameters: {
             query?: {
@@ -2809,6 +3165,75 @@ export interface operations {
             };
         };
     };
+    "stream.list": {
+        parameters: {
+            query?: {
+                /** @description How many items at most. */
+                limit?: number;
+                /** @description The next_cursor of the page before. */
+                cursor?: string;
+                /** @description Only of this pipeline: a job, or a tap and a target. */
+                pipeline?: string;
+                state_id?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListStreamStatus"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "stream.show": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                state_id: string;
+                stream: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StreamDetail"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "token.list": {
         parameters: {
             query?: never;
@@ -2924,6 +3349,35 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Token"];
+                };
+            };
+            /** @description Error */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "worker.list": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Workers"];
                 };
             };
             /** @description Error */
