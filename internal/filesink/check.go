@@ -10,11 +10,24 @@ import (
 
 	"elt/internal/check"
 	"elt/internal/fault"
+	"elt/internal/objectstore"
 )
 
-// Check tries whether files can be written to the directory where, or whether
-// it could be made. It leaves nothing behind.
-func Check(ctx context.Context, where string, report *check.Report) {
+// Check tries whether files can be written to the directory, or whether it
+// could be made, or whether objects can be written to the bucket. It leaves nothing behind.
+func Check(ctx context.Context, o Options, report *check.Report) {
+	where := o.Dir
+	if objectstore.IsURL(where) {
+		report.Do(ctx, "write", func(ctx context.Context) (string, error) {
+			b, err := openBucket(ctx, o)
+			if err != nil {
+				return "", err
+			}
+			defer b.store.Close()
+			return where, b.try(ctx)
+		})
+		return
+	}
 	report.Do(ctx, "write", func(context.Context) (string, error) {
 		at, detail, err := nearest(where)
 		if err == nil {

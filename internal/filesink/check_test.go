@@ -38,7 +38,7 @@ func TestCheck(t *testing.T) {
 	}
 	for _, c := range cases {
 		var got check.Result
-		Check(t.Context(), c.where, check.NewReport(0, func(r check.Result) { got = r }))
+		Check(t.Context(), Options{Dir: c.where}, check.NewReport(0, func(r check.Result) { got = r }))
 		if got.Kind != c.kind || !strings.Contains(got.Detail+got.Error, c.said) || got.Passed != (c.kind == "") {
 			t.Errorf("%s: %+v", c.where, got)
 		}

@@ -1,6 +1,7 @@
 package filesink
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -25,11 +26,14 @@ type publication struct {
 
 // commit makes publications visible and c durable, all or nothing: what a
 // failure or a kill leaves behind is taken back from the journal.
-func (s *Sink) commit(list []publication, c targets.Commit) error {
+func (s *Sink) commit(ctx context.Context, list []publication, c targets.Commit) error {
 	for _, p := range list {
 		if err := p.part.close(); err != nil {
 			return err
 		}
+	}
+	if s.bucket != nil {
+		return s.bucket.commit(ctx, s, list, c)
 	}
 	return s.dir.locked(func() error {
 		j, err := s.fenced()

@@ -18,7 +18,10 @@ type dir struct {
 	where string
 	root  *os.Root
 	mu    sync.Mutex // with the file lock: one commit at a time
-	point func()     // tests are told before every step that changes the disk; else nil
+	// nameless: hidden files lose their names at once, so that a kill leaves
+	// none of them behind.
+	nameless bool
+	point    func() // tests are told before every step that changes the disk; else nil
 }
 
 // step is a moment at which a kill must do no harm.

@@ -17,5 +17,9 @@
 // under the lock. Users may rotate, edit or delete visible files between
 // runs: the journal remembers no lengths except while a commit is under way.
 //
+// A destination in an object store (bucket.go) has the same journal, but no
+// lock: who replaces the journal names the version that it knows. Its hidden
+// files lie in a temporary directory.
+//
 // What differs from file kind to file kind is a Format; jsonl and csv are two.
 package filesink

@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 
+	"elt/internal/objectstore"
 	"elt/internal/singer"
 	"elt/targets"
 )
@@ -39,10 +40,13 @@ type journal struct {
 // undo is how one file becomes again what it was.
 type undo struct {
 	File string `json:"file"`
-	Op   string `json:"op"` // "truncate" to Size, "remove", "restore" Backup
+	// Op is "truncate" to Size, "remove", "restore" Backup; in a bucket
+	// "withdraw" Staged, or "cancel" it.
+	Op   string `json:"op"`
 	Size int64  `json:"size,omitempty"`
 	// Backup is a second name of what File was.
-	Backup string `json:"backup,omitempty"`
+	Backup string              `json:"backup,omitempty"`
+	Staged *objectstore.Staged `json:"staged,omitempty"`
 }
 
 func journalName(stateID string) string {

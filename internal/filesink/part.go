@@ -54,6 +54,9 @@ func (p *part) open(layout []string) error {
 	if err != nil {
 		return err
 	}
+	if p.d.nameless && p.d.root.Remove(name) == nil {
+		name = ""
+	}
 	s := &segment{name: name, file: f, layout: layout}
 	p.segments = append(p.segments, s)
 	if p.whole != nil {

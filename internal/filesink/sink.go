@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -11,13 +13,15 @@ import (
 	"time"
 
 	"elt/internal/fault"
+	"elt/internal/objectstore"
 	"elt/internal/row"
 	"elt/targets"
 )
 
 // Options say how streams become files.
 type Options struct {
-	Dir      string
+	Dir      string // or the URL of a bucket, reached by Access
+	Access   objectstore.Access
 	Format   Format
 	Compress Compression
 	// Whole is set, in place of Format and Compress, for files with an end.
@@ -28,7 +32,8 @@ type Options struct {
 	Shared bool
 	// Replace: a complete stream replaces its file, instead of being appended.
 	Replace bool
-	// Dated: names change from run to run, so that older files may go.
+	// Dated: names change from run to run, so that older files may go. In a
+	// bucket they always may.
 	Dated bool
 	// Empty: a stream without rows makes a file, too.
 	Empty bool
@@ -44,15 +49,24 @@ func (o Options) Place(stream string) targets.Place {
 		p.Method = targets.Overwrite
 	}
 	if o.File != nil {
-		p.Table = filepath.Join(o.Dir, o.File(stream))
+		p.Table = join(o.Dir, o.File(stream))
 	}
 	return p
 }
 
-// Sink writes streams into files of one directory.
+// join is the path of a file of a directory, or of a bucket.
+func join(dir, file string) string {
+	if objectstore.IsURL(dir) {
+		return strings.TrimSuffix(dir, "/") + "/" + file
+	}
+	return filepath.Join(dir, file)
+}
+
+// Sink writes streams into files of one directory, or objects of a bucket.
 type Sink struct {
 	o       Options
-	dir     *dir
+	dir     *dir    // of the files; of the hidden ones only, where there is a bucket
+	bucket  *bucket // nil: there is none
 	stateID string
 	epoch   int64
 	report  func(targets.Change)
@@ -63,12 +77,28 @@ type Sink struct {
 }
 
 // Open makes the directory ready and takes back what a dead run left half done.
-func Open(o Options) (*Sink, error) {
-	d, err := openDir(o.Dir)
+func Open(ctx context.Context, o Options) (*Sink, error) {
+	var b *bucket
+	where := o.Dir
+	if objectstore.IsURL(o.Dir) {
+		var err error
+		if b, err = openBucket(ctx, o); err != nil {
+			return nil, err
+		}
+		if where, err = os.MkdirTemp("", "elt-staging-"); err != nil {
+			b.store.Close()
+			return nil, fmt.Errorf("make a directory for rows on their way to %s: %w", o.Dir, err)
+		}
+	}
+	d, err := openDir(where)
 	if err != nil {
+		if b != nil {
+			b.store.Close()
+		}
 		return nil, err
 	}
-	return &Sink{o: o, dir: d, report: func(targets.Change) {}, owner: map[string]string{}, replaced: map[string]bool{}}, nil
+	d.nameless = b != nil
+	return &Sink{o: o, dir: d, bucket: b, report: func(targets.Change) {}, owner: map[string]string{}, replaced: map[string]bool{}}, nil
 }
 
 // OnChange implements targets.ChangeReporter.
@@ -83,7 +113,12 @@ func (s *Sink) Method(*row.Schema) targets.Method {
 }
 
 // Claim implements targets.Sink: the journal holds the fence.
-func (s *Sink) Claim(_ context.Context, stateID string, decide func(targets.Fence) (targets.Fence, error)) error {
+func (s *Sink) Claim(ctx context.Context, stateID string, decide func(targets.Fence) (targets.Fence, error)) error {
+	if s.bucket != nil {
+		fence, err := s.bucket.claim(ctx, stateID, decide)
+		s.stateID, s.epoch = stateID, fence.Epoch
+		return err
+	}
 	return s.dir.locked(func() error {
 		if err := s.dir.recover(); err != nil {
 			return err
@@ -126,6 +161,10 @@ func (s *Sink) Abort() error {
 		return nil
 	}
 	err := s.dir.root.Close()
+	if s.bucket != nil {
+		s.bucket.store.Close()
+		err = errors.Join(err, os.RemoveAll(s.dir.where))
+	}
 	s.dir = nil
 	return err
 }
@@ -135,7 +174,7 @@ func (s *Sink) own(stream, file string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if other, taken := s.owner[file]; taken && other != stream && !s.o.Shared {
-		return fault.New(fault.BadConfig, "streams %s and %s would write the same file %s", other, stream, s.dir.path(file)).
+		return fault.New(fault.BadConfig, "streams %s and %s would write the same file %s", other, stream, join(s.o.Dir, file)).
 			WithHint("put {stream_name} into the file name")
 	}
 	s.owner[file] = stream
@@ -155,7 +194,7 @@ func (l *lane) Stream(_ context.Context, schema *row.Schema) (targets.Loader, er
 		return nil, err
 	}
 	d := &loader{l: l, stream: schema.Stream, file: file, part: &part{d: l.s.dir, format: l.s.o.Format, compress: l.s.o.Compress, whole: l.s.o.Whole}}
-	if !l.s.o.Replace && l.s.o.Whole == nil {
+	if !l.s.o.Replace && l.s.o.Whole == nil && l.s.bucket == nil {
 		if err := d.readLayout(); err != nil {
 			return nil, err
 		}
@@ -192,11 +231,11 @@ func (l *lane) Reject(_ context.Context, r targets.Reject) error {
 	return nil
 }
 
-func (l *lane) Commit(_ context.Context, c targets.Commit) error {
+func (l *lane) Commit(ctx context.Context, c targets.Commit) error {
 	var list []publication
 	replaces := map[string]bool{}
 	for _, d := range l.loaders {
-		p, ok, err := d.publication()
+		p, ok, err := d.publication(ctx)
 		if err != nil {
 			return err
 		}
@@ -209,7 +248,7 @@ func (l *lane) Commit(_ context.Context, c targets.Commit) error {
 	if l.rejects != nil && l.rejects.rows > 0 {
 		list = append(list, publication{file: rejectsFile, part: l.rejects})
 	}
-	if err := l.s.commit(list, c); err != nil {
+	if err := l.s.commit(ctx, list, c); err != nil {
 		return err
 	}
 	l.s.published(list)
@@ -219,6 +258,14 @@ func (l *lane) Commit(_ context.Context, c targets.Commit) error {
 		errs = append(errs, p.part.drop())
 	}
 	return errors.Join(errs...)
+}
+
+func (s *Sink) has(ctx context.Context, file string) (bool, error) {
+	if s.bucket != nil {
+		return s.bucket.has(ctx, file)
+	}
+	_, err := s.dir.root.Stat(file)
+	return err == nil, nil // a real failure shows at the commit
 }
 
 // published takes note of the files that this run made anew: what comes later
@@ -347,7 +394,7 @@ func (d *loader) End(context.Context) error {
 }
 
 // publication is what a commit now does with the stream's file.
-func (d *loader) publication() (publication, bool, error) {
+func (d *loader) publication(ctx context.Context) (publication, bool, error) {
 	s := d.l.s
 	s.mu.Lock()
 	fresh := s.o.Replace && !s.replaced[d.file]
@@ -361,8 +408,8 @@ func (d *loader) publication() (publication, bool, error) {
 	}
 	if empty {
 		if !fresh {
-			if _, err := s.dir.root.Stat(d.file); err == nil {
-				return publication{}, false, nil
+			if there, err := s.has(ctx, d.file); there || err != nil {
+				return publication{}, false, err
 			}
 		}
 		if err := d.part.open(d.layout); err != nil {

@@ -85,7 +85,7 @@ func attempt(t *testing.T, o Options, k int) (steps int, ended bool) {
 			panic(r)
 		}
 	}()
-	s, err := Open(o)
+	s, err := Open(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,7 +173,7 @@ func TestOverwriteIsAllOrNothing(t *testing.T) {
 		defer func() { recover() }()
 		o := options(dir)
 		o.Replace = true
-		s, err := Open(o)
+		s, err := Open(t.Context(), o)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -205,7 +205,7 @@ func TestOverwriteIsAllOrNothing(t *testing.T) {
 			os.WriteFile(dir+"/"+name+".txt", []byte("old\n"), 0o666)
 		}
 		run(dir, k)
-		s, err := Open(options(dir)) // takes back what was half done
+		s, err := Open(t.Context(), options(dir)) // takes back what was half done
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -226,13 +226,13 @@ func TestOverwriteIsAllOrNothing(t *testing.T) {
 
 func TestAnOldRunIsFenced(t *testing.T) {
 	dir := t.TempDir()
-	old, _ := Open(options(dir))
+	old, _ := Open(t.Context(), options(dir))
 	claim(t, old, "job", nil)
 	l, _ := old.Lane(t.Context())
 	d, _ := l.Stream(t.Context(), schemaOf("A"))
 	d.Write(t.Context(), rows(schemaOf("A"), 1, 3))
 
-	next, _ := Open(options(dir))
+	next, _ := Open(t.Context(), options(dir))
 	if epoch := claim(t, next, "job", nil); epoch != 2 {
 		t.Errorf("epoch %d", epoch)
 	}
@@ -240,7 +240,7 @@ func TestAnOldRunIsFenced(t *testing.T) {
 	if !errors.Is(err, targets.ErrFenced) || content(t, dir+"/A.txt") != "" {
 		t.Errorf("error %v, file %q", err, content(t, dir+"/A.txt"))
 	}
-	other, _ := Open(options(dir))
+	other, _ := Open(t.Context(), options(dir))
 	claim(t, other, "another job", nil)
 	l.Close()
 	old.Abort()
@@ -250,14 +250,14 @@ func TestAnOldRunIsFenced(t *testing.T) {
 
 func TestUncommittedRowsLeaveNothing(t *testing.T) {
 	dir := t.TempDir()
-	s, _ := Open(options(dir))
+	s, _ := Open(t.Context(), options(dir))
 	l, _ := s.Lane(t.Context())
 	d, _ := l.Stream(t.Context(), schemaOf("A"))
 	d.Write(t.Context(), rows(schemaOf("A"), 1, 3))
 	if got := listing(t, dir); !strings.HasPrefix(got, partPrefix) {
 		t.Errorf("during the run: %q", got)
 	}
-	other, _ := Open(options(dir)) // a living run's part stays
+	other, _ := Open(t.Context(), options(dir)) // a living run's part stays
 	other.Abort()
 	if got := listing(t, dir); !strings.HasPrefix(got, partPrefix) {
 		t.Errorf("another run removed the part: %q", got)
@@ -275,7 +275,7 @@ func TestCompressedFilesGrowByMembers(t *testing.T) {
 		o := options(dir)
 		o.Compress = c
 		for range 2 {
-			s, _ := Open(o)
+			s, _ := Open(t.Context(), o)
 			l, _ := s.Lane(t.Context())
 			d, _ := l.Stream(t.Context(), schemaOf("A"))
 			d.Write(t.Context(), rows(schemaOf("A"), 1, 9))
@@ -296,7 +296,7 @@ func TestCompressedFilesGrowByMembers(t *testing.T) {
 
 func TestRejectsComeWithTheCommit(t *testing.T) {
 	dir := t.TempDir()
-	s, _ := Open(options(dir))
+	s, _ := Open(t.Context(), options(dir))
 	l, _ := s.Lane(t.Context())
 	l.(targets.Rejecter).Reject(t.Context(), targets.Reject{Stream: "A", Reason: "no", Record: []byte(`{"id":`)})
 	if content(t, dir+"/_elt_rejects.jsonl") != "" {
@@ -316,7 +316,7 @@ func TestRejectsComeWithTheCommit(t *testing.T) {
 func TestTwoStreamsCannotShareAFileUnasked(t *testing.T) {
 	o := options(t.TempDir())
 	o.File = func(string) string { return "one.txt" }
-	s, _ := Open(o)
+	s, _ := Open(t.Context(), o)
 	defer s.Abort()
 	l, _ := s.Lane(t.Context())
 	l.Stream(t.Context(), schemaOf("A"))
@@ -324,7 +324,7 @@ func TestTwoStreamsCannotShareAFileUnasked(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 	o.Shared = true
-	shared, _ := Open(o)
+	shared, _ := Open(t.Context(), o)
 	defer shared.Abort()
 	l, _ = shared.Lane(t.Context())
 	for _, name := range []string{"A", "B"} {
@@ -344,7 +344,7 @@ func TestFilesStayInTheDirectory(t *testing.T) {
 	outer := t.TempDir()
 	o := options(outer + "/in")
 	o.File = func(string) string { return "../out.txt" }
-	s, _ := Open(o)
+	s, _ := Open(t.Context(), o)
 	defer s.Abort()
 	l, _ := s.Lane(context.Background())
 	d, err := l.Stream(t.Context(), schemaOf("A"))
@@ -365,14 +365,14 @@ func TestReadOnlyDirectory(t *testing.T) {
 	if os.Geteuid() == 0 {
 		dir := t.TempDir() + "/file"
 		os.WriteFile(dir, nil, 0o666)
-		if _, err := Open(options(dir)); err == nil || !strings.Contains(err.Error(), "destination directory") {
+		if _, err := Open(t.Context(), options(dir)); err == nil || !strings.Contains(err.Error(), "destination directory") {
 			t.Errorf("error %v", err)
 		}
 		return // root may write everywhere
 	}
 	dir := t.TempDir()
 	os.Chmod(dir, 0o555)
-	if _, err := Open(options(dir)); err == nil || !strings.Contains(err.Error(), "cannot be written") {
+	if _, err := Open(t.Context(), options(dir)); err == nil || !strings.Contains(err.Error(), "cannot be written") {
 		t.Errorf("error %v", err)
 	}
 }

@@ -140,6 +140,17 @@ func numbered(file string, n int) string {
 	if n == 1 {
 		return file
 	}
-	ext := path.Ext(file)
-	return fmt.Sprintf("%s.part%d%s", strings.TrimSuffix(file, ext), n, ext)
+	stem, ext := cutSuffix(file)
+	return fmt.Sprintf("%s.part%d%s", stem, n, ext)
+}
+
+// cutSuffix cuts ".csv.gz" off.
+func cutSuffix(file string) (stem, suffix string) {
+	for _, c := range []Compression{Gzip, Zstd} {
+		if strings.HasSuffix(file, c.Suffix()) {
+			suffix = c.Suffix()
+		}
+	}
+	suffix = path.Ext(strings.TrimSuffix(file, suffix)) + suffix
+	return strings.TrimSuffix(file, suffix), suffix
 }

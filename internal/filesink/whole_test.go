@@ -62,7 +62,7 @@ func wholeRun(t *testing.T, dir string, replace bool, k int, ids ...int64) {
 			panic(r)
 		}
 	}()
-	s, err := Open(Options{Dir: dir, Whole: ended{}, Dated: true, Replace: replace, Empty: replace, File: func(s string) string { return s + ".end" }})
+	s, err := Open(t.Context(), Options{Dir: dir, Whole: ended{}, Dated: true, Replace: replace, Empty: replace, File: func(s string) string { return s + ".end" }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +108,7 @@ func TestWholeFilesAreAllOrNothing(t *testing.T) {
 			}
 			wholeRun(t, dir, c.replace, k, 2)
 			killedAt := visible(t, dir)
-			s, err := Open(Options{Dir: dir, Whole: ended{}, File: func(s string) string { return s }}) // takes back
+			s, err := Open(t.Context(), Options{Dir: dir, Whole: ended{}, File: func(s string) string { return s }}) // takes back
 			if err != nil {
 				t.Fatal(err)
 			}

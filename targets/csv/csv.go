@@ -19,6 +19,7 @@ import (
 	"elt/internal/fault"
 	"elt/internal/filesink"
 	"elt/internal/load"
+	"elt/internal/objectstore"
 	"elt/internal/row"
 	"elt/internal/spec"
 	"elt/targets"
@@ -41,7 +42,7 @@ func (Target) Spec() spec.Spec {
 		Capabilities: []string{"about", "schema-flattening"},
 		Settings: append([]spec.Setting{
 			{Name: "output_path", Aliases: []string{"destination_path"}, Type: spec.String, Example: "output",
-				Help: "The directory that takes the files; it is made when it is missing."},
+				Help: "The directory that takes the files; it is made when it is missing. Or a bucket: s3://bucket/path, gs://bucket/path, az://container/path."},
 			{Name: "output_path_prefix", Type: spec.String, Example: "output/run1_",
 				Help: "What file names begin with, directory included; used instead of output_path."},
 			{Name: "file_naming_scheme", Type: spec.String, Default: "{stream_name}.csv",
@@ -61,7 +62,7 @@ func (Target) Spec() spec.Spec {
 			{Name: "record_sort_property_name", Type: spec.String, Help: "Not supported: sorting a file would need all of it in memory."},
 			{Name: "on_schema_change", Type: spec.String, Default: "evolve", OneOf: []string{"evolve", "add", "freeze", "fail"},
 				Help: "When a stream gets new properties: evolve and add widen the file, freeze leaves them out, fail stops."},
-		}, load.Settings(load.KeepNUL, load.KeepEmpty)...),
+		}, append(objectstore.Settings(), load.Settings(load.KeepNUL, load.KeepEmpty)...)...),
 		Replaces: []spec.Replacement{{Package: "meltanolabs-target-csv", Variant: "meltanolabs"}},
 	}
 }
@@ -81,15 +82,16 @@ type settings struct {
 	SortBy    string               `json:"record_sort_property_name"`
 	OnChange  string               `json:"on_schema_change"`
 	Compress  filesink.Compression `json:"compression"`
+	objectstore.Access
 }
 
 // Open implements targets.Target.
-func (t Target) Open(_ context.Context, cfg spec.Config) (targets.Sink, error) {
+func (t Target) Open(ctx context.Context, cfg spec.Config) (targets.Sink, error) {
 	o, err := t.options(cfg)
 	if err != nil {
 		return nil, err
 	}
-	return filesink.Open(o)
+	return filesink.Open(ctx, o)
 }
 
 // Place implements targets.Placer.
@@ -102,7 +104,7 @@ func (t Target) Place(cfg spec.Config, schema *row.Schema) (targets.Place, error
 func (t Target) Check(ctx context.Context, cfg spec.Config, report *check.Report) {
 	o, err := t.options(cfg)
 	if report.Add("settings", "", err); err == nil {
-		filesink.Check(ctx, o.Dir, report)
+		filesink.Check(ctx, o, report)
 	}
 }
 
@@ -138,6 +140,7 @@ func (t Target) options(cfg spec.Config) (o filesink.Options, err error) {
 	}
 	return filesink.Options{
 		Dir:            dir,
+		Access:         set.Access,
 		Format:         f,
 		Compress:       set.Compress,
 		File:           func(stream string) string { return prefix + file(stream) },

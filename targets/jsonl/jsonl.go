@@ -13,6 +13,7 @@ import (
 	"elt/internal/fault"
 	"elt/internal/filesink"
 	"elt/internal/load"
+	"elt/internal/objectstore"
 	"elt/internal/row"
 	"elt/internal/singer"
 	"elt/internal/spec"
@@ -36,7 +37,7 @@ func (Target) Spec() spec.Spec {
 		Capabilities: []string{"about", "schema-flattening"},
 		Settings: append([]spec.Setting{
 			{Name: "destination_path", Aliases: []string{"output_path"}, Type: spec.String, Default: ".", Example: "output",
-				Help: "The directory that takes the files; it is made when it is missing."},
+				Help: "The directory that takes the files; it is made when it is missing. Or a bucket: s3://bucket/path, gs://bucket/path, az://container/path."},
 			{Name: "do_timestamp_file", Type: spec.Boolean, Default: false,
 				Help: "Put the time of the run into the file names: STREAM-20240131T235959.jsonl."},
 			{Name: "custom_name", Type: spec.String, Example: "everything",
@@ -50,18 +51,18 @@ func (Target) Spec() spec.Spec {
 				Help: "append adds to files that are there, overwrite replaces a file once its stream is complete, so elt gives the tap no bookmark then (under another runner do not pass --state)."},
 			{Name: "on_schema_change", Type: spec.String, Default: "evolve", OneOf: []string{"evolve", "add", "freeze", "fail"},
 				Help: "When a stream gets new properties on the way: evolve and add write them, freeze leaves them out, fail stops."},
-		}, load.Settings(load.KeepNUL, load.KeepEmpty)...),
+		}, append(objectstore.Settings(), load.Settings(load.KeepNUL, load.KeepEmpty)...)...),
 		Replaces: []spec.Replacement{{Package: "target-jsonl", Variant: "andyh1203"}},
 	}
 }
 
 // Open implements targets.Target.
-func (t Target) Open(_ context.Context, cfg spec.Config) (targets.Sink, error) {
+func (t Target) Open(ctx context.Context, cfg spec.Config) (targets.Sink, error) {
 	o, err := t.options(cfg)
 	if err != nil {
 		return nil, err
 	}
-	return filesink.Open(o)
+	return filesink.Open(ctx, o)
 }
 
 // Place implements targets.Placer.
@@ -74,7 +75,7 @@ func (t Target) Place(cfg spec.Config, schema *row.Schema) (targets.Place, error
 func (t Target) Check(ctx context.Context, cfg spec.Config, report *check.Report) {
 	o, err := t.options(cfg)
 	if report.Add("settings", "", err); err == nil {
-		filesink.Check(ctx, o.Dir, report)
+		filesink.Check(ctx, o, report)
 	}
 }
 
@@ -88,6 +89,7 @@ func (t Target) options(cfg spec.Config) (filesink.Options, error) {
 		Compress  filesink.Compression `json:"compression"`
 		Method    string               `json:"load_method"`
 		OnChange  string               `json:"on_schema_change"`
+		objectstore.Access
 	}
 	if err := cfg.Decode(&set); err != nil {
 		return filesink.Options{}, err
@@ -99,6 +101,7 @@ func (t Target) options(cfg spec.Config) (filesink.Options, error) {
 	}
 	o := filesink.Options{
 		Dir:      filesink.Expand(set.Path, home),
+		Access:   set.Access,
 		Format:   format{},
 		Compress: set.Compress,
 		File: func(stream string) string {

@@ -24,6 +24,7 @@ import (
 	"elt/internal/fault"
 	"elt/internal/filesink"
 	"elt/internal/load"
+	"elt/internal/objectstore"
 	"elt/internal/row"
 	"elt/internal/spec"
 	"elt/targets"
@@ -46,7 +47,7 @@ func (Target) Spec() spec.Spec {
 		Capabilities: []string{"about", "schema-flattening"},
 		Settings: append([]spec.Setting{
 			{Name: "destination_path", Aliases: []string{"output_path"}, Type: spec.String, Default: ".", Example: "output",
-				Help: "The directory that takes the files; it is made when it is missing."},
+				Help: "The directory that takes the files; it is made when it is missing. Or a bucket: s3://bucket/path, gs://bucket/path, az://container/path."},
 			{Name: "file_naming_scheme", Type: spec.String, Example: "raw_data/{stream}/{yyyy}/{mm}/{dd}/{stream}_{timestamp}.parquet",
 				Help: "How files are named, out of " + filesink.SchemeHelp + ". By default {stream}/{stream}_{timestamp}.parquet, and {stream}.parquet with load_method: overwrite. Further files of the same name get .part2, .part3 before their ending."},
 			{Name: "timestamp_timezone", Type: spec.String, Default: "UTC", Example: "Europe/Berlin", Help: "The time zone of file_naming_scheme."},
@@ -58,17 +59,17 @@ func (Target) Spec() spec.Spec {
 				Help: "append adds files, overwrite replaces those of a stream once it is complete, so elt gives the tap no bookmark then (under another runner do not pass --state)."},
 			{Name: "on_schema_change", Type: spec.String, Default: "evolve", OneOf: []string{"evolve", "add", "freeze", "fail"},
 				Help: "When a stream gets new properties on the way: evolve and add write them, in a new file, freeze leaves them out, fail stops."},
-		}, load.Settings(load.KeepNUL, load.KeepEmpty)...),
+		}, append(objectstore.Settings(), load.Settings(load.KeepNUL, load.KeepEmpty)...)...),
 	}
 }
 
 // Open implements targets.Target.
-func (t Target) Open(_ context.Context, cfg spec.Config) (targets.Sink, error) {
+func (t Target) Open(ctx context.Context, cfg spec.Config) (targets.Sink, error) {
 	o, err := t.options(cfg)
 	if err != nil {
 		return nil, err
 	}
-	return filesink.Open(o)
+	return filesink.Open(ctx, o)
 }
 
 // Place implements targets.Placer.
@@ -81,7 +82,7 @@ func (t Target) Place(cfg spec.Config, schema *row.Schema) (targets.Place, error
 func (t Target) Check(ctx context.Context, cfg spec.Config, report *check.Report) {
 	o, err := t.options(cfg)
 	if report.Add("settings", "", err); err == nil {
-		filesink.Check(ctx, o.Dir, report)
+		filesink.Check(ctx, o, report)
 	}
 }
 
@@ -94,6 +95,7 @@ func (t Target) options(cfg spec.Config) (o filesink.Options, err error) {
 		RowGroup int64  `json:"row_group_bytes"`
 		Method   string `json:"load_method"`
 		OnChange string `json:"on_schema_change"`
+		objectstore.Access
 	}
 	if err := cfg.Decode(&set); err != nil {
 		return o, err
@@ -120,6 +122,7 @@ func (t Target) options(cfg spec.Config) (o filesink.Options, err error) {
 	home, _ := t.home() // without one ~ is a name like any other
 	return filesink.Options{
 		Dir:            filesink.Expand(set.Path, home),
+		Access:         set.Access,
 		Whole:          format{codec: codec(set.Compress), rowGroup: set.RowGroup},
 		File:           file,
 		Dated:          true, // files of a lake are taken away by others
