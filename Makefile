@@ -15,7 +15,7 @@ TAGS     = minicore_disabled
 export GOFLAGS += -tags=$(TAGS)
 export CGO_ENABLED = 1
 
-.PHONY: help build quickstart test check unit e2e ui test-ui ui-images cases long bench image clean
+.PHONY: help build quickstart test check unit e2e ui test-ui ui-images cases long bench bench-shapes image clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -72,6 +72,10 @@ long: ## crash and soak runs: 60 kills of each process for each target
 
 bench: ## Go benchmarks of the row path
 	$(GO) test -run xxx -bench . -benchmem ./bench ./internal/... ./taps/... ./targets/... ./state/...
+
+bench-shapes: build ## elt on wide rows, nested JSON, 200 tables, upserts, beside a floor (ARGS='-rows 20000 -runs 1')
+	@scripts/need go postgres
+	$(GO) run ./bench/shapes -elt ./elt $(ARGS)
 
 image: ## container image (needs a Docker engine)
 	docker build -t elt:$(VERSION) --build-arg VERSION=$(VERSION) .
