@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"strings"
 	"sync"
 	"time"
@@ -33,12 +34,22 @@ set lock_timeout = 0; set idle_in_transaction_session_timeout = 0`
 
 // Dial connects. A server that is absent or just starting is tried again for
 // s.Retry seconds; a refused password or an unknown database is not.
-func (s Settings) Dial(ctx context.Context) (*pgx.Conn, error) {
+func (s Settings) Dial(ctx context.Context) (*pgx.Conn, error) { return s.dial(ctx, nil) }
+
+// DialReplication is Dial for a connection that may make and start logical
+// replication slots of its database. It takes plain SQL, too, as long as
+// nothing is sent in pieces (the extended protocol).
+func (s Settings) DialReplication(ctx context.Context) (*pgx.Conn, error) {
+	return s.dial(ctx, map[string]string{"replication": "database"})
+}
+
+func (s Settings) dial(ctx context.Context, params map[string]string) (*pgx.Conn, error) {
 	cfg, err := s.Config()
 	if err != nil {
 		return nil, err
 	}
 	prepare(cfg)
+	maps.Copy(cfg.RuntimeParams, params)
 	defer reuseRefused(cfg)()
 	try := func() (*pgx.Conn, error) { return pgx.ConnectConfig(ctx, cfg) }
 	var conn *pgx.Conn

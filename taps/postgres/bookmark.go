@@ -11,7 +11,9 @@ import (
 
 // bookmark is a stream's position. MeltanoLabs' taps write the first two
 // members, PipelineWise's all of them; xmin, by which PipelineWise resumes an
-// interrupted table, is never resumed from: its order is that of text.
+// interrupted table, is never resumed from: its order is that of text. LSN is
+// PipelineWise's place in the log; MeltanoLabs' has it as value of the
+// replication key _sdc_lsn.
 type bookmark struct {
 	Key     string          `json:"replication_key,omitempty"`
 	Value   json.RawMessage `json:"replication_key_value,omitempty"`
@@ -19,6 +21,8 @@ type bookmark struct {
 	Method  string          `json:"last_replication_method,omitempty"`
 	Partial *partial        `json:"elt_partial,omitempty"`
 	Late    *late           `json:"elt_late,omitempty"`
+	LSN     uint64          `json:"lsn,omitempty"`
+	Xmin    json.RawMessage `json:"xmin,omitempty"`
 }
 
 // parseBookmark reads what stands under bookmarks.<stream>.
@@ -90,11 +94,17 @@ func (p *plan) reached(at partial, rows int64) taps.Position {
 	if p.dialect == transferwise {
 		mark.Method, mark.Version = p.method, p.version
 	}
+	if p.log != nil {
+		mark.Method, mark.LSN = singer.LogBased, uint64(p.log.at)
+	}
 	return taps.Position{Stream: p.id, Value: mustJSON(mark), Rows: rows}
 }
 
 // encode is the bookmark in the dialect's shape; value is nil without one.
 func (p *plan) encode(value json.RawMessage, late *late) json.RawMessage {
+	if p.log != nil {
+		return p.logMark(p.log.at)
+	}
 	if p.dialect == transferwise {
 		type full struct {
 			Method  string  `json:"last_replication_method"`

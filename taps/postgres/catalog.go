@@ -110,6 +110,7 @@ func selectionOf(cs *singer.CatalogStream, rel *relation, s settings) selection 
 	}
 	sel.method, sel.replicationKey = cs.Replication()
 	if len(cs.Properties()) > 0 {
+		sel.known = cs.Properties()
 		sel.columns = append([]string{}, cs.SelectedProperties()...)
 	}
 	return sel

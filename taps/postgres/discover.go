@@ -59,6 +59,8 @@ type database struct {
 	name      string
 	relations []*relation
 	types     map[uint32]pgType
+	// attributes are those of composite types, for LOG_BASED streams only.
+	attributes map[uint32][]attribute
 }
 
 // discover asks for all relations of schemas (nil: all but the system's), or

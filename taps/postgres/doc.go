@@ -1,6 +1,6 @@
 // Package postgres is tap-postgres: it reads tables and views of a PostgreSQL
 // database with binary COPY, whole (FULL_TABLE) or from a replication key on
-// (INCREMENTAL).
+// (INCREMENTAL), or follows the database's log (LOG_BASED, logical*.go).
 //
 // The way of a row: discovery asks the catalog tables for every relation and
 // type (discover.go), each column gets a Reading (reading.go), which says what

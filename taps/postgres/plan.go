@@ -42,6 +42,9 @@ type plan struct {
 	lookback   string          // SQL that the start goes back by
 	open       *late           // what this run's bookmarks say
 	prior      json.RawMessage // the bookmark as it was
+
+	log      *logPlan // of a LOG_BASED stream
+	snapshot string   // the exported snapshot to read in, "" for one of its own
 }
 
 // newPlan joins what the user selected with what the database has.
@@ -84,10 +87,7 @@ func newPlan(db *database, rel *relation, sel selection, s settings, bookmarks s
 			p.version = newVersion()
 		}
 		if mark.Partial != nil {
-			p.partial, p.interrupted = *mark.Partial, true
-			if p.activate && p.partial.Version != 0 {
-				p.version, p.firstTime = p.partial.Version, false // what the interrupted run brought stays alive
-			}
+			p.interrupt(*mark.Partial)
 		}
 		return p, nil
 	case singer.Incremental:
@@ -100,10 +100,17 @@ func newPlan(db *database, rel *relation, sel selection, s settings, bookmarks s
 		}
 		return p, p.lookBack(s.Lookback)
 	case singer.LogBased:
-		return nil, fault.New(fault.BadConfig, "replication method LOG_BASED is not supported yet").
-			WithHint("set replication-method to INCREMENTAL with a replication-key, or to FULL_TABLE; or keep the Python plugin with native: never")
+		return p, p.logBased(s, sel, mark)
 	}
 	return nil, fault.New(fault.BadConfig, "replication method %q is unknown", p.method).WithHint("it is one of FULL_TABLE, INCREMENTAL, LOG_BASED")
+}
+
+// interrupt makes p go on where an earlier run broke off.
+func (p *plan) interrupt(at partial) {
+	p.partial, p.interrupted = at, true
+	if p.activate && at.Version != 0 {
+		p.version, p.firstTime = at.Version, false // what the interrupted run brought stays alive
+	}
 }
 
 func (p *plan) incremental(key string, mark bookmark) error {

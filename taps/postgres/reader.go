@@ -52,9 +52,13 @@ func (r *reader) copy(ctx context.Context, keyAt int, sql string) error {
 	return r.finish()
 }
 
-// begin takes the snapshot that everything is read in.
+// begin takes the snapshot that everything is read in, or the plan's.
 func (r *reader) begin(ctx context.Context) error {
-	return explain(r.w.exec(ctx, "begin isolation level repeatable read read only"), r.p)
+	sql := "begin isolation level repeatable read read only"
+	if r.p.snapshot != "" {
+		sql += "; set transaction snapshot " + literal(r.p.snapshot)
+	}
+	return explain(r.w.exec(ctx, sql), r.p)
 }
 
 // incremental reads what an INCREMENTAL stream has not read yet.

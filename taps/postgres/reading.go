@@ -1,7 +1,6 @@
 package postgres
 
 import (
-	"fmt"
 	"strings"
 
 	"elt/internal/row"
@@ -32,7 +31,7 @@ func (r reading) sql() string {
 	if r.expr == "" {
 		return identifier(r.name)
 	}
-	return fmt.Sprintf(r.expr, identifier(r.name))
+	return strings.Replace(r.expr, "%s", identifier(r.name), 1)
 }
 
 // asText makes the server print the value. The cast is its output function

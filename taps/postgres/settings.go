@@ -34,6 +34,9 @@ type settings struct {
 	Lookback      string                   `json:"incremental_lookback"`
 	Start         string                   `json:"start_date"`
 	End           string                   `json:"end_date"`
+	Log           logSettings              `json:"-"`
+
+	primary pgdial.Settings // the server whose log is read
 }
 
 type streamOptions struct {
@@ -45,6 +48,10 @@ func decode(cfg spec.Config) (settings, error) {
 	if err := cfg.Decode(&s); err != nil {
 		return s, fault.Wrap(fault.BadConfig, err, "tap-postgres: the settings cannot be read")
 	}
+	if err := cfg.Decode(&s.Log); err != nil {
+		return s, fault.Wrap(fault.BadConfig, err, "tap-postgres: the settings of LOG_BASED replication cannot be read")
+	}
+	s.primary = s.Settings
 	if s.Secondary {
 		if s.SecondaryHost == "" || s.SecondaryPort == 0 {
 			return s, fault.New(fault.BadConfig, "tap-postgres: use_secondary needs secondary_host and secondary_port")
@@ -88,16 +95,12 @@ func (tap) Spec() spec.Spec {
 		{Name: "secondary_port", Type: spec.Integer, Help: "Port of the replica.", Example: "5432"},
 		{Name: "itersize", Type: spec.Integer, Help: "Accepted for compatibility: COPY needs no cursor.", Example: "20000"},
 	}
-	for _, of := range [][2]string{{"replication_slot_name", "tappostgres"}, {"replication_max_run_seconds", "600"}, {"replication_idle_exit_seconds", "60"},
-		{"log_based_single_connection", "false"}, {"auto_bootstrap_log_based", "false"}, {"logical_poll_total_seconds", "10800"}, {"max_run_seconds", "43200"},
-		{"break_at_end_lsn", "true"}, {"debug_lsn", "false"}, {"tap_id", "shop"}} {
-		own = append(own, spec.Setting{Name: of[0], Type: spec.String, Example: of[1], Help: "Of LOG_BASED replication, which is not supported yet; accepted and unused."})
-	}
+	own = append(own, logSpec()...)
 	return spec.Spec{
 		Name:         "tap-postgres",
 		Summary:      "Reads tables and views of a PostgreSQL database by binary COPY.",
 		Settings:     slices.Concat(pgdial.Spec(), own, taps.Settings()),
-		Capabilities: []string{"catalog", "discover", "state", "about"},
+		Capabilities: []string{"catalog", "discover", "state", "about", "log-based"},
 		Window:       &spec.Window{Start: "start_date", End: "end_date"},
 		Replaces: []spec.Replacement{
 			{Package: "meltanolabs-tap-postgres", Variant: "meltanolabs", Dialect: meltanoLabs},

@@ -306,8 +306,6 @@ func TestFailedStreamLeavesTheOthersComplete(t *testing.T) {
 func TestRefusals(t *testing.T) {
 	w := newWorld(t)
 	w.exec(`create table t (id int primary key, updated_at timestamp)`)
-	logBased := w.catalog("{}")
-	logBased.Streams[0].SetMeta("replication-method", "LOG_BASED")
 	noKey := w.catalog("{}")
 	noKey.Streams[0].SetMeta("replication-method", "INCREMENTAL")
 	badKeys := w.catalog("{}")
@@ -318,7 +316,6 @@ func TestRefusals(t *testing.T) {
 		catalog *singer.Catalog
 		want    []string
 	}{
-		{logBased, []string{`stream "public-t": replication method LOG_BASED is not supported yet`, "hint:", "INCREMENTAL"}},
 		{noKey, []string{"needs a replication key", "one of id, updated_at"}},
 		{w.catalog("{}", "public-t=updated"), []string{`replication key "updated" is no column`, "it has id, updated_at"}},
 		{badKeys, []string{`key property "idd" is no column`, `did you mean "id"?`}},

@@ -60,10 +60,15 @@ func (tap) Sync(ctx context.Context, cfg spec.Config, catalog *singer.Catalog, b
 	if err != nil {
 		return err
 	}
-	if len(failed) > 0 && s.OnError == "stop" {
-		return errors.Join(failed...)
+	stop := s.OnError == "stop"
+	tables, logged := split(plans)
+	if len(failed) == 0 || !stop {
+		failed = append(failed, run(ctx, first, tables, stop)...)
 	}
-	return errors.Join(append(failed, run(ctx, first, plans, s.OnError == "stop")...)...)
+	if len(logged) > 0 && (len(failed) == 0 || !stop) && ctx.Err() == nil {
+		failed = append(failed, syncLogged(ctx, s, logged, out, first.pool)...)
+	}
+	return errors.Join(failed...)
 }
 
 // run shares plans among workers and returns the errors of those that failed.
@@ -130,6 +135,7 @@ type selection struct {
 	keys           []string
 	replicationKey string
 	columns        []string // nil: all
+	known          []string // those that the catalog lists, selected or not
 }
 
 // plansFor makes the plans of all streams to be read. A mistake in the user's

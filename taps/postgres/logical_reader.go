@@ -1,0 +1,282 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"elt/taps/postgres/replication"
+)
+
+// When what has gathered is handed on, at the end of a transaction: soon; not
+// so soon where streams take each other's places, for each time costs the
+// destination a commit. Streams without changes say now and then how far the
+// log is, so that the server need not keep it on their behalf.
+const (
+	coverEvery  = time.Second
+	sharedEvery = 10 * time.Second
+	idleEvery   = time.Minute
+)
+
+// logReader takes changes out of the log and gives them to their streams.
+type logReader struct {
+	*logs
+	conn    *replication.Conn
+	streams []*logStream
+	lanes   *lanes
+	began   time.Time
+
+	end       replication.LSN // where the log ended at the start, 0: does not matter
+	at        replication.LSN // everything before it was read
+	within    bool            // a transaction has begun and not ended
+	micros    int64           // when it was committed
+	lastData  time.Time
+	lastCover time.Time
+	lastIdle  time.Time
+	asked     time.Time       // when the server was asked how far it is; zero: it has answered
+	told      replication.LSN // its last answer
+	silent    int             // answers in a row that brought nothing new
+	owners    map[*replication.Relation]*logStream
+}
+
+// read reads until the run's end, with everything handed on and positions
+// said. An error leaves streams as they are.
+func (r *logReader) read(ctx context.Context) error {
+	if err := r.limits(ctx); err != nil {
+		return err
+	}
+	r.owners = map[*replication.Relation]*logStream{}
+	r.lastData, r.lastCover, r.lastIdle = r.began, r.began, r.began
+	tick := time.NewTicker(coverEvery / 2)
+	defer tick.Stop()
+	var change replication.Change
+	for n := 0; ; n++ {
+		more, err := r.conn.Next(&change)
+		if err != nil {
+			return err
+		}
+		done := false
+		if more {
+			if done, err = r.take(ctx, &change); err != nil {
+				return err
+			}
+			if n%1024 == 0 && ctx.Err() != nil {
+				return ctx.Err()
+			}
+		} else {
+			select {
+			case <-r.conn.Ready():
+			case <-tick.C:
+				done = r.tick(ctx)
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		if done {
+			r.lanes.covered(ctx, r.at, true)
+			return ctx.Err()
+		}
+		if r.allFailed() {
+			return nil
+		}
+	}
+}
+
+// limits asks where the log ends now.
+func (r *logReader) limits(ctx context.Context) error {
+	r.at = r.streams[0].from
+	for _, s := range r.streams {
+		r.at = min(r.at, s.from)
+	}
+	if !r.set.Log.Break {
+		return nil
+	}
+	function := "pg_catalog.pg_current_wal_flush_lsn()"
+	if r.source.standby {
+		function = "pg_catalog.pg_last_wal_replay_lsn()"
+	}
+	var text string
+	if err := r.ask.QueryRow(ctx, "select "+function+"::text").Scan(&text); err != nil {
+		return fmt.Errorf("ask where the log ends: %w", err)
+	}
+	end, err := replication.ParseLSN(text)
+	r.end = end
+	return err
+}
+
+// take is one change; true says that the run is over.
+func (r *logReader) take(ctx context.Context, c *replication.Change) (done bool, err error) {
+	switch c.Kind {
+	case replication.KeepAlive:
+		return r.alive(ctx, c.LSN), nil
+	case replication.Begin:
+		r.within, r.micros = true, c.Time
+		for _, s := range r.streams {
+			s.skip = c.LSN < s.from
+		}
+	case replication.Commit:
+		r.within, r.at, r.silent = false, max(r.at, c.LSN), 0
+		r.lastData = time.Now()
+		return r.boundary(ctx), nil
+	case replication.Truncate:
+		for _, relation := range c.Truncated {
+			if s := r.owner(relation); s != nil && !s.skip && s.failed == nil {
+				version := max(time.Now().UnixMilli(), s.plan.version+1)
+				if err := r.lanes.truncate(ctx, s, version); err != nil {
+					r.lanes.fail(s, err)
+				}
+			}
+		}
+	case replication.Insert, replication.Update, replication.Delete:
+		if s := r.owner(c.Relation); s != nil && !s.skip && s.failed == nil {
+			if err := r.row(ctx, s, c); err != nil {
+				r.lanes.fail(s, err)
+			}
+		}
+	}
+	return false, nil
+}
+
+// owner is the stream of a relation, nil for none.
+func (r *logReader) owner(relation *replication.Relation) *logStream {
+	s, known := r.owners[relation]
+	if known {
+		return s
+	}
+	for _, one := range r.streams { // a table that was renamed keeps its OID, one made anew its name
+		if of := one.plan.rel; of.oid == relation.OID || s == nil && of.schema == relation.Schema && of.name == relation.Name {
+			s = one
+		}
+	}
+	r.owners[relation] = s
+	return s
+}
+
+// row gives a change to its stream. An update that changes the key is the
+// deletion of one row and the insertion of another.
+func (r *logReader) row(ctx context.Context, s *logStream, c *replication.Change) error {
+	m := s.maps[c.Relation]
+	if m == nil {
+		var err error
+		if m, err = mapRelation(ctx, r.ask, s.plan, c.Relation, r.set); err != nil {
+			return err
+		}
+		s.maps[c.Relation] = m
+	}
+	if c.Kind == replication.Delete {
+		return r.add(ctx, s, m, c.Old, nil, c.LSN, true)
+	}
+	if c.Kind == replication.Update && m.rekeyed(c.New, c.Old) {
+		if err := r.add(ctx, s, m, c.Old, nil, c.LSN, true); err != nil {
+			return err
+		}
+		if m.lacks(c.New, c.Old) {
+			if err := m.fill(ctx, r.ask, c.New, c.Old); err != nil {
+				return err
+			}
+		}
+	}
+	return r.add(ctx, s, m, c.New, c.Old, c.LSN, false)
+}
+
+func (r *logReader) add(ctx context.Context, s *logStream, m *mapping, values, old []replication.Value, at replication.LSN, deleted bool) error {
+	b, err := r.lanes.batchFor(ctx, s, m.plan)
+	if err != nil {
+		return err
+	}
+	if err := m.add(b, values, old, at, r.micros, deleted); err != nil {
+		return err
+	}
+	return r.lanes.added(ctx, s)
+}
+
+// boundary is called at the end of a transaction.
+func (r *logReader) boundary(ctx context.Context) (done bool) {
+	now := r.lastData
+	if r.over(now) {
+		return true
+	}
+	r.cover(ctx, now)
+	return false
+}
+
+// over says that the run has read enough.
+func (r *logReader) over(now time.Time) bool {
+	limit := r.set.maxRun()
+	return r.end > 0 && r.at >= r.end || limit > 0 && now.Sub(r.began) >= limit
+}
+
+// cover hands on and says positions when it is time to; never within a
+// transaction.
+func (r *logReader) cover(ctx context.Context, now time.Time) {
+	every := coverEvery
+	if r.lanes.shared() {
+		every = sharedEvery
+	}
+	if now.Sub(r.lastCover) < every {
+		return
+	}
+	idle := now.Sub(r.lastIdle) >= idleEvery
+	r.lanes.covered(ctx, r.at, idle)
+	r.lastCover = now
+	if idle {
+		r.lastIdle = now
+	}
+}
+
+// alive is the server's word that everything up to lsn was sent.
+func (r *logReader) alive(ctx context.Context, lsn replication.LSN) (done bool) {
+	if r.within {
+		return false
+	}
+	r.at = max(r.at, lsn)
+	now := time.Now()
+	if !r.asked.IsZero() {
+		if lsn == r.told && now.Sub(r.asked) < prompt {
+			r.silent++
+		} else {
+			r.silent = 0
+		}
+		r.told, r.asked = lsn, time.Time{}
+	}
+	if r.over(now) || r.end > 0 && r.silent >= silences {
+		return true
+	}
+	r.cover(ctx, now)
+	return false
+}
+
+// A server may never come to where the log ended, when that is in the middle
+// of a record which it writes out later. It has come as far as it can once it
+// answers several times, promptly, that nothing is new: one that is busy with
+// a long transaction answers, if at all, much later.
+const (
+	silences = 3
+	prompt   = time.Second
+)
+
+// tick is called while the log brings nothing.
+func (r *logReader) tick(ctx context.Context) (done bool) {
+	if r.within {
+		return false
+	}
+	now := time.Now()
+	if idle := r.set.idle(); r.over(now) || idle > 0 && now.Sub(r.lastData) >= idle {
+		return true
+	}
+	r.cover(ctx, now)
+	if r.end > 0 && r.asked.IsZero() {
+		r.asked = now
+		r.conn.Ask()
+	}
+	return false
+}
+
+func (r *logReader) allFailed() bool {
+	for _, s := range r.streams {
+		if s.failed == nil {
+			return false
+		}
+	}
+	return true
+}
