@@ -103,6 +103,9 @@ func (l *logs) prepare(ctx context.Context, plans []*plan) (first, follow []*pla
 			refused[p] = l.slot.keeps(p)
 		case p.interrupted && l.slot.keeps(p) != nil:
 			p.interrupted = false
+			if p.activate {
+				p.version = newVersion()
+			}
 		}
 	}
 	plans, failed = without(plans, refused)
