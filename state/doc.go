@@ -34,6 +34,7 @@ type Store interface {
 	Incidents
 	Streams
 	Daemons
+	Logs
 	// URI names the store without secrets.
 	URI() string
 	Close() error

@@ -161,6 +161,14 @@ func Run(ctx context.Context, app *cli.App, o *Options) error {
 	return err
 }
 
+// copies of logs are for daemons on other machines: a store that is a file has none.
+func copies(store state.Store, mib int) worker.Copies {
+	if mib <= 0 || !strings.HasPrefix(store.URI(), "postgres") {
+		return worker.Copies{}
+	}
+	return worker.Copies{Logs: store, Tail: int64(mib) << 20}
+}
+
 // daemonOf describes this process to the others.
 func daemonOf(o *Options, w *worker.Worker) state.Daemon {
 	d := state.Daemon{Name: w.Name, Project: w.Project, Environment: w.Environment, Roles: o.Roles}
@@ -256,9 +264,9 @@ func newWorker(ctx context.Context, app *cli.App, o *Options, s *source, plan sc
 		Queue: store, Name: name, Project: plan.Project, Environment: plan.Environment, Slots: slots,
 		Queues: queues(o.Queues), Limits: func() map[string]int { return s.limits() },
 		Executor: executor,
-		LogPath:  s.logPath,
-		After:    func(e state.Execution, now time.Time) []state.Execution { return s.current().After(e, now) },
-		Log:      app.Log(), Grace: grace, Beat: silent / 4, Silent: silent,
+		LogPath:  s.logPath, Copies: copies(store, settings.Int("keep_log_mib")),
+		After: func(e state.Execution, now time.Time) []state.Execution { return s.current().After(e, now) },
+		Log:   app.Log(), Grace: grace, Beat: silent / 4, Silent: silent,
 	})
 	return w, done, nil
 }

@@ -6,8 +6,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"net/http"
 	"os"
 	"strings"
@@ -38,60 +40,62 @@ const (
 	scanned = 64 << 20
 )
 
-// logPath is where the log of a run is, and whether the run has ended.
-func (s *Server) logPath(ctx context.Context, id string) (path string, over bool, err error) {
+// openLog opens the log of a run, and says whether the run has ended; nil
+// where it has not said anything yet.
+func (s *Server) openLog(ctx context.Context, id string) (log logSource, over bool, err error) {
 	e, err := s.Store.Execution(ctx, id)
-	if err == nil {
-		return s.LogPath(e.ID), e.Over(), nil
-	}
-	if !errors.Is(err, state.ErrNotFound) {
-		return "", false, err
-	}
-	r, err := s.Store.Run(ctx, id)
-	if errors.Is(err, state.ErrNotFound) {
-		return "", false, problem(http.StatusNotFound, "not_found", "there is no run %q", id).hint("GET %s/runs lists them", Base)
-	}
-	return r.LogPath, r.Ended != nil, err
-}
-
-// openLog opens the log of a run; nil where there is none yet.
-func (s *Server) openLog(ctx context.Context, id string) (*os.File, bool, error) {
-	path, over, err := s.logPath(ctx, id)
-	if err != nil {
-		return nil, over, err
-	}
-	f, err := os.Open(path)
-	if path == "" || errors.Is(err, fs.ErrNotExist) {
-		e, err := s.Store.Execution(ctx, id)
-		if err == nil && (e.Status == state.Queued || e.Status == state.Running && e.Started != nil && time.Since(*e.Started) < 5*time.Second) || err == nil && e.Worker == "" {
-			return nil, over, nil // it has not said anything yet
+	switch {
+	case err == nil:
+		log, err = s.sourceOf(ctx, e.ID)
+		over = e.Over()
+	case errors.Is(err, state.ErrNotFound):
+		var r state.Run
+		if r, err = s.Store.Run(ctx, id); errors.Is(err, state.ErrNotFound) {
+			return nil, false, problem(http.StatusNotFound, "not_found", "there is no run %q", id).hint("GET %s/runs lists them", Base)
 		}
-		p := problem(http.StatusNotFound, "no_log", "the log of run %s is not on this machine", id)
-		if e.Worker != "" {
-			return nil, over, p.hint("it was removed, or lies on the machine of its worker, %s", e.Worker)
+		if err == nil {
+			var f *os.File
+			f, err = os.Open(r.LogPath)
+			log, over = logFile{f}, r.Ended != nil
 		}
-		return nil, over, p.hint("it was removed, or lies on the machine where the run was")
 	}
-	return f, over, err
+	if !errors.Is(err, fs.ErrNotExist) {
+		return log, over, err
+	}
+	if e.Status == state.Queued || e.Status == state.Running && e.Started != nil && time.Since(*e.Started) < 15*time.Second || e.ID != "" && e.Worker == "" {
+		return nil, over, nil
+	}
+	p := problem(http.StatusNotFound, "no_log", "the log of run %s is not on this machine", id)
+	if e.Worker != "" {
+		return nil, over, p.hint("it was removed, or lies on the machine of its worker, %s", e.Worker)
+	}
+	return nil, over, p.hint("it was removed, or lies on the machine where the run was")
 }
 
 // lineReader reads lines from a place on, and holds one at a time.
 type lineReader struct {
+	log logSource
 	r   *bufio.Reader
 	at  int64 // the end of the last whole line
+	all int64 // how much was read
 	buf []byte
 }
 
-func newLineReader(f io.ReadSeeker, from int64) (*lineReader, error) {
-	l := &lineReader{r: bufio.NewReaderSize(f, longLine), at: from}
-	return l, l.again(f)
+func newLineReader(log logSource, from int64) *lineReader {
+	l := &lineReader{log: log, r: bufio.NewReaderSize(nil, longLine), at: from}
+	l.again()
+	return l
 }
 
 // again goes back to the end of the last whole line, to read what came since.
-func (l *lineReader) again(f io.ReadSeeker) error {
-	_, err := f.Seek(l.at, io.SeekStart)
-	l.r.Reset(f)
-	return err
+func (l *lineReader) again() { l.r.Reset(io.NewSectionReader(l.log, l.at, math.MaxInt64-l.at)) }
+
+// skip goes on after a gap, and says so in the place of a line.
+func (l *lineReader) skip(g *gap) []byte {
+	left := g.next - l.at
+	l.at = g.next
+	l.again()
+	return fmt.Appendf(l.buf[:0], `{"level":"warning","event":"here %d KiB of the log are left out; all of it is on the machine of its worker"}`, (left+1023)/1024)
 }
 
 // next is the next whole line without its end; io.EOF where the log has no
@@ -99,6 +103,7 @@ func (l *lineReader) again(f io.ReadSeeker) error {
 func (l *lineReader) next() (line []byte, cut bool, err error) {
 	l.buf = l.buf[:0]
 	read := int64(0)
+	var left *gap
 	for {
 		part, err := l.r.ReadSlice('\n')
 		read += int64(len(part))
@@ -107,12 +112,14 @@ func (l *lineReader) next() (line []byte, cut bool, err error) {
 		}
 		switch {
 		case err == nil:
-			l.at += read
+			l.at, l.all = l.at+read, l.all+read
 			return bytes.TrimRight(l.buf, "\r\n"), read > longLine, nil
+		case errors.As(err, &left):
+			return l.skip(left), false, nil
 		case err != bufio.ErrBufferFull:
 			return nil, false, err
 		case read >= endless:
-			l.at += read
+			l.at, l.all = l.at+read, l.all+read
 			return l.buf, true, nil
 		}
 	}
@@ -185,30 +192,39 @@ func (f logFilter) takes(v LogLine) bool {
 		strings.Contains(strings.ToLower(v.Plugin), f.text)
 }
 
-// tailFrom is where the last n lines of a log begin; it reads backwards, by blocks.
-func tailFrom(f *os.File, n int) (int64, error) {
-	info, err := f.Stat()
+// tailFrom is where the last n lines of a log begin; it reads backwards, by
+// blocks, up to a gap.
+func tailFrom(log logSource, n int) (int64, error) {
+	size, err := log.Size()
 	if err != nil {
 		return 0, err
 	}
 	const block = 64 << 10
 	buf := make([]byte, block)
-	end, seen := info.Size(), 0
-	for end > 0 && info.Size()-end < scanned {
-		from := max(0, end-block)
-		part := buf[:end-from]
-		if _, err := f.ReadAt(part, from); err != nil && err != io.EOF {
+	end, seen := size, 0
+	for end > 0 && size-end < scanned {
+		from, begins := max(0, end-block), false
+		var left *gap
+		_, err := log.ReadAt(buf[:end-from], from)
+		if errors.As(err, &left) { // the log begins after it, for us
+			from, begins = min(left.next, end), true
+			_, err = log.ReadAt(buf[:end-from], from)
+		}
+		if err != nil && err != io.EOF {
 			return 0, err
 		}
+		part := buf[:end-from]
 		for i := len(part) - 1; i >= 0; i-- {
-			if part[i] != '\n' || from+int64(i) == info.Size()-1 {
+			if part[i] != '\n' || from+int64(i) == size-1 {
 				continue
 			}
 			if seen++; seen == n {
 				return from + int64(i) + 1, nil
 			}
 		}
-		end = from
+		if end = from; begins {
+			break
+		}
 	}
 	return end, nil
 }
@@ -222,14 +238,11 @@ func (s *Server) lastLines(path string) []string {
 		return out
 	}
 	defer f.Close()
-	from, err := tailFrom(f, n)
+	from, err := tailFrom(logFile{f}, n)
 	if err != nil {
 		return out
 	}
-	r, err := newLineReader(f, from)
-	if err != nil {
-		return out
-	}
+	r := newLineReader(logFile{f}, from)
 	for len(out) < n {
 		line, _, err := r.next()
 		if err != nil {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"reflect"
 	"strconv"
 	"strings"
@@ -60,12 +59,9 @@ func (s *Server) readLog(ctx context.Context, in *logsInput) (*body[LogPage], er
 	if err != nil {
 		return nil, err
 	}
-	r, err := newLineReader(f, from)
-	if err != nil {
-		return nil, err
-	}
+	r := newLineReader(f, from)
 	filter := newLogFilter(in.Level, in.Text)
-	for len(page.Items) < in.Limit && r.at-from < scanned && ctx.Err() == nil {
+	for len(page.Items) < in.Limit && r.all < scanned && ctx.Err() == nil {
 		raw, cut, err := r.next()
 		if err != nil {
 			if !errors.Is(err, io.EOF) {
@@ -77,16 +73,16 @@ func (s *Server) readLog(ctx context.Context, in *logsInput) (*body[LogPage], er
 			page.Items = append(page.Items, v)
 		}
 	}
-	info, err := f.Stat()
+	size, err := f.Size()
 	if err != nil {
 		return nil, err
 	}
-	page.NextCursor, page.Size, page.Complete = r.at, info.Size(), over && r.at >= info.Size()
+	page.NextCursor, page.Size, page.Complete = r.at, size, over && r.at >= size
 	return answer(page), nil
 }
 
 // begin is where to read: after a cursor, or some lines before the end.
-func begin(f *os.File, cursor int64, tail int) (int64, error) {
+func begin(f logSource, cursor int64, tail int) (int64, error) {
 	if cursor == 0 && tail > 0 {
 		return tailFrom(f, tail)
 	}
@@ -167,20 +163,20 @@ func (t *tail) follow(ctx context.Context) error {
 	tick, beat := time.NewTicker(freshLines), time.NewTicker(heartbeat)
 	defer tick.Stop()
 	defer beat.Stop()
+	opened := time.Now()
 	var r *lineReader
 	for over := false; ; {
-		if f == nil { // the run has not begun to speak
+		if f == nil && (over || time.Since(opened) > freshSize) { // the run has not begun to speak
 			if f, _, err = t.openLog(ctx, t.id); err != nil {
 				return nil
 			}
+			opened = time.Now()
 		}
 		if f != nil && r == nil {
-			if t.from, err = begin(f, t.from, t.last); err == nil {
-				r, err = newLineReader(f, t.from)
-			}
-			if err != nil {
+			if t.from, err = begin(f, t.from, t.last); err != nil {
 				return nil
 			}
+			r = newLineReader(f, t.from)
 		}
 		if r != nil && t.lines(ctx, f, r) != nil {
 			return nil
@@ -196,6 +192,9 @@ func (t *tail) follow(ctx context.Context) error {
 			return nil
 		case <-done:
 			over = true // and its last lines
+			if f != nil {
+				f.Now()
+			}
 		case steps := <-progress:
 			if now := string(jsonOf(t.progressOf(steps))); now != told {
 				told = now
@@ -207,20 +206,38 @@ func (t *tail) follow(ctx context.Context) error {
 			if t.send(": heartbeat\n\n") != nil {
 				return nil
 			}
+			if f, r = t.elsewhere(ctx, f, r); r == nil {
+				opened = time.Time{}
+			}
 		case <-tick.C:
 		}
 	}
 }
 
+// elsewhere closes a file that another machine's worker goes on with: the
+// store's copy is longer by now, and is opened next.
+func (t *tail) elsewhere(ctx context.Context, f logSource, r *lineReader) (logSource, *lineReader) {
+	file, ok := f.(logFile)
+	if !ok || r == nil {
+		return f, r
+	}
+	stored, err := t.Store.LogSize(ctx, t.id)
+	own, bad := file.Size()
+	if err != nil || bad != nil || stored <= own {
+		return f, r
+	}
+	f.Close()
+	t.from, t.last = r.at, 0
+	return nil, nil
+}
+
 // lines sends the lines that have come.
-func (t *tail) lines(ctx context.Context, f *os.File, r *lineReader) error {
-	info, err := f.Stat()
-	if err != nil || info.Size() <= r.at {
+func (t *tail) lines(ctx context.Context, f logSource, r *lineReader) error {
+	size, err := f.Size()
+	if err != nil || size <= r.at {
 		return err
 	}
-	if err := r.again(f); err != nil {
-		return err
-	}
+	r.again()
 	for ctx.Err() == nil && !t.isStopping() {
 		raw, cut, err := r.next()
 		if err != nil {

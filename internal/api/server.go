@@ -33,6 +33,7 @@ type Store interface {
 	state.Incidents
 	state.Streams
 	state.Daemons
+	state.Logs
 	URI() string
 }
 
@@ -77,6 +78,7 @@ type Server struct {
 	// declared are the patterns that have a scope: the others are not served.
 	declared map[string]bool
 	watch    *watch
+	copies   *copies
 	limits   *limits
 	cross    *http.CrossOriginProtection
 	noted    sync.Map // token id -> time of the last note that it was used
@@ -99,7 +101,7 @@ func New(c Config) *Server {
 	}
 	c.Now = knowing(c.Now, c.Secret)
 	s := &Server{Config: c, mux: http.NewServeMux(), declared: map[string]bool{}, stop: make(chan struct{}), limits: newLimits(), cross: http.NewCrossOriginProtection()}
-	s.watch = newWatch(c.Store, c.Log)
+	s.watch, s.copies = newWatch(c.Store, c.Log), newCopies(c.Store)
 	config := huma.DefaultConfig("elt", "1")
 	config.Info.Description = "The API of elt daemon. See docs/api.md."
 	config.OpenAPIPath, config.DocsPath, config.SchemasPath = "", "", ""

@@ -32,6 +32,7 @@ var own = []struct {
 	{"native", "", []string{"ELT_NATIVE"}},
 	{"keep_runs", 100, []string{"ELT_KEEP_RUNS"}},
 	{"keep_days", 90, []string{"ELT_KEEP_DAYS"}},
+	{"keep_log_mib", 16, []string{"ELT_KEEP_LOG_MIB"}},
 	{"lease_ttl", "30s", []string{"ELT_LEASE_TTL"}},
 	{"stop_grace", "20s", []string{"ELT_STOP_GRACE"}},
 	{"workers", 0, []string{"ELT_WORKERS"}},

@@ -20,6 +20,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"elt/internal/fault"
 	"elt/state"
 )
 
@@ -28,6 +29,7 @@ type Store interface {
 	PruneRuns(ctx context.Context, keep int, age time.Duration) ([]string, error)
 	PruneExecutions(ctx context.Context, keep int, age time.Duration) ([]string, error)
 	PruneIncidents(ctx context.Context, age time.Duration) error
+	PruneLogs(ctx context.Context) error
 	Run(ctx context.Context, runID string) (state.Run, error)
 	Execution(ctx context.Context, id string) (state.Execution, error)
 }
@@ -89,6 +91,9 @@ func (p *Pruner) Once(ctx context.Context, now time.Time) error {
 		}
 		if err != nil {
 			return fmt.Errorf("prune executions: %w", err)
+		}
+		if err := p.Store.PruneLogs(ctx); err != nil && fault.CodeOf(err) != fault.StoreSchema {
+			return fmt.Errorf("prune the copies of logs: %w", err)
 		}
 		if p.Age > 0 {
 			if err := p.Store.PruneIncidents(ctx, p.Age); err != nil {

@@ -37,6 +37,7 @@ type unused interface {
 	state.Callbacks
 	state.Incidents
 	state.Daemons
+	state.Logs
 	Streams(context.Context, state.StreamsOf) ([]state.Stream, error)
 	Schemas(context.Context, string, string, int) ([]state.SchemaVersion, error)
 }

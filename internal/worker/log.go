@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 )
 
 // Log is an execution's log file, written by several at once. A log that
@@ -12,6 +13,7 @@ import (
 type Log struct {
 	mu   sync.Mutex
 	file *os.File
+	anew atomic.Int64 // how often it was emptied
 }
 
 // OpenLog opens the log at path for more lines.
@@ -47,6 +49,7 @@ func (l *Log) Again() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	_ = l.file.Truncate(0)
+	l.anew.Add(1)
 }
 
 // Close closes the file.

@@ -86,6 +86,10 @@ func (w *Worker) execute(ctx context.Context, e state.Execution) (out ended, han
 		return failed(err), false, false
 	}
 	defer log.Close()
+	// The end of the log is in the store before the end of the run is, unless
+	// that takes so long that the run would count as lost.
+	shipped := w.ship(ctx, e, log)
+	defer func() { shipped(w.Silent / 3) }()
 	started, err := w.start(ctx, e, log)
 	switch {
 	case ctx.Err() != nil && err != nil:

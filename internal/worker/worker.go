@@ -34,6 +34,8 @@ type Worker struct {
 	Executor    Executor
 	// LogPath is the path of an execution's log.
 	LogPath func(id string) string
+	// Copies of logs go to the store.
+	Copies Copies
 	// After says what follows an execution that has ended.
 	After func(e state.Execution, now time.Time) []state.Execution
 	// Ended are told of each end, when the store knows of it.
@@ -55,7 +57,8 @@ type book struct {
 	mu      sync.Mutex
 	taking  bool // an answer of the queue is awaited
 	running map[string]bool
-	sure    bool // the store was there for long enough to call others silent
+	ships   sync.WaitGroup // copies of logs under way
+	sure    bool           // the store was there for long enough to call others silent
 }
 
 const (
@@ -96,6 +99,7 @@ func (w *Worker) Wake() {
 // Run takes and runs until the context ends; then it stops what runs, hands
 // it back to the queue and returns.
 func (w *Worker) Run(ctx context.Context) error {
+	defer w.book.ships.Wait()
 	var running sync.WaitGroup
 	defer running.Wait()
 	free := make(chan struct{}, w.Slots)

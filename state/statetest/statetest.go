@@ -69,6 +69,7 @@ func Run(t *testing.T, s Subject) {
 		"schemas":                schemas,
 		"daemons":                daemons,
 		"queues":                 queues,
+		"logs":                   logs,
 	} {
 		t.Run(name, func(t *testing.T) {
 			place := t.Name()

@@ -23,6 +23,7 @@ func success(t *testing.T, w *world) {
 			t.Errorf("no %q in the log:\n%s", want, w.log(e.ID))
 		}
 	}
+	w.copied(e.ID)
 }
 
 // A run that fails: exit code, last lines, a cause.
@@ -97,6 +98,7 @@ func killed(t *testing.T, w *world) {
 		if got := w.lines("begun"); len(got) != 1 || !strings.Contains(w.log(id), "finished") {
 			t.Errorf("began %d times; worker %s; log:\n%s", len(got), e.Worker, w.log(id))
 		}
+		w.copied(id)
 		return
 	}
 	if e := w.until(id, state.Lost); e.Cause == "" {
@@ -132,6 +134,7 @@ func handBack(t *testing.T, w *world) {
 	if got := w.lines("finished"); len(got) != 1 {
 		t.Errorf("finished %d times", len(got))
 	}
+	w.copied(id)
 }
 
 // Many runs, several workers: each begins once.

@@ -3,8 +3,12 @@
 package executortest
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -82,7 +86,7 @@ func (w *world) worker() *hand {
 	}
 	store := &cut{Store: w.Store}
 	h := &hand{cut: store, kill: kill, done: make(chan struct{}), Worker: worker.New(worker.Worker{
-		Queue: store, Name: name, Project: "p", Environment: "dev", Slots: 4, Executor: x, LogPath: w.logPath,
+		Queue: store, Name: name, Project: "p", Environment: "dev", Slots: 4, Executor: x, LogPath: w.logPath, Copies: worker.Copies{Logs: w.Store, Tail: 1 << 20},
 		After: w.after, Log: zerolog.New(zerolog.TestWriter{T: w.t}), Grace: 5 * time.Second, Beat: beat, Silent: silent,
 	})}
 	ctx, stop := context.WithCancel(context.Background())
@@ -111,6 +115,30 @@ func (w *world) logPath(id string) string { return filepath.Join(w.Dir, "logs", 
 func (w *world) log(id string) string {
 	text, _ := os.ReadFile(w.logPath(id))
 	return string(text)
+}
+
+// copied waits until the store's copy of a log is the log.
+func (w *world) copied(id string) {
+	w.t.Helper()
+	w.wait("the copy of the log", func() bool {
+		var all strings.Builder
+		for {
+			p, err := w.Store.LogPart(w.t.Context(), id, int64(all.Len()))
+			if errors.Is(err, state.ErrNotFound) {
+				return all.String() == w.log(id)
+			}
+			if err != nil || p.Start != int64(all.Len()) {
+				return false
+			}
+			z, err := gzip.NewReader(bytes.NewReader(p.Gzip))
+			if err != nil {
+				w.t.Fatal(err)
+			}
+			if _, err := io.Copy(&all, z); err != nil {
+				w.t.Fatal(err)
+			}
+		}
+	})
 }
 
 // ask enqueues a script.
