@@ -35,40 +35,58 @@ import (
 	"elt/internal/cli"
 )
 
-// addCommands hangs the commands under root, one line each.
+// addCommands hangs the commands under root, one line each, in the groups
+// that `elt --help` shows.
 func addCommands(root *cobra.Command, a *cli.App) {
-	root.AddCommand(
+	group := func(id, title string, commands ...*cobra.Command) {
+		root.AddGroup(&cobra.Group{ID: id, Title: title})
+		for _, c := range commands {
+			c.GroupID = id
+		}
+		root.AddCommand(commands...)
+	}
+	group("run", "Move data:",
 		initproject.NewCmd(a),
 		run.NewCmd(a, nil),
-		daemon.NewCmd(a, nil),
-		runs.NewCmd(a),
-		token.NewCmd(a),
 		el.NewCmd(a, nil),
 		el.NewLegacyCmd(a),
 		invoke.NewCmd(a, invoke.Hooks{Airflow: func(ctx context.Context) error {
 			return daemon.Run(ctx, a, daemon.Airflow())
 		}}, nil),
-		config.NewCmd(a, config.Hooks{Test: a.Probe}),
-		statecmd.NewCmd(a),
 		backfill.NewCmd(a),
-		alerts.NewCmd(a),
-		logs.NewCmd(a),
-		store.NewCmd(a),
+	)
+	group("project", "Look at the project and change it:",
+		config.NewCmd(a, config.Hooks{Test: a.Probe}),
+		selectcmd.NewCmd(a, selectcmd.Hooks{Catalog: a.Catalog}, nil),
 		plugins.NewCmd(a),
-		test.NewCmd(a),
-		doctor.NewCmd(a),
+		environment.NewCmd(a),
+		job.NewCmd(a),
+		schedule.NewCmd(a, schedule.Hooks{Run: a.RunSelf}),
 		secrets.NewCmd(a),
+		compile.NewCmd(a, nil),
+		schema.NewCmd(a),
+	)
+	group("trouble", "Find what is wrong:",
+		validate.NewCmd(a, nil),
+		doctor.NewCmd(a),
+		test.NewCmd(a),
+		logs.NewCmd(a),
+		alerts.NewCmd(a),
+	)
+	group("state", "Bookmarks and runs:",
+		statecmd.NewCmd(a),
+		runs.NewCmd(a),
+		store.NewCmd(a),
+	)
+	group("daemon", "In the background, and elsewhere:",
+		daemon.NewCmd(a, nil),
+		token.NewCmd(a),
 		deploy.NewCmd(a),
+	)
+	root.AddCommand(
 		versioncmd.NewCmd(a),
 		builtin.NewTapCmd(a),
 		builtin.NewTargetCmd(a),
 		builtin.NewFuseCmd(a),
-		environment.NewCmd(a),
-		job.NewCmd(a),
-		schedule.NewCmd(a, schedule.Hooks{Run: a.RunSelf}),
-		selectcmd.NewCmd(a, selectcmd.Hooks{Catalog: a.Catalog}, nil),
-		compile.NewCmd(a, nil),
-		schema.NewCmd(a),
-		validate.NewCmd(a, nil),
 	)
 }
