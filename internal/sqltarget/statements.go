@@ -115,6 +115,32 @@ func (s *Stage) Upsert(d Dialect, t *Table) string {
 	return sql + t.OnConflict(d, s.Columns)
 }
 
+// UpsertChanged is Upsert where most rows are expected to be equal to those
+// in t: they are left out before anything is locked. No key may be twice in
+// the stage. It is "" for a table of nothing but its key.
+func (s *Stage) UpsertChanged(d Dialect, t *Table) string {
+	var match, differ []string
+	for _, c := range s.Columns {
+		q, v := "o."+Quote(c.Name), s.value("s", c.Name)
+		switch {
+		case slices.Contains(t.Key, c.Name):
+			match = append(match, q+" = "+v)
+		case !Volatile(c.Name):
+			differ = append(differ, d.Distinct(c, q, v))
+		}
+	}
+	if len(differ) == 0 {
+		return ""
+	}
+	return "insert into " + t.Ref() + " as d (" + s.names() + ")" + t.overriding() + " select " + s.values("s") + " from " + s.Ref + " as s left join " + t.Ref() +
+		" as o on " + strings.Join(match, " and ") + " where o." + Quote(t.Key[0]) + " is null or " + either(differ) + t.OnConflict(d, s.Columns)
+}
+
+// Repeated is the query for whether some key is twice in the stage.
+func (s *Stage) Repeated(key []string) string {
+	return "select exists (select from " + s.Ref + " group by " + list(key) + " having count(*) > 1)"
+}
+
 // OnConflict is the tail of an insert of columns into t as d that makes it a
 // merge: a row that is there is updated where they differ.
 func (t *Table) OnConflict(d Dialect, columns []Column) string {

@@ -37,6 +37,7 @@ var copyHeader = []byte("PGCOPY\n\xff\r\n\x00\x00\x00\x00\x00\x00\x00\x00\x00")
 type copying struct {
 	conn   *pgconn.PgConn
 	loader *loader
+	direct bool // a key that comes twice is no error yet
 	bytes  int
 	lines  int
 	sent   []sent
@@ -58,6 +59,12 @@ func (l *lane) startCopy(ctx context.Context, ld *loader, sql string) error {
 	if err := l.finishCopy(ctx); err != nil {
 		return err
 	}
+	direct := ld.direct && ld.stage == nil
+	if direct {
+		if err := l.exec(ctx, "savepoint "+directly); err != nil {
+			return err
+		}
+	}
 	l.conn.Frontend().SendQuery(&pgproto3.Query{String: sql})
 	if err := l.conn.Frontend().Flush(); err != nil {
 		return err
@@ -69,7 +76,7 @@ func (l *lane) startCopy(ctx context.Context, ld *loader, sql string) error {
 		}
 		switch m := msg.(type) {
 		case *pgproto3.CopyInResponse:
-			l.copying = &copying{conn: l.conn, loader: ld}
+			l.copying = &copying{conn: l.conn, loader: ld, direct: direct}
 			return l.copying.write(ctx, copyHeader)
 		case *pgproto3.ErrorResponse:
 			refused := pgconn.ErrorResponseToPgError(m)
@@ -164,8 +171,13 @@ func (l *lane) finishCopy(ctx context.Context) error {
 		case *pgproto3.ErrorResponse:
 			refused = pgconn.ErrorResponseToPgError(m)
 		case *pgproto3.ReadyForQuery:
-			if refused != nil {
+			switch {
+			case refused != nil && c.direct && refused.Code == "23505":
+				return l.fallBack(ctx, c)
+			case refused != nil:
 				return c.name(refused)
+			case c.direct:
+				return l.exec(ctx, "release savepoint "+directly)
 			}
 			return nil
 		}

@@ -22,7 +22,9 @@ import (
 //   - a table of plain rows: COPY straight in;
 //   - a keyed table: COPY into a stage, merged before each commit;
 //   - a table that is not there yet, or is to be overwritten: COPY into an
-//     unpublished table, which takes its place at the end.
+//     unpublished table, which takes its place at the end;
+//   - a keyed table that this run has made and published before its end: COPY
+//     straight in, as long as no key comes twice (direct.go).
 type loader struct {
 	lane   *lane
 	sink   *sink
@@ -35,11 +37,14 @@ type loader struct {
 	unique  bool // at has the unique constraint that a merge needs
 	aside   bool // at is not published
 	created bool // at was made by this transaction, so COPY FREEZE is allowed
+	direct  bool // rows go straight into the keyed table, which has none but this run's
+	steady  bool // most rows of the last merge were in the table as they are
 	counted bool // at numbers its rows in orderColumn
 	rows    int64
 	version bool    // rows carry TableVersion although metadata is off
 	shared  *shared // nil: every row carries its own metadata
 	blank   bool    // rows without a version came
+	mine    bool    // the published table has none but this run's rows
 	ended   bool
 	note    aside
 
@@ -216,6 +221,7 @@ func (ld *loader) beforeCommit(ctx context.Context, covered bool) error {
 			// Nobody keeps a claim, so no later run could know what this
 			// table holds, yet the position is about to be promised.
 			err = ld.publish(ctx)
+			ld.direct = err == nil && ld.keyed && ld.unique && ld.mine
 		default:
 			err = ld.remember(ctx, covered)
 		}

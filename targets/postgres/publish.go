@@ -28,6 +28,7 @@ func (ld *loader) publish(ctx context.Context) error {
 	}
 	switch {
 	case old == nil:
+		ld.mine = true
 		err = ld.takePlace(ctx)
 	case ld.sink.set.LoadMethod == sqltarget.Overwrite:
 		err = ld.replace(ctx, old)

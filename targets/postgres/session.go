@@ -60,6 +60,26 @@ func (s session) attempt(ctx context.Context, sql string) error {
 	return err
 }
 
+// tried runs one statement within a savepoint, as attempt does, and returns
+// how many rows it touched.
+func (s session) tried(ctx context.Context, sql string) (int64, error) {
+	if err := s.exec(ctx, "savepoint elt"); err != nil {
+		return 0, err
+	}
+	touched, err := s.affected(ctx, sql)
+	after := "release savepoint elt"
+	if err != nil {
+		if s.conn.TxStatus() != 'E' {
+			return 0, err
+		}
+		after = "rollback to savepoint elt; " + after
+	}
+	if failed := s.exec(ctx, after); failed != nil {
+		return 0, failed
+	}
+	return touched, err
+}
+
 func num(v int64) string { return strconv.FormatInt(v, 10) }
 
 // digest is a short name for something long.

@@ -39,6 +39,11 @@ func (ld *loader) write(ctx context.Context, b *row.Batch) error {
 	if ld.stage != nil && ld.stage.Ops {
 		return ld.writeOps(ctx, b)
 	}
+	return ld.copyBatch(ctx, b)
+}
+
+// copyBatch sends a batch to where rows go now.
+func (ld *loader) copyBatch(ctx context.Context, b *row.Batch) error {
 	if err := ld.lane.startCopy(ctx, ld, ld.copySQL()); err != nil {
 		b.Release()
 		return fmt.Errorf("stream %q: %w", ld.schema.Stream, plain(err))
@@ -91,7 +96,8 @@ func (ld *loader) ready(ctx context.Context, b *row.Batch) error {
 	case !ld.unique:
 		ld.ops = true
 	}
-	if ld.stage != nil {
+	ld.direct = ld.direct && !ld.ops && !ld.encoder.casts()
+	if ld.stage != nil || ld.direct {
 		return nil
 	}
 	return ld.makeStage(ctx)
@@ -274,16 +280,44 @@ const analyzeRows = 1000
 // upsert merges by ON CONFLICT. That a key is twice in the stage is rare, so
 // it is not looked for: the server refuses, and only then are they dropped.
 func (ld *loader) upsert(ctx context.Context) error {
+	staged := int64(ld.staged)
 	sql := ld.stage.Upsert(sqltarget.Postgres{}, &ld.at.Table)
-	err := ld.lane.attempt(ctx, sql)
+	if ld.steady {
+		if changed, err := ld.changed(ctx); err != nil {
+			return err
+		} else if changed != "" {
+			sql = changed
+		}
+	}
+	touched, err := ld.lane.tried(ctx, sql)
 	var pg *pgconn.PgError
-	if !errors.As(err, &pg) || pg.Code != "21000" {
-		return err
+	if errors.As(err, &pg) && pg.Code == "21000" {
+		if err := ld.dedupe(ctx); err != nil {
+			return err
+		}
+		touched, err = ld.lane.affected(ctx, sql)
 	}
-	if err := ld.lane.exec(ctx, sqltarget.Dedupe(ld.stage.Ref, ld.at.Key, "ctid", "ctid")); err != nil {
-		return err
+	ld.steady = staged >= analyzeRows && touched < staged/2
+	return err
+}
+
+// changed is the merge for a stage of which most rows are in the table as
+// they are. ON CONFLICT would lock each of them, which writes as much as a
+// change; finding them first costs a join. But it would take the older of two
+// rows of one key for the newer one when the newer is in the table already.
+func (ld *loader) changed(ctx context.Context) (string, error) {
+	if err := ld.lane.exec(ctx, "set local work_mem = '64MB'"); err != nil { // the stage is as large
+		return "", err
 	}
-	return ld.lane.exec(ctx, sql)
+	twice, err := ld.lane.query(ctx, ld.stage.Repeated(ld.at.Key))
+	if err == nil && twice[0][0] == "t" {
+		err = ld.dedupe(ctx)
+	}
+	return ld.stage.UpsertChanged(sqltarget.Postgres{}, &ld.at.Table), err
+}
+
+func (ld *loader) dedupe(ctx context.Context) error {
+	return ld.lane.exec(ctx, sqltarget.Dedupe(ld.stage.Ref, ld.at.Key, "ctid", "ctid"))
 }
 
 // settleKey drops what came twice from the unpublished table, the last
