@@ -67,6 +67,10 @@ type Stream interface {
 	Close() error
 }
 
+// Rejecter is a Stream that counts rows which a tap could not read and left
+// out, for the summary of the run.
+type Rejecter interface{ Rejected(rows int64) }
+
 // Position is a bookmark of one stream.
 type Position struct {
 	Stream string

@@ -67,6 +67,9 @@ func (st *outputStream) End() error {
 
 func (st *outputStream) Close() error { return st.close() }
 
+// Rejected implements taps.Rejecter.
+func (st *outputStream) Rejected(rows int64) { st.o.s.meters.stream(st.name).rejected.Add(rows) }
+
 func (st *outputStream) take(b *row.Batch) error {
 	if st.complete {
 		b.Release()

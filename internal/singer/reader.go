@@ -58,6 +58,7 @@ type BadRecord struct {
 	Stream string // "" when the line does not say
 	Line   int64
 	Raw    []byte // the line, or the record in a BATCH file; valid during the call
+	Record int64  // which record of its file it is, from 1; 0: it is in no file
 	Err    error  // what a user is told
 }
 

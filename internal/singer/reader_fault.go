@@ -10,8 +10,9 @@ import (
 
 // batchPlace is where in a BATCH file the Reader is.
 type batchPlace struct {
-	file string
-	line int64
+	file   string
+	line   int64
+	record int64
 }
 
 // place is where the Reader is, for messages.
@@ -65,7 +66,7 @@ func (r *Reader) bad(stream string, line []byte, cause error) error {
 	if r.batch.file != "" {
 		number = r.batch.line
 	}
-	return r.o.OnBad(BadRecord{Stream: stream, Line: number, Raw: line, Err: err})
+	return r.o.OnBad(BadRecord{Stream: stream, Line: number, Raw: line, Record: r.batch.record, Err: err})
 }
 
 // excerpt shows at most 200 bytes of a line around a byte. Of what looks like

@@ -62,6 +62,7 @@ func (r *Reader) records(ctx context.Context, s *stream, in io.Reader, file stri
 		if i == len(line) {
 			continue
 		}
+		r.batch.record++
 		if skip > 0 {
 			skip--
 			continue

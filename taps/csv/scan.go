@@ -9,7 +9,11 @@ import (
 var (
 	errUnclosed = errors.New("a quoted field is never closed")
 	errQuote    = errors.New("a quoted field goes on after its closing quote")
+	errLong     = errors.New("a record is longer than 256 MiB, so a quoted field is probably never closed")
 )
+
+// longest is how long a record may be.
+const longest = 256 << 20
 
 // scanner cuts a stream of bytes into records and fields, as Python's csv
 // module does. Its buffer grows to the longest record; fields lie in it, or
@@ -19,6 +23,7 @@ type scanner struct {
 	in      io.Reader
 	format  format
 	buf     []byte
+	from    int // start of the record returned last
 	pos     int // start of the next record
 	end     int // end of what was read
 	eof     bool
@@ -53,11 +58,31 @@ func (s *scanner) record() ([][]byte, error) {
 			return nil, err
 		}
 		blank := len(s.fields) == 1 && len(s.fields[0]) == 0 && s.buf[s.pos] != s.format.quote
-		s.pos, s.next = after, s.next+lines
+		s.from, s.pos, s.next = s.pos, after, s.next+lines
 		if !blank {
 			return s.fields, nil
 		}
 	}
+}
+
+// raw is the text of the record returned last, valid until the next call.
+func (s *scanner) raw() []byte { return s.buf[s.from:s.pos] }
+
+// flawed says whether an error of record is one of the text, behind which
+// pass goes on; others are of reading.
+func flawed(err error) bool { return err == errUnclosed || err == errQuote || err == errLong }
+
+// pass goes to the next line after record failed at the text, and returns the
+// line that it passed.
+func (s *scanner) pass() []byte {
+	s.from = s.pos
+	if n := bytes.IndexByte(s.buf[s.pos:s.end], '\n'); n >= 0 {
+		s.pos += n + 1
+	} else {
+		s.pos = s.end
+	}
+	s.next++
+	return s.raw()
 }
 
 var errMore = errors.New("the record goes on beyond the buffer")
@@ -67,6 +92,9 @@ func (s *scanner) fill() error {
 	if s.pos > 0 {
 		s.end = copy(s.buf, s.buf[s.pos:s.end])
 		s.pos = 0
+	}
+	if s.end >= longest {
+		return errLong
 	}
 	if s.end == len(s.buf) {
 		s.buf = append(s.buf, make([]byte, len(s.buf))...)

@@ -47,7 +47,7 @@ func (tap) Spec() spec.Spec {
 			{Name: "add_metadata_columns", Type: spec.Boolean, Default: false, Help: "Adds _sdc_source_file, _sdc_source_file_mtime and _sdc_source_lineno to each row.", Example: "true"},
 			{Name: "infer", Type: spec.Boolean, Default: false, Help: "Finds out numbers, dates and truth values; else every column is text.", Example: "true"},
 			{Name: "empty", Type: spec.String, Default: "string", OneOf: []string{"string", "null"}, Help: "What an empty field of a text column becomes: an empty string, or NULL. In other columns it is NULL.", Example: "null"},
-		}, files.Specs()...),
+		}, files.TextSpecs()...),
 		Capabilities: []string{"catalog", "discover", "state", "about"},
 		Replaces: []spec.Replacement{
 			{Package: "meltanolabs-tap-csv", Variant: "meltanolabs"},

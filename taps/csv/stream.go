@@ -28,9 +28,10 @@ type reader struct {
 	out      *files.Rows
 	marks    files.Bookmark
 	rows     int64 // handed on in this run
+	bad      *files.BadRows
 }
 
-func (s *settings) stream(ctx context.Context, e *entity, wanted []string, marks files.Bookmark, out taps.Output) error {
+func (s *settings) stream(ctx context.Context, e *entity, wanted []string, marks files.Bookmark, out taps.Output) (err error) {
 	found, err := e.set().Files(ctx)
 	if err != nil {
 		return err
@@ -40,12 +41,13 @@ func (s *settings) stream(ctx context.Context, e *entity, wanted []string, marks
 	if err != nil {
 		return err
 	}
-	r := &reader{settings: s, entity: e, wanted: wanted, marks: marks, pool: row.NewPool(batchBytes + batchBytes/4)}
+	r := &reader{settings: s, entity: e, wanted: wanted, marks: marks, bad: s.BadRows(e.Entity), pool: row.NewPool(batchBytes + batchBytes/4)}
 	r.schema = r.selected(schema)
 	if r.out, err = files.OpenRows(ctx, out, r.schema, s.Stamp, wanted); err != nil {
 		return err
 	}
 	defer r.out.Close()
+	defer func() { err = errors.Join(err, r.bad.Close(ctx)) }()
 	for _, from := range found {
 		if err := r.file(ctx, from); err != nil {
 			return err
@@ -99,13 +101,26 @@ func (r *reader) file(ctx context.Context, from files.File) error {
 	for err == nil {
 		var fields [][]byte
 		if fields, err = scan.record(); err != nil {
-			break
+			if !flawed(err) || r.bad.Fatal() {
+				break
+			}
+			flaw := unreadable{badLine(path, scan.line, err)}
+			if m.Rows++; m.Rows > skip {
+				err = r.leave(scan.pass(), m.Rows, flaw)
+			} else {
+				scan.pass()
+				err = nil
+			}
+			continue
 		}
 		if m.Rows++; m.Rows <= skip {
 			continue
 		}
-		if err := f.row(fields, scan.line); err != nil {
-			return err
+		if rowErr := f.row(fields, scan.line); rowErr != nil {
+			if err := r.leave(scan.raw(), m.Rows, rowErr); err != nil {
+				return err
+			}
+			continue
 		}
 		if len(r.batch.Data) >= batchBytes {
 			r.marks.Files[path] = m
@@ -114,13 +129,37 @@ func (r *reader) file(ctx context.Context, from files.File) error {
 			}
 		}
 	}
-	if !errors.Is(err, io.EOF) {
+	var left unreadable
+	switch {
+	case errors.As(err, &left):
+		return left
+	case !errors.Is(err, io.EOF):
 		return badLine(path, scan.line, err)
 	}
 	if r.marks.Files[path], err = src.Mark(m); err != nil {
 		return fmt.Errorf("read %s to its end: %w", path, err)
 	}
 	return r.flush(ctx)
+}
+
+// unreadable is an error of a row's text.
+type unreadable struct{ error }
+
+func (u unreadable) Unwrap() error { return u.error }
+
+// leave leaves out the record that is a file's n-th, if it is unreadable and
+// that is allowed.
+func (r *reader) leave(raw []byte, n int64, cause error) error {
+	var text unreadable
+	if !errors.As(cause, &text) {
+		return cause // of the destination
+	}
+	if err := r.bad.Take(raw, text.error); err != nil {
+		return err
+	}
+	r.out.Gap(n)
+	r.out.Rejected(1)
+	return nil
 }
 
 // flush hands the batch on, and says how far that brings us.
@@ -145,6 +184,9 @@ func (r *reader) hand() error {
 }
 
 func (r *reader) position() error {
+	if err := r.bad.Flush(); err != nil {
+		return err
+	}
 	value, err := r.marks.Value()
 	if err != nil {
 		return err
@@ -195,15 +237,16 @@ func (f *file) row(fields [][]byte, line int64) error {
 	if len(fields) > len(f.names) {
 		for _, extra := range fields[len(f.names):] {
 			if len(extra) > 0 {
-				return fault.New(fault.BadInput, "the row has %d fields, but the header has %d", len(fields), len(f.names)).
+				return unreadable{fault.New(fault.BadInput, "the row has %d fields, but the header has %d", len(fields), len(f.names)).
 					WithPosition(fault.Position{File: f.path, Line: int(line)}, "").
-					WithHint("check delimiter and quotechar of %s", f.entity)
+					WithHint("check delimiter and quotechar of %s", f.entity)}
 			}
 		}
 	}
 	for {
 		misfit, err := f.try(fields, line)
 		if err != nil {
+			f.batch.Drop()
 			return err
 		}
 		if misfit < 0 {
@@ -237,14 +280,14 @@ func (f *file) try(fields [][]byte, line int64) (misfit int, err error) {
 		switch {
 		case len(field) == 0 && (c.Kind != row.Text || f.entity.Empty == "null"):
 			if slices.Contains(f.schema.Key, c.Name) {
-				return -1, fault.New(fault.BadInput, "key column %q is empty", c.Name).
-					WithPosition(fault.Position{File: f.path, Line: int(line)}, "").WithHint("choose other keys for %s, or none", f.entity)
+				return -1, unreadable{fault.New(fault.BadInput, "key column %q is empty", c.Name).
+					WithPosition(fault.Position{File: f.path, Line: int(line)}, "").WithHint("choose other keys for %s, or none", f.entity)}
 			}
 			b.Null()
 		case c.Kind == row.Text && !utf8.Valid(field):
-			return -1, fault.New(fault.BadInput, "column %q is not UTF-8", c.Name).
+			return -1, unreadable{fault.New(fault.BadInput, "column %q is not UTF-8", c.Name).
 				WithPosition(fault.Position{File: f.path, Line: int(line)}, "").
-				WithHint("set encoding of %s, for example latin-1 or windows-1252", f.entity)
+				WithHint("set encoding of %s, for example latin-1 or windows-1252", f.entity)}
 		case !put(b, c, field):
 			return i, nil
 		}

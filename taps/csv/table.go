@@ -96,11 +96,16 @@ func (s *settings) sample(ctx context.Context, e *entity, from files.File, schem
 	if err != nil {
 		return badLine(from.Path, scan.line, err)
 	}
+	passes := !s.BadRows(e.Entity).Fatal()
 	seen := make([]row.Column, len(names)) // Kind 0: no value yet
 	for n := 0; *e.Infer && n < sampleRows; n++ {
 		fields, err := scan.record()
 		if errors.Is(err, io.EOF) {
 			break
+		}
+		if flawed(err) && passes {
+			scan.pass()
+			continue
 		}
 		if err != nil {
 			return badLine(from.Path, scan.line, err)
@@ -135,6 +140,9 @@ func badLine(path string, line int64, err error) error {
 	var known *fault.Error
 	if errors.As(err, &known) {
 		return err
+	}
+	if !flawed(err) {
+		return files.Torn(path, err)
 	}
 	return fault.Wrap(fault.BadInput, err, "the CSV cannot be read").WithPosition(fault.Position{File: path, Line: int(line)}, "").
 		WithHint("check quotechar, escapechar and encoding of this file")

@@ -61,7 +61,8 @@ type Rows struct {
 	wanted  []string
 	pool    *row.Pool
 	path    string
-	line    int64 // of the last record
+	line    int64   // of the last record
+	gaps    []int64 // records that no row came of
 	mtime   int64
 	now     int64
 }
@@ -110,6 +111,22 @@ func OpenRows(ctx context.Context, out taps.Output, s *row.Schema, stamp bool, w
 // an earlier run has delivered.
 func (r *Rows) From(f File, skip int64) {
 	r.path, r.mtime, r.line = f.Path, f.Modified.UnixMicro()-epochMicros, skip
+	r.gaps = r.gaps[:0]
+}
+
+// Gap says that no row comes of a file's n-th record. It may be called before
+// rows of earlier records are written.
+func (r *Rows) Gap(n int64) {
+	if r.stamped != nil {
+		r.gaps = append(r.gaps, n)
+	}
+}
+
+// Rejected adds to what the run's summary counts, where somebody counts.
+func (r *Rows) Rejected(n int64) {
+	if counter, ok := r.Stream.(taps.Rejecter); ok && n > 0 {
+		counter.Rejected(n)
+	}
 }
 
 // Schema implements taps.Stream.
@@ -131,6 +148,9 @@ func (r *Rows) Write(b *row.Batch) error {
 	out := r.pool.Get(r.stamped)
 	for i := range b.Len() {
 		r.line++
+		for len(r.gaps) > 0 && r.gaps[0] == r.line {
+			r.line, r.gaps = r.line+1, r.gaps[1:]
+		}
 		out.Begin()
 		out.Data = append(out.Data, b.Row(i)[2:]...) // behind the count of fields
 		for _, c := range r.stamped.Columns[len(b.Schema.Columns):] {

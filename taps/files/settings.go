@@ -29,9 +29,15 @@ func (s *Stream) Set(tap, encoding string, suffixes ...string) Set {
 // Settings are those that the taps have in common, besides their lists of
 // entities.
 type Settings struct {
-	Stamp bool `json:"add_file_columns"`
+	Stamp       bool   `json:"add_file_columns"`
+	OnBadRow    string `json:"on_bad_row"`
+	BadRowsPath string `json:"bad_rows_path"`
+	MaxBadRows  int64  `json:"max_bad_rows"`
 	objectstore.Access
 }
+
+// TextSpecs are Specs, for a kind of file that may hold bad rows.
+func TextSpecs() []spec.Setting { return append(badRowSettings(), Specs()...) }
 
 // Specs are the Settings for a Spec.
 func Specs() []spec.Setting {

@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 
 	"elt/internal/fault"
@@ -16,10 +15,10 @@ import (
 
 // shape looks at all records: a property seen first in the last one must not
 // be lost.
-func (e *entity) shape(ctx context.Context, found []files.File) (*shape.Shape, error) {
+func (e *entity) shape(ctx context.Context, found []files.File, strict bool) (*shape.Shape, error) {
 	s := shape.New(*e.Infer)
 	for _, from := range found {
-		if err := e.look(ctx, s, from); err != nil {
+		if err := e.look(ctx, s, from, strict); err != nil {
 			return nil, err
 		}
 	}
@@ -35,7 +34,7 @@ func (e *entity) shape(ctx context.Context, found []files.File) (*shape.Shape, e
 	return s, nil
 }
 
-func (e *entity) look(ctx context.Context, s *shape.Shape, from files.File) error {
+func (e *entity) look(ctx context.Context, s *shape.Shape, from files.File, strict bool) error {
 	path := from.Path
 	src, err := e.set().Open(ctx, from)
 	if err != nil {
@@ -55,10 +54,10 @@ func (e *entity) look(ctx context.Context, s *shape.Shape, from files.File) erro
 			text = long
 		}
 		if err != nil && !errors.Is(err, io.EOF) {
-			return fmt.Errorf("read %s: %w", path, err)
+			return files.Torn(path, err)
 		}
 		if text := bytes.TrimSpace(text); len(text) > 0 {
-			if flawed := singer.EachMember(text, s.Member); flawed != nil {
+			if flawed := singer.EachMember(text, s.Member); flawed != nil && strict {
 				return fault.Wrap(fault.BadInput, flawed, "the line is no JSON object").
 					WithPosition(fault.Position{File: path, Line: line}, "").WithHint("entity %q wants one JSON object per line", e.Entity)
 			}

@@ -3,9 +3,11 @@ package jsonl
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 
+	"elt/internal/fault"
 	"elt/internal/row"
 	"elt/internal/singer"
 	"elt/taps"
@@ -24,15 +26,16 @@ type reader struct {
 	mark   files.Mark
 	skip   int64
 	rows   int64
+	bad    *files.BadRows
 }
 
-func (e *entity) read(ctx context.Context, wanted []string, stamp bool, marks files.Bookmark, out taps.Output) error {
+func (e *entity) read(ctx context.Context, wanted []string, s files.Settings, marks files.Bookmark, out taps.Output) (err error) {
 	found, err := e.set().Files(ctx)
 	if err != nil {
 		return err
 	}
 	defer found.Close()
-	shape, err := e.shape(ctx, found)
+	shape, err := e.shape(ctx, found, s.BadRows(e.Entity).Fatal())
 	if err != nil {
 		return err
 	}
@@ -40,14 +43,15 @@ func (e *entity) read(ctx context.Context, wanted []string, stamp bool, marks fi
 	if err != nil {
 		return err
 	}
-	r := &reader{entity: e, out: out, stamp: stamp, wanted: wanted, marks: marks}
+	r := &reader{entity: e, out: out, stamp: s.Stamp, wanted: wanted, marks: marks, bad: s.BadRows(e.Entity)}
 	defer func() {
 		if r.to != nil {
 			r.to.Close()
 		}
+		err = errors.Join(err, r.bad.Close(ctx))
 	}()
 	// One Reader for all files, so that what a value has widened stays so.
-	in := singer.NewReader(nil, singer.ReaderOptions{NUL: singer.NULKeep})
+	in := singer.NewReader(nil, singer.ReaderOptions{NUL: singer.NULKeep, OnBad: r.leave})
 	for _, from := range found {
 		if err := r.read(ctx, in, schema, from); err != nil {
 			return err
@@ -89,6 +93,25 @@ func (r *reader) announce() {
 	}
 }
 
+// leave decides about a record that cannot be read.
+func (r *reader) leave(b singer.BadRecord) error {
+	cause := b.Err
+	var known *fault.Error
+	if errors.As(cause, &known) && known.At.File == "" { // the message begins with the place
+		text := strings.TrimLeft(strings.TrimPrefix(known.Msg, fmt.Sprintf("%s, line %d", r.file.Path, b.Line)), " ,:")
+		cause = fault.New(fault.BadInput, "%s", text).WithPosition(fault.Position{File: r.file.Path, Line: int(b.Line)}, "").WithHint("%s", known.Hint)
+	}
+	if err := r.bad.Take(b.Raw, cause); err != nil {
+		return err
+	}
+	r.mark.Rows++
+	if r.to != nil {
+		r.to.Gap(b.Record)
+		r.to.Rejected(1)
+	}
+	return nil
+}
+
 func (r *reader) Schema(ctx context.Context, schema *row.Schema) (err error) {
 	if r.to == nil {
 		if r.to, err = files.OpenRows(ctx, r.out, schema, r.stamp, r.wanted); err != nil {
@@ -112,6 +135,9 @@ func (r *reader) Write(_ context.Context, b *row.Batch) error {
 }
 
 func (r *reader) position() error {
+	if err := r.bad.Flush(); err != nil {
+		return err
+	}
 	r.marks.Files[r.file.Path] = r.mark
 	value, err := r.marks.Value()
 	if err != nil {

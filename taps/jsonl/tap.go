@@ -40,7 +40,7 @@ func (tap) Spec() spec.Spec {
 		Settings: append([]spec.Setting{
 			{Name: "files", Type: spec.Array, Required: true, Help: "The streams: per entry entity, path (a file, a folder, a glob with **; also of a bucket: s3://, gs://, az://), keys, and optionally encoding, infer.", Example: filesExample},
 			{Name: "infer", Type: spec.Boolean, Default: false, Help: "Takes strings that are all dates or all timestamps as such.", Example: "true"},
-		}, files.Specs()...),
+		}, files.TextSpecs()...),
 		Capabilities: []string{"catalog", "discover", "state", "about"},
 	}
 }
@@ -73,7 +73,7 @@ func (tap) Discover(ctx context.Context, cfg spec.Config) (*singer.Catalog, erro
 		if err != nil {
 			return nil, err
 		}
-		shape, err := e.shape(ctx, found)
+		shape, err := e.shape(ctx, found, s.BadRows(e.Entity).Fatal())
 		found.Close()
 		if err != nil {
 			return nil, err
@@ -115,6 +115,6 @@ func (tap) Sync(ctx context.Context, cfg spec.Config, catalog *singer.Catalog, b
 		if selected != nil {
 			selected = append(selected, e.Keys...)
 		}
-		return e.read(ctx, selected, s.Stamp, files.ReadBookmark(bookmarks, e.Entity), out)
+		return e.read(ctx, selected, s.Settings, files.ReadBookmark(bookmarks, e.Entity), out)
 	})
 }
