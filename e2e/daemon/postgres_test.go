@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -76,9 +77,10 @@ func (w *world) all(n int) []state.Execution {
 
 func long() bool { return os.Getenv("ELT_TEST_LONG") != "" }
 
-// A scheduler and three workers, in processes of their own: each run begins
-// once, soon, and all workers have their share; a lock that two jobs share is
-// held by one run at a time, and a queue's limit is kept.
+// A scheduler, an API and three workers, in processes of their own: each run
+// begins once, soon, and all workers have their share; a lock that two jobs
+// share is held by one run at a time, and a queue's limit is kept.
+// ELT_TEST_RUNS says how many runs, ELT_TEST_PAUSE how long between two.
 func TestManyWorkers(t *testing.T) {
 	uri := pgtest.URL(t)
 	w := onPostgres(t, fmt.Sprintf(`- {name: s, job: load, every: 1h, start_date: '%s', catchup: all, queue: narrow}
@@ -88,11 +90,16 @@ queues: [{name: narrow, limit: 1}]
 	for range 3 {
 		w.daemon("--role", "worker", "--workers", "2")
 	}
+	w.start("daemon", "--role", "api", "--listen", freeAddress(t))
 	w.until("the schedule's run", are("succeeded"))
 	runs, pause := 24, 150*time.Millisecond
 	if n, err := strconv.Atoi(os.Getenv("ELT_TEST_RUNS")); err == nil {
 		runs = n
 	}
+	if d, err := time.ParseDuration(os.Getenv("ELT_TEST_PAUSE")); err == nil {
+		pause = d
+	}
+	start := time.Now()
 	for i := range runs {
 		w.ask(1, func(e *state.Execution) {
 			switch o, _ := schedule.OptionsOf(*e); {
@@ -131,8 +138,8 @@ queues: [{name: narrow, limit: 1}]
 		t.Errorf("shares of the workers: %v", share)
 	}
 	slices.Sort(delays)
-	t.Logf("%d runs; those that wait for nothing began after %s (median), %s (95 of 100), %s (at most)",
-		len(list), delays[len(delays)/2], delays[len(delays)*95/100], delays[len(delays)-1])
+	t.Logf("%d runs in %s, by worker %v; those that wait for nothing began after %s (median), %s (95 of 100), %s (at most)",
+		len(list), time.Since(start).Round(time.Second), slices.Sorted(maps.Values(share)), delays[len(delays)/2], delays[len(delays)*95/100], delays[len(delays)-1])
 }
 
 // A worker is killed with SIGKILL: with the times that elt has when nobody
