@@ -15,7 +15,7 @@ TAGS     = minicore_disabled
 export GOFLAGS += -tags=$(TAGS)
 export CGO_ENABLED = 1
 
-.PHONY: help build quickstart test check unit e2e ui test-ui ui-images cases long bench bench-shapes image clean
+.PHONY: help build quickstart test check unit e2e ui test-ui ui-images cases long kubernetes-real bench bench-shapes image clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -70,6 +70,10 @@ cases: build ## recorded behaviour of Meltano, where the checker is there
 long: ## crash and soak runs: 60 kills of each process for each target
 	ELT_TEST_LONG=1 $(GO) test -timeout 60m -v -run 'Kill|Crash|Soak' ./e2e/...
 
+kubernetes-real: ## Jobs against a real API server and Job controller, built from Go modules (needs etcd)
+	@scripts/need go cc etcd
+	scripts/kubernetes-real
+
 bench: ## Go benchmarks of the row path
 	$(GO) test -run xxx -bench . -benchmem ./bench ./internal/... ./taps/... ./targets/... ./state/...
 
@@ -77,8 +81,9 @@ bench-shapes: build ## elt on wide rows, nested JSON, 200 tables, upserts, besid
 	@scripts/need go postgres
 	$(GO) run ./bench/shapes -elt ./elt $(ARGS)
 
-image: ## container image (needs a Docker engine)
+image: ## container images, static and with Python (needs a Docker engine)
 	docker build -t elt:$(VERSION) --build-arg VERSION=$(VERSION) .
+	docker build -t elt:$(VERSION)-python --target python --build-arg VERSION=$(VERSION) .
 
 clean: ## what make built
 	rm -f elt examples/quickstart/quickstart.db*

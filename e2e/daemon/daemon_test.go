@@ -4,6 +4,7 @@ package daemon
 
 import (
 	"bytes"
+	"cmp"
 	"database/sql"
 	"fmt"
 	"os"
@@ -59,6 +60,8 @@ type world struct {
 	dir   string
 	store state.Store
 	env   []string // of its daemons, beside the usual
+	// program is the elt of its daemons; "" is this tree's.
+	program string
 }
 
 // A tap that gives rows 1 to 3, and then hangs as long as the file "hang" is there.
@@ -139,7 +142,7 @@ func (w *world) daemon(args ...string) *daemon {
 // start starts a daemon; it is killed when the test ends.
 func (w *world) start(args ...string) *daemon {
 	w.t.Helper()
-	d := &daemon{Cmd: exec.Command(elt, append([]string{"--cwd", w.dir}, args...)...)}
+	d := &daemon{Cmd: exec.Command(cmp.Or(w.program, elt), append([]string{"--cwd", w.dir}, args...)...)}
 	d.Stderr = &d.said
 	d.Env = append(os.Environ(), w.mark(), "ELT_SERVER=http://127.0.0.1:1", "ELT_WORKER_TTL=2s", "BEGUN="+filepath.Join(w.dir, "begun"))
 	d.Env = append(d.Env, w.env...)

@@ -128,7 +128,7 @@ func demand(postgres bool) *needs.Needs {
 }
 
 func manifests(postgres bool) Kubernetes {
-	return Kubernetes{Name: "elt", Namespace: "elt-prod", Image: "registry.example.com/data:1.2", Environment: "prod", As: AsDaemon, Replicas: 1,
+	return Kubernetes{Name: "elt", Namespace: "elt-prod", Image: "registry.example.com/data:1.2", Environment: "prod", As: AsDaemon, Executor: InDaemon, Replicas: 1,
 		Needs: demand(postgres), CloudSQLImage: "example.com/proxy:2.14.1", CPU: "250m", Memory: "512Mi", Storage: "10Gi",
 		Schedules: []Schedule{{Name: "nightly", Cron: "0 3 * * *", Timezone: "Europe/Vienna", Retries: 1},
 			{Name: "Every hour: the \"odd\" one", Cron: "0 * * * *", Timezone: "Etc/UTC", Replace: true, Paused: true, Seconds: 3600, Retries: 3}}}
@@ -139,6 +139,8 @@ func TestKubernetes(t *testing.T) {
 	sql.Replicas, sql.CloudSQL, sql.CloudSQLSecret, sql.ServiceAccount = 2, "my-project:us-west1:state", "cloud-sql", "elt"
 	lite := manifests(false)
 	lite.Project = []File{{"meltano.yml", []byte("a: 1\n\nb: |\n  \ttab and \"quotes\"\n")}, {"plugins/extractors/tap-x--y.lock", []byte("{}\n")}}
+	inJobs, bound := manifests(true), manifests(true)
+	inJobs.Executor, bound.Executor, bound.ServiceAccount = InJobs, InJobs, "elt-prod-sql"
 	jobs := manifests(true)
 	jobs.As, jobs.CloudSQL = AsCronJob, "my-project:us-west1:state"
 	for _, c := range []struct {
@@ -149,6 +151,8 @@ func TestKubernetes(t *testing.T) {
 		{"daemon-cloud-sql.yaml", sql, "Namespace Deployment"},
 		{"daemon-sqlite.yaml", lite, "Namespace ConfigMap PersistentVolumeClaim Deployment"},
 		{"cronjobs.yaml", jobs, "Namespace CronJob CronJob"},
+		{"daemon-jobs.yaml", inJobs, "Namespace ServiceAccount Role RoleBinding Deployment"},
+		{"daemon-jobs-account.yaml", bound, "Namespace Role RoleBinding Deployment"},
 	} {
 		files, err := c.k.Files()
 		if err != nil {
@@ -198,6 +202,9 @@ func TestRefusals(t *testing.T) {
 		{func(k *Kubernetes) { k.CloudSQL = "state" }, "is no instance"},
 		{func(k *Kubernetes) { k.CloudSQL, k.Needs = "p-x:r:i", demand(false) }, "the store is SQLite"},
 		{func(k *Kubernetes) { k.Replicas = 0 }, "at least 1"},
+		{func(k *Kubernetes) { k.Executor = "cloud" }, "--executor"},
+		{func(k *Kubernetes) { k.Executor, k.As = InJobs, AsCronJob }, "a Job already"},
+		{func(k *Kubernetes) { k.Executor, k.Needs = InJobs, demand(false) }, "that Jobs can share"},
 		{func(k *Kubernetes) { k.Replicas, k.Needs = 2, demand(false) }, "several can share"},
 		{func(k *Kubernetes) { k.Memory = "lots" }, "is no quantity"},
 		{func(k *Kubernetes) { k.As, k.Schedules[0].Cron = AsCronJob, "0 0 * * 7" }, "Kubernetes does not understand"},

@@ -18,12 +18,19 @@ const (
 	AsCronJob = "cronjob" // a CronJob each; Kubernetes keeps the clock
 )
 
+// Where the daemon's runs go.
+const (
+	InDaemon = "process"    // processes in its own pod
+	InJobs   = "kubernetes" // a Job each, which outlives the daemon
+)
+
 // Kubernetes is what a set of manifests is made of.
 type Kubernetes struct {
 	Name, Namespace string
 	Image           string
 	Environment     string
 	As              string
+	Executor        string // of the daemon: where runs go
 	Replicas        int
 	Schedules       []Schedule
 	Needs           *needs.Needs
@@ -78,6 +85,13 @@ func (k Kubernetes) check() error {
 	case k.CloudSQL != "" && !k.Needs.Store.Postgres:
 		return fault.New(fault.Usage, "--cloud-sql, but the store is SQLite").
 			WithHint("the proxy leads to a PostgreSQL: leave --store sqlite out")
+	case k.Executor != InDaemon && k.Executor != InJobs:
+		return bad("--executor", k.Executor, "is unknown").WithHint("process or kubernetes")
+	case k.MakesJobs() && k.As == AsCronJob:
+		return fault.New(fault.Usage, "--executor kubernetes is for --schedule-as daemon: a run of a CronJob is a Job already")
+	case k.MakesJobs() && !k.Needs.Store.Postgres:
+		return fault.New(fault.Usage, "--executor kubernetes needs a store that Jobs can share").
+			WithHint("keep state in PostgreSQL: set MELTANO_DATABASE_URI, or pass --store postgres")
 	case k.Replicas < 1:
 		return fault.New(fault.Usage, "--replicas %d: at least 1", k.Replicas)
 	case k.Replicas > 1 && !k.Needs.Store.Postgres:
@@ -132,6 +146,9 @@ func (k Kubernetes) Files() ([]File, error) {
 	if !k.Needs.Store.Postgres {
 		list = append(list, "storage.yaml")
 	}
+	if k.MakesJobs() {
+		list = append(list, "rights.yaml")
+	}
 	if k.As == AsDaemon {
 		list = append(list, "deployment.yaml")
 	} else {
@@ -165,6 +182,20 @@ func (k Kubernetes) Env() []ref {
 		out = append(out, r)
 	}
 	return out
+}
+
+// MakesJobs says that the daemon makes a Job of each run.
+func (k Kubernetes) MakesJobs() bool { return k.Executor == InJobs }
+
+// OwnAccount says that the manifests have a service account of their own.
+func (k Kubernetes) OwnAccount() bool { return k.MakesJobs() && k.ServiceAccount == "" }
+
+// Account is the pods' service account; "" is the namespace's default.
+func (k Kubernetes) Account() string {
+	if k.OwnAccount() {
+		return k.Name
+	}
+	return k.ServiceAccount
 }
 
 // Durable says that the pods keep a SQLite store on a volume.

@@ -109,12 +109,16 @@ func Migrate(ctx context.Context, o Options) (uri string, from, to int64, err er
 		return uri, 0, 0, explain(cfg, err)
 	}
 	if from > s.Newest() {
+		if s.Understood(from) {
+			return uri, from, from, nil
+		}
 		return uri, from, from, s.TooNew(uri, from)
 	}
 	return uri, from, s.Newest(), explain(cfg, s.Up(ctx, db))
 }
 
-// ready checks the schema: a release works on its own and on the one before.
+// ready checks the schema: a release works on its own, the one before, and the
+// one after.
 func ready(ctx context.Context, db *sql.DB, o Options) error {
 	s, err := schema()
 	if err != nil {
@@ -127,7 +131,7 @@ func ready(ctx context.Context, db *sql.DB, o Options) error {
 	switch {
 	case err != nil:
 		return err
-	case version > s.Newest():
+	case !s.Understood(version):
 		return s.TooNew(place(o.URI), version)
 	case version == 0:
 		return s.Up(ctx, db)

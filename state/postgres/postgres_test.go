@@ -246,3 +246,43 @@ func TestSilentServer(t *testing.T) {
 		t.Errorf("afterwards: %v", err)
 	}
 }
+
+// A store that the next release has migrated is as good as our own; one two
+// releases ahead is refused.
+func TestNewerSchema(t *testing.T) {
+	now, err := schema()
+	if err != nil {
+		t.Fatal(err)
+	}
+	statetest.Additive(t, now.Files)
+	uri := pgtest.URL(t)
+	db, err := sql.Open("pgx", uri)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	next := now
+	next.Files = statetest.Ahead(t, now.Files, 1)
+	if err := next.Up(t.Context(), db); err != nil {
+		t.Fatal(err)
+	}
+	s := mustOpen(t, uri)
+	e := state.Execution{ID: "0198f6c2-0000-7000-8000-000000000001", Project: "p", Environment: "dev", Name: "x", Trigger: "api"}
+	if _, _, err := s.Enqueue(t.Context(), e); err != nil {
+		t.Error(err)
+	}
+	if got, err := s.Take(t.Context(), state.From{Worker: "w", Project: "p", Environment: "dev"}); err != nil || got.ID != e.ID {
+		t.Errorf("%+v %v", got, err)
+	}
+	if _, from, to, err := Migrate(t.Context(), Options{URI: uri}); err != nil || from != next.Newest() || to != from {
+		t.Errorf("migrated from %d to %d: %v", from, to, err)
+	}
+	next.Files = statetest.Ahead(t, now.Files, 2)
+	if err := next.Up(t.Context(), db); err != nil {
+		t.Fatal(err)
+	}
+	err = second(Open(t.Context(), Options{URI: uri}))
+	if fault.CodeOf(err) != fault.StoreSchema || !strings.Contains(err.Error(), fmt.Sprintf("has schema %d, this elt works up to %d", now.Newest()+2, now.Newest()+1)) {
+		t.Errorf("two releases ahead: %v", err)
+	}
+}

@@ -99,7 +99,7 @@ func Migrate(ctx context.Context, o Options) (uri string, from, to int64, err er
 	if err != nil {
 		return "", 0, 0, err
 	}
-	return s.URI(), from, schema().Newest(), s.Close()
+	return s.URI(), from, max(from, schema().Newest()), s.Close()
 }
 
 // Close closes the file, after the day's backup.
@@ -167,10 +167,10 @@ func (f file) ready(ctx context.Context, db *sql.DB) error {
 		return f.senseless(err)
 	}
 	f.before(version)
-	if version > s.Newest() {
+	if !s.Understood(version) {
 		return s.TooNew(f.uri(), version)
 	}
-	if version == s.Newest() {
+	if version >= s.Newest() {
 		return nil
 	}
 	return f.migrate(ctx, db, s)

@@ -326,3 +326,40 @@ func TestBigStoreIsCheckedInPart(t *testing.T) {
 		t.Fatalf("%v", err)
 	}
 }
+
+// A store that the next release has migrated is as good as our own; one two
+// releases ahead is refused.
+func TestNewerSchema(t *testing.T) {
+	now := schema()
+	statetest.Additive(t, now.Files)
+	path := filepath.Join(t.TempDir(), "elt.db")
+	s, err := Open(t.Context(), Options{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := now
+	next.Files = statetest.Ahead(t, now.Files, 1)
+	if err := next.Up(t.Context(), s.DB()); err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	if s, err = Open(t.Context(), Options{Path: path}); err != nil {
+		t.Fatal(err)
+	}
+	e := state.Execution{ID: "0198f6c2-0000-7000-8000-000000000001", Project: "p", Environment: "dev", Name: "x", Trigger: "api"}
+	if _, _, err := s.Enqueue(t.Context(), e); err != nil {
+		t.Error(err)
+	}
+	if got, err := s.Take(t.Context(), state.From{Worker: "w", Project: "p", Environment: "dev"}); err != nil || got.ID != e.ID {
+		t.Errorf("%+v %v", got, err)
+	}
+	next.Files = statetest.Ahead(t, now.Files, 2)
+	if err := next.Up(t.Context(), s.DB()); err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	_, err = Open(t.Context(), Options{Path: path})
+	if code(err) != fault.StoreSchema || !strings.Contains(err.Error(), fmt.Sprintf("has schema %d, this elt works up to %d", now.Newest()+2, now.Newest()+1)) {
+		t.Errorf("two releases ahead: %v", err)
+	}
+}

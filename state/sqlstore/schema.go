@@ -71,8 +71,13 @@ func (s Schema) Up(ctx context.Context, db *sql.DB) error {
 	return nil
 }
 
-// TooNew is the refusal of a store that a later release has migrated.
+// Understood says whether this program works on a store of a later release. A
+// migration only adds; what is used no more goes one release later. So the
+// next schema is as good as our own, and nothing is known of those after it.
+func (s Schema) Understood(version int64) bool { return version <= s.Newest()+1 }
+
+// TooNew is the refusal of a store that is not Understood.
 func (s Schema) TooNew(uri string, version int64) error {
-	return fault.New(fault.StoreSchema, "the state store %s has schema %d, this elt knows up to %d", uri, version, s.Newest()).
+	return fault.New(fault.StoreSchema, "the state store %s has schema %d, this elt works up to %d", uri, version, s.Newest()+1).
 		WithHint("a newer elt has migrated it; run that one, or restore the backup from before the migration")
 }
