@@ -29,13 +29,24 @@ func newAPI(main context.Context, app *cli.App, o *Options, s *source, store sta
 		}
 		return nil, e.WithHint("as --listen 127.0.0.1:8080; --listen \"\" is no API")
 	}
+	settings, err := app.Settings()
+	if err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	logins, err := loginsOf(settings)
+	if err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	if logins != nil {
+		app.Redactor.Add(logins.ClientSecret) // invariant 10
+	}
 	metrics := api.NewMetrics(store, s.load, app.Version)
 	server := api.New(api.Config{
 		Store: store, Now: s.now, LogPath: s.logPath, Enqueued: w.Wake, PlanBackfill: planner(app, s, store),
 		PlanRun: dryRun(app, s, store), Discover: func(ctx context.Context, p *project.Project, tap *project.Plugin) (*singer.Catalog, error) {
 			return app.Catalog(ctx, p, tap, false)
 		},
-		Mask: app.Redactor.String, Secret: app.Redactor.Add, Version: app.Version, Log: app.Log(), NoAuthOnLoopback: o.NoAuth, Metrics: metrics,
+		Mask: app.Redactor.String, Secret: app.Redactor.Add, Version: app.Version, Log: app.Log(), NoAuthOnLoopback: o.NoAuth, Metrics: metrics, OIDC: logins,
 		UI: ui.Handler(),
 	})
 	w.Ended = append(w.Ended, metrics.Ended, func(state.Execution) { server.Look() })

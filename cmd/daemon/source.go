@@ -165,7 +165,9 @@ func (s *source) command(self string, e state.Execution) (proc.Command, error) {
 	} else {
 		args = append(append(append(args, "run"), more...), e.Blocks...)
 	}
-	environ := slices.Clone(s.app.Environ)
+	environ := slices.DeleteFunc(slices.Clone(s.app.Environ), func(one string) bool {
+		return strings.HasPrefix(one, "ELT_OIDC_") // the daemon's own logins are no business of plugins
+	})
 	for name, v := range o.Env {
 		environ = append(environ, name+"="+v)
 	}

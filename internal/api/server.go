@@ -63,6 +63,8 @@ type Config struct {
 	Log     zerolog.Logger
 	// NoAuthOnLoopback serves requests of this machine without a token.
 	NoAuthOnLoopback bool
+	// OIDC is where browsers may log in; nil: with tokens only.
+	OIDC *OIDC
 	// UI serves what is not the API's; nil: nothing does.
 	UI http.Handler
 	// Metrics serves /metrics; see NewMetrics.
@@ -79,6 +81,7 @@ type Server struct {
 	declared map[string]bool
 	watch    *watch
 	copies   *copies
+	oidc     *provider
 	limits   *limits
 	cross    *http.CrossOriginProtection
 	noted    sync.Map // token id -> time of the last note that it was used
@@ -112,6 +115,9 @@ func New(c Config) *Server {
 		"token":   {Type: "http", Scheme: "bearer", Description: "A token of `elt token create`."},
 		"session": {Type: "apiKey", In: "cookie", Name: cookieName, Description: "A browser's session: POST " + Base + "/session."},
 	}
+	if c.OIDC != nil {
+		s.oidc = newProvider(*c.OIDC)
+	}
 	s.api = humago.New(s.mux, config)
 	s.register()
 	schemas := config.Components.Schemas.Map()
@@ -138,6 +144,7 @@ func neverNull(schema *huma.Schema) {
 func (s *Server) register() {
 	s.healthRoutes()
 	s.sessionRoutes()
+	s.oidcRoutes()
 	s.projectRoutes()
 	s.pipelineRoutes()
 	s.runRoutes()
