@@ -129,6 +129,7 @@ let place: { value?: Project; again(): void } | undefined
 /** The project and environment that this daemon serves. Called first by the shell. */
 export const where = (): { value?: Project; again(): void } => (place ??= new Live(async (signal) => (await get<Page<Project>>('/projects', signal)).items[0], 60_000))
 
+export const loginMethods = (signal?: AbortSignal) => get<Schemas['LoginMethods']>('/session/methods', signal)
 export const login = (token: string) => post('/session', { token })
 export const logout = () => ask('/session', { method: 'DELETE' })
 
