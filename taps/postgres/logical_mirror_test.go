@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"elt/internal/row"
 	"elt/internal/singer"
@@ -24,7 +25,8 @@ type mirror struct {
 	t        testing.TB
 	parallel int
 	acks     chan taps.Position
-	breakAt  int // fail the write that brings this many rows, 0: never
+	hold     time.Duration // once, before the first write
+	breakAt  int           // fail the write that brings this many rows, 0: never
 
 	mu      sync.Mutex
 	open    int
@@ -42,6 +44,7 @@ type mirrored struct {
 	updates  int // rows with something unset
 	inserts  int
 	schemas  int
+	whole    bool // rows came that were not from the log
 }
 
 func newMirror(t testing.TB) *mirror {
@@ -99,6 +102,8 @@ func (s *mirroring) Write(b *row.Batch) error {
 	}
 	s.m.mu.Lock()
 	defer s.m.mu.Unlock()
+	time.Sleep(s.m.hold)
+	s.m.hold = 0
 	if s.m.rows += b.Len(); s.m.breakAt > 0 && s.m.rows >= s.m.breakAt {
 		return errBroken
 	}
@@ -111,6 +116,7 @@ func (s *mirroring) Write(b *row.Batch) error {
 
 func (s *mirroring) take(schema *row.Schema, b *row.Batch, i int) {
 	cells, op := map[string]string{}, b.Op(i)
+	s.of.whole = s.of.whole || b.Extracted == nil
 	unset := map[string]bool{}
 	f := b.Fields(i)
 	for c := range schema.Columns {

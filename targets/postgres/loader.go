@@ -173,6 +173,13 @@ func (ld *loader) versioned() bool {
 	return slices.ContainsFunc(ld.encoder.columns, func(c sqltarget.Column) bool { return c.Name == sqltarget.TableVersion })
 }
 
+// keepsVersions says that rows which come with a version keep it, metadata or
+// not: without it a purge, or a truncation at the source, could not tell them
+// from those that came before.
+func (ld *loader) keepsVersions() bool {
+	return ld.sink.set.ActivateVersion && (ld.sink.set.HardDelete || ld.schema.Index(sqltarget.DeletedAt) >= 0)
+}
+
 // Activate makes rows of older versions dead in this transaction. Where this
 // run brought rows without a version nobody could tell them from old ones, so
 // all are left alone.
@@ -188,8 +195,8 @@ func (ld *loader) Activate(ctx context.Context, version int64) error {
 	if err == nil {
 		err = ld.merge(ctx)
 	}
-	if err == nil && (ld.shared != nil || set.HardDelete && !ld.versioned()) {
-		ld.version = ld.version || set.HardDelete
+	if err == nil && (ld.shared != nil || ld.keepsVersions() && !ld.versioned()) {
+		ld.version = ld.version || ld.keepsVersions()
 		err = ld.reshape(ctx, ld.schema)
 	}
 	if err == nil && ld.versioned() && (set.HardDelete || ld.at.Has(sqltarget.DeletedAt)) {

@@ -70,8 +70,8 @@ func (ld *loader) ready(ctx context.Context, b *row.Batch) error {
 		}
 	}
 	ld.blank = ld.blank || b.Version == 0 && b.Len() > 0
-	if b.Version != 0 && !ld.version && ld.sink.set.HardDelete && ld.sink.set.ActivateVersion && !ld.versioned() {
-		ld.version = true // without it the purge could not tell rows apart
+	if b.Version != 0 && !ld.version && ld.keepsVersions() && !ld.versioned() {
+		ld.version = true
 		if err := ld.reshape(ctx, ld.schema); err != nil {
 			return err
 		}

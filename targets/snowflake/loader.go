@@ -189,10 +189,8 @@ func (ld *loader) write(ctx context.Context, b *row.Batch) error {
 // ready makes sure of the columns that a batch needs beyond its schema.
 func (ld *loader) ready(b *row.Batch) error {
 	ld.blank = ld.blank || b.Version == 0 && b.Len() > 0
-	set, w := ld.sink.set, ld.wants
-	if b.Version != 0 && set.HardDelete && set.ActivateVersion {
-		w.version = true // without it the purge could not tell rows apart
-	}
+	w := ld.wants
+	w.version = w.version || b.Version != 0 && ld.keepsVersions()
 	w.deletes = w.deletes || slices.Contains(b.Ops, row.Delete)
 	w.masked = w.masked || b.Unset && ld.part.keyed
 	if w == ld.wants {
@@ -202,13 +200,20 @@ func (ld *loader) ready(b *row.Batch) error {
 	return ld.shape(ld.schema)
 }
 
+// keepsVersions says that rows which come with a version keep it, metadata or
+// not: without it a purge, or a truncation at the source, could not tell them
+// from those that came before.
+func (ld *loader) keepsVersions() bool {
+	return ld.sink.set.ActivateVersion && (ld.sink.set.HardDelete || ld.schema.Index(sqltarget.DeletedAt) >= 0)
+}
+
 // Activate makes rows of older versions dead with the next Commit. Where this
 // run brought rows without a version nobody could tell them from old ones, so
 // all are left alone.
 func (ld *loader) Activate(_ context.Context, version int64) error {
 	if set := ld.sink.set; set.ActivateVersion && !ld.overwrites() && !ld.blank {
 		ld.version = version
-		if set.HardDelete && !ld.wants.version {
+		if ld.keepsVersions() && !ld.wants.version {
 			ld.wants.version = true
 			if err := ld.shape(ld.schema); err != nil {
 				return ld.lane.fail(fmt.Errorf("stream %q: %w", ld.schema.Stream, err))

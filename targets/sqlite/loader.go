@@ -84,6 +84,13 @@ func (ld *loader) versioned() bool {
 	return slices.ContainsFunc(ld.encoder.columns, func(c sqltarget.Column) bool { return c.Name == sqltarget.TableVersion })
 }
 
+// keepsVersions says that rows which come with a version keep it, metadata or
+// not: without it a purge, or a truncation at the source, could not tell them
+// from those that came before.
+func (ld *loader) keepsVersions() bool {
+	return ld.sink.set.ActivateVersion && (ld.sink.set.HardDelete || ld.schema.Index(sqltarget.DeletedAt) >= 0)
+}
+
 // Activate makes rows of older versions dead in this transaction. Where this
 // run brought rows without a version nobody could tell them from old ones, so
 // all are left alone.
@@ -93,7 +100,7 @@ func (ld *loader) Activate(ctx context.Context, version int64) error {
 		return nil
 	}
 	err := ld.lane.begin(ctx)
-	if err == nil && set.HardDelete && !ld.versioned() {
+	if err == nil && ld.keepsVersions() && !ld.versioned() {
 		ld.version = true
 		err = ld.shape(ctx, ld.schema, set.OnSchemaChange)
 	}

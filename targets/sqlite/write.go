@@ -125,8 +125,8 @@ func (ld *loader) write(ctx context.Context, b *row.Batch) error {
 func (ld *loader) ready(ctx context.Context, b *row.Batch) error {
 	ld.blank = ld.blank || b.Version == 0 && b.Len() > 0
 	set, more := ld.sink.set, false
-	if b.Version != 0 && !ld.version && set.HardDelete && set.ActivateVersion && !ld.versioned() {
-		ld.version, more = true, true // without it the purge could not tell rows apart
+	if b.Version != 0 && !ld.version && ld.keepsVersions() && !ld.versioned() {
+		ld.version, more = true, true
 	}
 	if !ld.deletes && slices.Contains(b.Ops, row.Delete) {
 		ld.deletes, more = true, true

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -18,8 +19,9 @@ import (
 
 const epoch = 946684800_000_000 // 2000-01-01 in Unix microseconds
 
-// statusEvery is how often the server hears of us. It cuts the connection
-// after wal_sender_timeout, by default a minute, without a word.
+// statusEvery is how often the server hears of us, or more often where it
+// cuts the connection soon: after wal_sender_timeout, by default a minute,
+// without a word.
 const statusEvery = 5 * time.Second
 
 // patience is how long the server is waited for when the stream is ended.
@@ -76,8 +78,13 @@ func Start(ctx context.Context, conn *pgx.Conn, slot string, lsn LSN, d Decoder)
 		options = append(options, identifier(o.Name)+" '"+strings.ReplaceAll(o.Value, "'", "''")+"'")
 	}
 	pg := conn.PgConn()
+	every, err := statusInterval(ctx, pg)
+	if err != nil {
+		shut(conn)
+		return nil, err
+	}
 	pg.Frontend().SendQuery(&pgproto3.Query{String: fmt.Sprintf("START_REPLICATION SLOT %s LOGICAL %s (%s)", identifier(slot), lsn, strings.Join(options, ", "))})
-	err := pg.Frontend().Flush()
+	err = pg.Frontend().Flush()
 	for err == nil {
 		var message pgproto3.BackendMessage
 		if message, err = pg.ReceiveMessage(ctx); err != nil {
@@ -85,7 +92,7 @@ func Start(ctx context.Context, conn *pgx.Conn, slot string, lsn LSN, d Decoder)
 		}
 		switch m := message.(type) {
 		case *pgproto3.CopyBothResponse:
-			return begin(pg, lsn, d)
+			return begin(pg, lsn, d, every)
 		case *pgproto3.ErrorResponse:
 			err = pgconn.ErrorResponseToPgError(m)
 		case *pgproto3.NoticeResponse, *pgproto3.ParameterStatus:
@@ -93,13 +100,31 @@ func Start(ctx context.Context, conn *pgx.Conn, slot string, lsn LSN, d Decoder)
 			err = fmt.Errorf("the server answered START_REPLICATION with %T", m)
 		}
 	}
-	closing, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	conn.Close(closing)
+	shut(conn)
 	return nil, err
 }
 
-func begin(pg *pgconn.PgConn, lsn LSN, d Decoder) (*Conn, error) {
+func shut(conn *pgx.Conn) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	conn.Close(ctx)
+}
+
+// statusInterval asks how patient the server is.
+func statusInterval(ctx context.Context, pg *pgconn.PgConn) (time.Duration, error) {
+	results, err := pg.Exec(ctx, "select setting from pg_catalog.pg_settings where name = 'wal_sender_timeout'").ReadAll()
+	if err != nil {
+		return 0, fmt.Errorf("ask for wal_sender_timeout: %w", err)
+	}
+	if len(results) == 1 && len(results[0].Rows) == 1 {
+		if ms, err := strconv.Atoi(string(results[0].Rows[0][0])); err == nil && ms > 0 {
+			return min(statusEvery, max(100*time.Millisecond, time.Duration(ms)*time.Millisecond/4)), nil
+		}
+	}
+	return statusEvery, nil
+}
+
+func begin(pg *pgconn.PgConn, lsn LSN, d Decoder, every time.Duration) (*Conn, error) {
 	raw, err := pg.Hijack()
 	if err != nil {
 		return nil, err
@@ -109,7 +134,7 @@ func begin(pg *pgconn.PgConn, lsn LSN, d Decoder) (*Conn, error) {
 	c.confirm.Store(uint64(lsn))
 	c.received.Store(uint64(lsn))
 	c.work.Go(c.read)
-	c.work.Go(c.report)
+	c.work.Go(func() { c.report(every) })
 	return c, nil
 }
 
@@ -140,8 +165,8 @@ func (c *Conn) read() {
 }
 
 // report sends the status at once, regularly, and when the server asks.
-func (c *Conn) report() {
-	tick := time.NewTicker(statusEvery)
+func (c *Conn) report(every time.Duration) {
+	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for ask := false; c.status(ask) == nil; {
 		ask = false
