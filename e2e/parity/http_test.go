@@ -15,10 +15,10 @@ import (
 // httpSources are the taps over HTTP.
 func httpSources() []source {
 	return []source{
-		{"edcast", edcastSource},
-		{"xactly", xactlySource},
-		{"rest, inferred", func(t *testing.T) reading { return restSource(t, "{}") }},
-		{"rest, with a schema", func(t *testing.T) reading {
+		{name: "edcast", open: edcastSource},
+		{name: "xactly", open: xactlySource},
+		{name: "rest, inferred", open: func(t *testing.T) reading { return restSource(t, "{}") }},
+		{name: "rest, with a schema", open: func(t *testing.T) reading {
 			return restSource(t, `{properties: {id: {type: integer}, at: {type: string, format: date-time}, n: {type: [number, "null"]}, big: {type: [number, "null"]}, t: {type: [string, "null"]}, o: {type: [object, "null"]}, u: {type: [string, integer, "null"]}, l: {type: [array, "null"]}}}`)
 		}},
 	}

@@ -8,6 +8,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"hash/fnv"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -48,6 +49,9 @@ func TestEveryPairBothWays(t *testing.T) {
 	warehouse := pgtest.URL(t)
 	for _, s := range sources() {
 		for _, d := range destinations(warehouse) {
+			if s.tables && d.target != "target-postgres" && d.target != "target-sqlite" {
+				continue // its rows say where in the log each project began
+			}
 			t.Run(s.name+" to "+d.name, func(t *testing.T) {
 				t.Parallel()
 				parity(t, s, d)
@@ -129,11 +133,18 @@ func (p project) elt(t *testing.T, args ...string) []byte {
 	cmd := exec.Command(elt, args...)
 	var out, errs bytes.Buffer
 	cmd.Dir, cmd.Stdout, cmd.Stderr = p.dir, &out, &errs
-	cmd.Env = append(os.Environ(), "NO_COLOR=1")
+	cmd.Env = append(os.Environ(), "NO_COLOR=1", "PARITY_SLOT="+p.slot())
 	if err := cmd.Run(); err != nil {
 		t.Fatalf("%s: elt %s: %v\n%s%s", p.way, strings.Join(args, " "), err, &out, &errs)
 	}
 	return out.Bytes()
+}
+
+// slot is a replication slot of the project's own.
+func (p project) slot() string {
+	name := fnv.New64a()
+	name.Write([]byte(p.dir))
+	return fmt.Sprintf("elt_parity_%x", name.Sum64())
 }
 
 // run runs the pair once and looks at all that it left.
@@ -216,7 +227,7 @@ func (s snapshot) complete(t *testing.T) {
 }
 
 // moving are parts of a bookmark that are new with every run.
-var moving = regexp.MustCompile(`"version":[0-9]+`)
+var moving = regexp.MustCompile(`"(version|lsn)":[0-9]+|"replication_key_value":[0-9]{7,}`)
 
 // canonical is JSON with its keys sorted and its numbers as they are.
 func canonical(raw []byte) string {
@@ -227,5 +238,5 @@ func canonical(raw []byte) string {
 		return string(raw)
 	}
 	text, _ := json.Marshal(v)
-	return moving.ReplaceAllString(string(text), `"version":…`)
+	return moving.ReplaceAllString(string(text), "…")
 }

@@ -21,8 +21,9 @@ import (
 
 // source is a kind of tap with its settings.
 type source struct {
-	name string
-	open func(t *testing.T) reading
+	name   string
+	open   func(t *testing.T) reading
+	tables bool // for destinations that are tables only
 }
 
 // reading is a source that is there: the settings and the metadata are YAML.
@@ -35,21 +36,22 @@ func sources() []source {
 	var out []source
 	for _, infer := range []string{"false", "true"} {
 		out = append(out,
-			source{"csv, infer " + infer, func(t *testing.T) reading { return fileSource(t, "tap-csv", infer, csvFiles()) }},
-			source{"jsonl, infer " + infer, func(t *testing.T) reading { return fileSource(t, "tap-jsonl", infer, jsonlFiles()) }})
+			source{name: "csv, infer " + infer, open: func(t *testing.T) reading { return fileSource(t, "tap-csv", infer, csvFiles()) }},
+			source{name: "jsonl, infer " + infer, open: func(t *testing.T) reading { return fileSource(t, "tap-jsonl", infer, jsonlFiles()) }})
 	}
-	out = append(out, source{"parquet", parquetSource})
+	out = append(out, source{name: "parquet", open: parquetSource})
 	out = append(out, httpSources()...)
 	for _, dialect := range []string{"meltanolabs", "transferwise"} {
 		for _, method := range []string{"FULL_TABLE", "INCREMENTAL"} {
-			out = append(out, source{"postgres, " + dialect + ", " + method, func(t *testing.T) reading { return postgresSource(t, dialect, method) }},
-				source{"mysql, " + dialect + ", " + method, func(t *testing.T) reading { return mysqlSource(t, dialect, method) }})
+			out = append(out, source{name: "postgres, " + dialect + ", " + method, open: func(t *testing.T) reading { return postgresSource(t, dialect, method) }},
+				source{name: "mysql, " + dialect + ", " + method, open: func(t *testing.T) reading { return mysqlSource(t, dialect, method) }})
 		}
+		out = append(out, source{"postgres, " + dialect + ", LOG_BASED", func(t *testing.T) reading { return logSource(t, dialect) }, dialect == "meltanolabs"})
 	}
 	for _, method := range []string{"FULL_TABLE", "INCREMENTAL"} {
-		out = append(out, source{"sqlite, " + method, func(t *testing.T) reading { return sqliteSource(t, method) }})
+		out = append(out, source{name: "sqlite, " + method, open: func(t *testing.T) reading { return sqliteSource(t, method) }})
 	}
-	return append(out, source{"jdbc", func(t *testing.T) reading { return postgresSource(t, jdbc, "INCREMENTAL") }})
+	return append(out, source{name: "jdbc", open: func(t *testing.T) reading { return postgresSource(t, jdbc, "INCREMENTAL") }})
 }
 
 // jdbc stands for the tables of PostgreSQL as tap-jdbc reads them.
@@ -266,19 +268,47 @@ insert into src."Odd Näme" values ('b', null, '2024-06-01', null, 'n');
 insert into src.many select n, n / 3, 'v' || n from generate_series(25001, 25010) n;
 `
 
+// logSource is the same tables, whose log is read by a slot of each project.
+func logSource(t *testing.T, dialect string) reading {
+	address := pgtest.URL(t)
+	execute(t, address, "create schema src; create type mood as enum ('sad', 'très happy');"+kindsTable()+tables+
+		"alter table src.keyless replica identity full; alter table src.kinds alter k09 set storage external;")
+	return reading{
+		tap: "tap-postgres", metadata: "{'*': {replication-method: LOG_BASED}, 'src-totals': {replication-method: FULL_TABLE}}",
+		config: login(t, address) + ", password: x, filter_schemas: [src], replication_slot_name: $PARITY_SLOT, dialect: " + dialect + "}",
+		change: func(t *testing.T) { execute(t, address, changes+logged) },
+	}
+}
+
+const logged = `
+update src.kinds set seq = seq + 1000;
+update src.kinds set id = id + 1000 where id in (2, 5, 6);
+delete from src.many where id % 10 = 0;
+update src.many set id = -id where id % 11 = 0;
+insert into src.many values (10, 0, 'again');
+truncate src.composite;
+insert into src.composite values ('new', 1, 1.50, '{}');
+delete from src.keyless where t = 'z';
+`
+
+func execute(t *testing.T, address, sql string) {
+	t.Helper()
+	ctx := context.Background()
+	conn, err := pgx.Connect(ctx, address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(ctx)
+	if _, err := conn.PgConn().Exec(ctx, sql).ReadAll(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func postgresSource(t *testing.T, dialect, method string) reading {
 	address := pgtest.URL(t)
 	exec := func(t *testing.T, sql string) {
 		t.Helper()
-		ctx := context.Background()
-		conn, err := pgx.Connect(ctx, address)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close(ctx)
-		if _, err := conn.PgConn().Exec(ctx, sql).ReadAll(); err != nil {
-			t.Fatal(err)
-		}
+		execute(t, address, sql)
 	}
 	exec(t, "create schema src; create type mood as enum ('sad', 'très happy');"+kindsTable()+tables)
 	metadata := "{}"

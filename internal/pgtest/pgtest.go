@@ -58,6 +58,9 @@ func URL(t testing.TB) string {
 			t.Logf("pgtest: database %s kept", name)
 			return
 		}
+		if err := exec("select pg_drop_replication_slot(slot_name) from pg_replication_slots where database = '" + name + "' and not active"); err != nil {
+			t.Logf("pgtest: drop replication slots: %v", err)
+		}
 		if err := exec("drop database if exists " + name + " with (force)"); err != nil {
 			t.Logf("pgtest: drop database: %v", err)
 		}
@@ -128,7 +131,7 @@ func (i *instance) serve(bin string) error {
 	}
 	i.url = fmt.Sprintf("postgres://elt@127.0.0.1:%d/postgres?sslmode=disable", port)
 	i.args = []string{filepath.Join(bin, "postgres"), "-D", i.data(), "-k", i.dir, "-p", strconv.Itoa(port),
-		"-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "max_connections=100", "-c", "wal_level=logical"}
+		"-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "max_connections=100", "-c", "wal_level=logical", "-c", "max_replication_slots=100", "-c", "max_wal_senders=100"}
 	return i.launch()
 }
 

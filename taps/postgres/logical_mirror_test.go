@@ -219,9 +219,6 @@ func newLogged(t testing.TB) *logged {
 	w := newWorld(t)
 	w.cfg["replication_slot_name"] = fmt.Sprintf("elt_test_%s", w.conn.Config().Database)
 	w.cfg["connect_retry_seconds"] = 10
-	t.Cleanup(func() {
-		w.conn.Exec(context.Background(), "select pg_drop_replication_slot(slot_name) from pg_replication_slots where database = current_database() and not active")
-	})
 	return &logged{world: w, out: newMirror(t)}
 }
 
