@@ -20,7 +20,11 @@ type aside struct {
 	Edit   int64  `json:"edit"`
 }
 
-func (ld *loader) openAside(ctx context.Context, schema *row.Schema) error {
+// openAside makes the unpublished table, or goes on with the one that an
+// earlier run left. Where the final name is free a new one has that already,
+// since nobody sees it before the commit: a stream that is complete by then
+// needs no renaming, for which SQLite reads the whole schema.
+func (ld *loader) openAside(ctx context.Context, schema *row.Schema, free bool) error {
 	s, l := ld.sink, ld.lane
 	ld.aside = true
 	sum := sha256.Sum256([]byte(s.stateID))
@@ -45,6 +49,10 @@ func (ld *loader) openAside(ctx context.Context, schema *row.Schema) error {
 			return err
 		}
 	}
+	ld.hidden = name
+	if ld.early = free; free {
+		name = ld.final.Name
+	}
 	all, idents := ld.wanted(schema), ld.idents(schema, nil)
 	ld.at = &table{Table: sqltarget.Table{Name: name, Columns: sqltarget.Columns(sqltarget.SQLite{}, all, idents)}}
 	if s.set.Keyed(schema.Key) {
@@ -56,7 +64,7 @@ func (ld *loader) openAside(ctx context.Context, schema *row.Schema) error {
 	if err := l.exec(ctx, ld.at.Create(true)); err != nil {
 		return fmt.Errorf("create table: %w", err)
 	}
-	s.asides[name] = true
+	s.asides[ld.hidden] = true
 	s.changed(targets.Change{Stream: schema.Stream, Kind: "create", Detail: ld.final.Ref()})
 	return ld.shape(ctx, schema, sqltarget.Evolve)
 }

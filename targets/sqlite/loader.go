@@ -20,12 +20,14 @@ type loader struct {
 	at     *table          // where they go now
 
 	keyed   bool
-	unique  bool // at has the constraint that ON CONFLICT needs
-	aside   bool // at is not published
-	covered bool // a committed position covers rows of the unpublished table
-	version bool // rows carry TableVersion although metadata is off
-	deletes bool // some row was a delete
-	blank   bool // rows without a version came
+	unique  bool   // at has the constraint that ON CONFLICT needs
+	aside   bool   // at is not published
+	early   bool   // at has its final name, in this transaction only
+	hidden  string // the name of an unpublished table
+	covered bool   // a committed position covers rows of the unpublished table
+	version bool   // rows carry TableVersion although metadata is off
+	deletes bool   // some row was a delete
+	blank   bool   // rows without a version came
 	ended   bool
 
 	encoder  *encoder
@@ -60,7 +62,7 @@ func (ld *loader) open(ctx context.Context, schema *row.Schema) error {
 		ld.at = found
 		return ld.shape(ctx, schema, ld.sink.set.OnSchemaChange)
 	}
-	return ld.openAside(ctx, schema)
+	return ld.openAside(ctx, schema, found == nil)
 }
 
 // Schema evolves the table; rows written before are in it already.

@@ -17,13 +17,17 @@ func (ld *loader) beforeCommit(ctx context.Context, covered bool) error {
 		return nil
 	case ld.ended:
 		return ld.publish(ctx)
-	case !covered || ld.covered:
-		return nil
-	case s.stateID == "" && s.set.LoadMethod != sqltarget.Overwrite:
+	case covered && !ld.covered && s.stateID == "" && s.set.LoadMethod != sqltarget.Overwrite:
 		// Nobody keeps a claim, so no later run could know what this table
 		// holds, yet the position is about to be promised.
 		return ld.publish(ctx)
-	case s.stateID == "":
+	}
+	if ld.early {
+		if err := ld.hide(ctx); err != nil {
+			return err
+		}
+	}
+	if !covered || ld.covered || s.stateID == "" {
 		return nil
 	}
 	note, err := json.Marshal(aside{ld.schema.Stream, s.edit})
@@ -43,8 +47,22 @@ func (ld *loader) publish(ctx context.Context) error {
 	return nil
 }
 
+// hide gives a table that is not complete the name that nobody reads.
+func (ld *loader) hide(ctx context.Context) error {
+	ld.closeStatements()
+	if err := ld.lane.exec(ctx, "alter table "+ld.at.Ref()+" rename to "+sqltarget.Quote(ld.hidden)); err != nil {
+		return fmt.Errorf("hide %s: %w", ld.final.Ref(), err)
+	}
+	ld.at.Name, ld.early = ld.hidden, false
+	return nil
+}
+
 func (ld *loader) takePlace(ctx context.Context) error {
 	l := ld.lane
+	if ld.early {
+		ld.aside, ld.early = false, false
+		return nil
+	}
 	ld.closeStatements()
 	if err := ld.forget(ctx, ld.at.Name); err != nil {
 		return err
