@@ -67,8 +67,8 @@ cases: build ## recorded behaviour of Meltano, where the checker is there
 	@if [ -x ../shared/meltano-cases/check ]; then ../shared/meltano-cases/check --elt ./elt; \
 	else echo "cases: skipped, ../shared/meltano-cases is not beside this checkout"; fi
 
-long: ## crash and soak runs: 60 kills of each process for each target
-	ELT_TEST_LONG=1 $(GO) test -timeout 60m -v -run 'Kill|Crash|Soak' ./e2e/...
+long: ## crash and soak runs: 60 kills of each process for each target; a slow target for 75 s
+	ELT_TEST_LONG=1 $(GO) test -timeout 60m -v -run 'Kill|Crash|Soak|Slow' ./e2e/...
 
 kubernetes-real: ## Jobs against a real API server and Job controller, built from Go modules (needs etcd)
 	@scripts/need go cc etcd
