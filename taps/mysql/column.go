@@ -10,17 +10,22 @@ import (
 // attribute is a column of a table.
 type attribute struct {
 	row.Column
-	sqlType string // as information_schema.columns.column_type
-	expr    string // what stands in the SELECT list for it, "" for its name
-	bits    bool   // bytes that are a big-endian number
-	text    bool   // compared by a collation, so equal is not the same bytes
+	sqlType  string // as information_schema.columns.column_type, in small letters
+	dataType string // the same without its parameters
+	charset  string // of a text
+	unsigned bool
+	length   int      // of a binary(n)
+	members  [][]byte // of an enum or set
+	expr     string   // what stands in the SELECT list for it, "" for its name
+	bits     bool     // bytes that are a big-endian number
+	text     bool     // compared by a collation, so equal is not the same bytes
 }
 
 // of reads a column's type from information_schema.
 func (a *attribute) of(dataType, columnType, precision, scale string, s settings) {
-	a.sqlType = columnType
+	a.dataType, a.sqlType = dataType, columnType
 	number := func(text string) int { n, _ := strconv.Atoi(text); return n }
-	unsigned := strings.Contains(columnType, "unsigned")
+	a.unsigned, a.length = strings.Contains(columnType, "unsigned"), lengthOf(columnType)
 	kind := row.Text
 	switch dataType {
 	case "tinyint", "smallint", "mediumint", "int", "bigint", "year":
@@ -28,7 +33,7 @@ func (a *attribute) of(dataType, columnType, precision, scale string, s settings
 		switch {
 		case dataType == "tinyint" && s.Boolean && strings.HasPrefix(columnType, "tinyint(1)"):
 			kind = row.Bool
-		case dataType == "bigint" && unsigned:
+		case dataType == "bigint" && a.unsigned:
 			kind, a.Precision = row.Numeric, 20
 		}
 	case "bit":

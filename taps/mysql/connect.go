@@ -99,6 +99,9 @@ func (s settings) connect(ctx context.Context) (*session, error) {
 	cfg.Net, cfg.Addr = s.address()
 	cfg.User, cfg.Passwd, cfg.DBName, cfg.Timeout, cfg.Logger = s.User, s.Password, s.Database, 30*time.Second, &mysql.NopLogger{}
 	cfg.Collation = "utf8mb4_general_ci"
+	if s.Tunnel.Enable {
+		cfg.DialFunc = s.Tunnel.Dial
+	}
 	var err error
 	if cfg.TLS, err = s.tls(); err != nil {
 		return nil, err
@@ -119,6 +122,10 @@ func (s settings) connect(ctx context.Context) (*session, error) {
 			return ses, nil
 		}
 		var refused *mysql.MySQLError
+		var tunnel *fault.Error // of the bastion, with its own hint
+		if errors.As(err, &tunnel) {
+			return nil, err
+		}
 		if ctx.Err() != nil || errors.As(err, &refused) && refused.Number != 1040 || time.Now().Add(pause).After(until) {
 			return nil, s.explainLogin(err)
 		}

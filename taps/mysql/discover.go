@@ -42,7 +42,8 @@ func (s *session) discover(ctx context.Context, set settings, dbs []string) ([]*
 		args = slices.Concat(dbs, set.Tables)
 	}
 	rows, err := s.query(ctx, `select t.table_schema, t.table_name, t.table_type, coalesce(t.table_rows, 0), c.column_name, c.data_type, lower(c.column_type),
-		coalesce(c.numeric_precision, 0), coalesce(c.numeric_scale, 0), c.is_nullable, coalesce(k.ordinal_position, 0)
+		coalesce(c.numeric_precision, 0), coalesce(c.numeric_scale, 0), c.is_nullable, coalesce(k.ordinal_position, 0),
+		coalesce(c.character_set_name, ''), case when c.data_type in ('enum', 'set') then c.column_type else '' end
 		from information_schema.tables t join information_schema.columns c on c.table_schema = t.table_schema and c.table_name = t.table_name
 		left join information_schema.key_column_usage k on k.table_schema = c.table_schema and k.table_name = c.table_name and k.column_name = c.column_name and k.constraint_name = 'PRIMARY'
 		where `+where+" and t.table_type <> 'SEQUENCE' order by t.table_schema, t.table_name, c.ordinal_position", args...)
@@ -62,6 +63,7 @@ func (s *session) discover(ctx context.Context, set settings, dbs []string) ([]*
 			out = append(out, rel)
 		}
 		a := attribute{Column: row.Column{Name: r[4], Nullable: r[9] == "YES"}}
+		a.charset, a.members = strings.ToLower(r[11]), members(r[12])
 		a.of(strings.ToLower(r[5]), r[6], r[7], r[8], set)
 		rel.columns = append(rel.columns, a)
 		if r[10] != "0" {

@@ -11,16 +11,21 @@ import (
 	"elt/internal/row"
 	"elt/internal/singer"
 	"elt/taps"
+	"elt/taps/mysql/wire"
 )
 
 // bookmark is a stream's position, in PipelineWise's shape; the Meltano SDK's
-// has the first two members. The last two say how far a whole read has come.
+// has the first two members. Last and Done say how far a whole read has come,
+// and those of the log where in it the rows are from.
 type bookmark struct {
 	Key     string                     `json:"replication_key,omitempty"`
 	Value   json.RawMessage            `json:"replication_key_value,omitempty"`
 	Version int64                      `json:"version,omitempty"`
 	Last    map[string]json.RawMessage `json:"last_pk_fetched,omitempty"`
 	Done    bool                       `json:"initial_full_table_complete,omitempty"`
+	File    string                     `json:"log_file,omitempty"`
+	Pos     uint64                     `json:"log_pos,omitempty"`
+	GTID    string                     `json:"gtid,omitempty"`
 }
 
 // selection is what the user's catalog says of one stream.
@@ -45,6 +50,14 @@ type plan struct {
 	version int64 // of the rows, 0 for none
 	anew    bool  // rows of other versions die
 	strict  bool  // zero dates fail the stream
+
+	// Of LOG_BASED streams:
+	source   *source
+	at       wire.Place // of the binlog, behind what was read; empty: a snapshot comes first
+	resumed  bool       // at is known
+	snapshot bool       // the table is read whole first
+	marker   bool       // rows say when they were deleted, by a column that the table has not
+	number   int        // among the streams of the run
 }
 
 func newPlan(rel *relation, sel selection, s settings, prior json.RawMessage) (*plan, error) {
@@ -73,10 +86,9 @@ func newPlan(rel *relation, sel selection, s settings, prior json.RawMessage) (*
 	case singer.Incremental:
 		err = p.incremental(mark, s)
 	case singer.LogBased:
-		err = fault.New(fault.BadConfig, "replication method LOG_BASED is not supported yet").
-			WithHint("set replication-method to INCREMENTAL with a replication-key, or to FULL_TABLE; or keep the Python plugin with native: never")
+		err = p.logBased(mark, s)
 	default:
-		err = fault.New(fault.BadConfig, "replication method %q is unknown", p.method).WithHint("it is FULL_TABLE or INCREMENTAL")
+		err = fault.New(fault.BadConfig, "replication method %q is unknown", p.method).WithHint("it is FULL_TABLE, INCREMENTAL or LOG_BASED")
 	}
 	if err != nil {
 		return nil, err
@@ -136,6 +148,41 @@ func (p *plan) whole(mark bookmark) error {
 		or = append(or, "("+strings.Join(and, " and ")+")")
 	}
 	p.where = append(p.where, "("+strings.Join(or, " or ")+")")
+	return nil
+}
+
+// logBased reads the table whole first, and then what the binlog says has
+// changed since; a whole read that was broken off goes on, with the place of
+// the log that belonged to its beginning.
+func (p *plan) logBased(mark bookmark, s settings) error {
+	if p.rel.view {
+		return fault.New(fault.BadConfig, "%s is a view, of which the binlog knows nothing", p.rel.table()).WithHint("set its replication-method to FULL_TABLE or INCREMENTAL")
+	}
+	if !s.start.IsZero() || !s.end.IsZero() {
+		return fault.New(fault.BadConfig, "start_date and end_date cannot window it: it is replicated from the log").WithHint("deselect the stream, or set its replication-method to INCREMENTAL")
+	}
+	p.marker = p.rel.column(singer.DeletedAt) == nil
+	var err error
+	if p.resumed = mark.GTID != "" || mark.File != ""; p.resumed {
+		p.at.File, p.at.Pos = mark.File, mark.Pos
+		if p.at.GTID, err = wire.ParseGTIDs(mark.GTID); err != nil {
+			return fault.Wrap(fault.BadInput, err, "its bookmark cannot be read").WithHint("see elt state get; --full-refresh starts over")
+		}
+		if p.at.File == "" && !s.GTID {
+			return fault.New(fault.BadInput, "its bookmark has a GTID and no file").WithHint("set use_gtid: true, or start over with --full-refresh")
+		}
+		if len(mark.Last) == 0 {
+			p.version = mark.Version
+			return nil
+		}
+	}
+	if err := p.whole(mark); err != nil {
+		return err
+	}
+	p.snapshot = true
+	if p.resumed = p.resumed && len(p.where) > 0; !p.resumed {
+		p.at = wire.Place{}
+	}
 	return nil
 }
 
@@ -245,7 +292,12 @@ func (p *plan) announced(fields []field) *row.Schema {
 		s.ReplicationKey = p.key
 	}
 	for _, f := range fields {
-		s.Columns = append(s.Columns, f.now)
+		c := f.now
+		c.Nullable = c.Nullable || p.method == singer.LogBased && !f.isKey // a deletion knows the key only
+		s.Columns = append(s.Columns, c)
+	}
+	if p.marker {
+		s.Columns = append(s.Columns, row.Column{Name: singer.DeletedAt, Kind: row.TimestampTZ, Wire: row.WireTimestampTZ, Nullable: true})
 	}
 	return s
 }
@@ -268,8 +320,11 @@ func (p *plan) position(marks []json.RawMessage, rows int64, exact bool) taps.Po
 		for i, m := range p.marks {
 			b.Last[m.Name] = marks[i]
 		}
-	default: // not {}: a state that is emptied is not believed
+	case p.method != singer.LogBased: // not {}: a state that is emptied is not believed
 		b.Done = true
+	}
+	if p.method == singer.LogBased {
+		b.File, b.Pos, b.GTID = p.at.File, p.at.Pos, p.at.GTID.String()
 	}
 	var err error
 	if pos.Value, err = json.Marshal(b); err != nil {

@@ -41,7 +41,10 @@ type reader struct {
 	rows, covered int64
 	last          [][]byte // the values of marks in the last row, as text
 	keyed         bool
+	reading       bool // the table is read whole
 }
+
+const epoch = 946684800 // Unix seconds of 2000-01-01, from which rows count
 
 func (r *reader) read(s *session) error {
 	defer func() {
@@ -49,7 +52,7 @@ func (r *reader) read(s *session) error {
 			r.batch.Release()
 		}
 	}()
-	if err := s.exec(r.ctx, snapshot); err != nil {
+	if err := r.freeze(s); err != nil {
 		return explain(err, r.plan)
 	}
 	conn, err := wire.Over(s.conn)
@@ -60,6 +63,7 @@ func (r *reader) read(s *session) error {
 	if err != nil {
 		return explain(err, r.plan)
 	}
+	r.reading = r.plan.method != singer.Incremental
 	cells := make([]wire.Cell, rows.Len())
 	r.last = make([][]byte, len(r.plan.marks))
 	for {
@@ -70,10 +74,11 @@ func (r *reader) read(s *session) error {
 		if !more {
 			break
 		}
-		if err := r.row(cells); err != nil {
+		if err := r.row(cells, row.Insert, 0); err != nil {
 			return err
 		}
 	}
+	r.reading = false
 	if err := r.flush(); err != nil {
 		return err
 	}
@@ -83,7 +88,22 @@ func (r *reader) read(s *session) error {
 	return r.stream.Position(r.plan.position(nil, r.rows, false))
 }
 
-func (r *reader) row(values []wire.Cell) error {
+// freeze begins the snapshot; of a LOG_BASED stream its place in the binlog
+// is where changes are read from afterwards.
+func (r *reader) freeze(s *session) error {
+	p := r.plan
+	if p.method != singer.LogBased || p.resumed {
+		return s.exec(r.ctx, snapshot)
+	}
+	at, exact, err := s.freeze(r.ctx, p.source.maria)
+	if p.at = at; err == nil && !exact && len(p.keys) == 0 {
+		zerolog.Ctx(r.ctx).Warn().Msgf("stream %s has no key, and the server does not say which place of the binlog belongs to a snapshot: rows that change while it is read may come twice", p.id)
+	}
+	return err
+}
+
+// row hands on a row of values, which op happened to at a Unix time.
+func (r *reader) row(values []wire.Cell, op row.Op, at int64) error {
 	for i := range r.fields {
 		if f := &r.fields[i]; values[i].Zero() {
 			if r.plan.strict {
@@ -108,7 +128,9 @@ again:
 	r.batch.Begin()
 	for i := range r.fields {
 		f := &r.fields[i]
-		if values[i].Kind == wire.Null {
+		if values[i].Kind == wire.Absent && op == row.Update {
+			r.batch.SkipField()
+		} else if values[i].Kind == wire.Null || values[i].Kind == wire.Absent {
 			r.batch.Null()
 		} else if !f.append(r.batch, &values[i]) {
 			r.batch.Drop()
@@ -123,7 +145,12 @@ again:
 			goto again
 		}
 	}
-	r.batch.End()
+	if r.plan.marker && op == row.Delete {
+		r.batch.Int8((at - epoch) * 1_000_000)
+	} else if r.plan.marker {
+		r.batch.Null()
+	}
+	r.batch.EndAs(op)
 	r.rows++
 	if len(r.batch.Data) < batchBytes {
 		return nil
@@ -131,7 +158,7 @@ again:
 	if err := r.flush(); err != nil {
 		return err
 	}
-	if r.plan.method == singer.FullTable && len(r.plan.marks) > 0 && r.rows-r.covered >= positionEvery {
+	if r.reading && len(r.plan.marks) > 0 && r.rows-r.covered >= positionEvery {
 		r.remember(values)
 		return r.say(true)
 	}

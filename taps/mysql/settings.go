@@ -8,6 +8,7 @@ import (
 	"elt/internal/fault"
 	"elt/internal/singer"
 	"elt/internal/spec"
+	"elt/internal/sshtunnel"
 	"elt/taps"
 )
 
@@ -42,9 +43,12 @@ type settings struct {
 	Zero     string   `json:"zero_dates"`
 	Boolean  bool     `json:"tinyint1_is_boolean"`
 	OnError  string   `json:"on_stream_error"`
-	Tunnel   struct {
-		Enable bool `json:"enable"`
-	} `json:"ssh_tunnel"`
+	ServerID uint32   `json:"server_id"`
+	Engine   string   `json:"engine"`
+	GTID     bool     `json:"use_gtid"`
+	MaxRun   int64    `json:"replication_max_run_seconds"`
+
+	Tunnel sshtunnel.Settings `json:"ssh_tunnel"`
 
 	start, end time.Time // zero: open
 }
@@ -52,9 +56,6 @@ type settings struct {
 func decode(cfg spec.Config) (s settings, err error) {
 	if err := cfg.Decode(&s); err != nil {
 		return s, fault.Wrap(fault.BadConfig, err, "tap-mysql: the settings cannot be read")
-	}
-	if s.Tunnel.Enable {
-		return s, fault.New(fault.BadConfig, "tap-mysql: ssh_tunnel is not supported yet").WithHint("open the tunnel beside elt and name its local end, or keep the Python plugin with native: never")
 	}
 	if err := s.url(); err != nil {
 		return s, err
@@ -79,6 +80,20 @@ func decode(cfg spec.Config) (s settings, err error) {
 		s.DBs = []string{s.Database}
 	}
 	return s, nil
+}
+
+// logBased says that some stream is read from the binlog.
+func (s settings) logBased(catalog *singer.Catalog) bool {
+	if catalog == nil {
+		return s.Method == singer.LogBased
+	}
+	for _, cs := range catalog.Selected() {
+		method, key := cs.Replication()
+		if method == singer.LogBased || method == "" && key == "" && s.Method == singer.LogBased {
+			return true
+		}
+	}
+	return false
 }
 
 func bound(setting, text string) (t time.Time, err error) {
@@ -114,16 +129,17 @@ func (tap) Spec() spec.Spec {
 		{Name: "internal_hostname", Type: spec.String, Help: "The name that the server's certificate bears, where that is another than host.", Example: "project:instance"},
 		{Name: "session_sqls", Type: spec.Array, Help: "Statements that set up the session; one that the server refuses is warned about.", Example: `["SET @@session.wait_timeout=28800"]`},
 		{Name: "connect_retry_seconds", Type: spec.Integer, Default: 30, Help: "For how long an absent server is tried again at the start.", Example: "60"},
-		{Name: "default_replication_method", Type: spec.String, Default: singer.FullTable, OneOf: []string{singer.FullTable, singer.Incremental}, Help: "How streams are replicated of which the catalog does not say it.", Example: "INCREMENTAL"},
+		{Name: "default_replication_method", Type: spec.String, Default: singer.FullTable, OneOf: []string{singer.FullTable, singer.Incremental, singer.LogBased}, Help: "How streams are replicated of which the catalog does not say it.", Example: "INCREMENTAL"},
 		{Name: "start_date", Type: spec.Date, Help: "Of INCREMENTAL streams, read no row whose replication key, a date or timestamp, is older; rows without a key are not read then.", Example: "2024-01-01T00:00:00Z"},
 		{Name: "end_date", Type: spec.Date, Help: "Of INCREMENTAL streams, read no row whose replication key is this or newer: the window is half open.", Example: "2024-02-01T00:00:00Z"},
 		{Name: "zero_dates", Type: spec.String, Default: "null", OneOf: []string{"null", "fail"}, Help: "What becomes of 0000-00-00: null, with a warning, or a failed stream.", Example: "fail"},
 		{Name: "tinyint1_is_boolean", Type: spec.Boolean, Default: true, Help: "tinyint(1) is a boolean; one that holds other numbers becomes text.", Example: "false"},
-		{Name: "ssh_tunnel.enable", Type: spec.Boolean, Default: false, Help: "Connect through a bastion host; not supported yet.", Example: "false"},
+		{Name: "server_id", Type: spec.Integer, Default: 0, Help: "Of LOG_BASED: the id of the first stream as a replica, the next stream's is one more; they must be free. 0 is a random one.", Example: "5000"},
+		{Name: "engine", Type: spec.String, OneOf: []string{"mysql", "mariadb"}, Help: "Of LOG_BASED: whose GTIDs and snapshots to expect; without it the server's version says so.", Example: "mariadb"},
+		{Name: "use_gtid", Type: spec.Boolean, Default: false, Help: "Of LOG_BASED: go on by GTID, which means the same on every server of a cluster, instead of file and position.", Example: "true"},
+		{Name: "replication_max_run_seconds", Type: spec.Integer, Default: 0, Help: "Of LOG_BASED: stop at the next end of a transaction after so long, and go on in the next run; 0 is no limit.", Example: "600"},
 	}
-	for _, of := range [][2]string{{"server_id", "2"}, {"engine", "mariadb"}, {"use_gtid", "true"}} {
-		own = append(own, spec.Setting{Name: of[0], Type: spec.String, Example: of[1], Help: "Of LOG_BASED replication, which is not supported yet; accepted and unused."})
-	}
+	own = append(own, sshtunnel.Spec("ssh_tunnel")...)
 	return spec.Spec{
 		Name:         "tap-mysql",
 		Summary:      "Reads tables and views of MySQL and MariaDB.",

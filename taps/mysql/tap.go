@@ -66,14 +66,22 @@ func read(ctx context.Context, set settings, p *plan, out taps.Output, pool *row
 	defer s.close()
 	r := &reader{ctx: ctx, plan: p, pool: pool}
 	for _, a := range p.taken {
-		r.fields = append(r.fields, field{attribute: a, now: a.Column})
+		r.fields = append(r.fields, field{attribute: a, now: a.Column, isKey: slices.Contains(p.keys, a.Name)})
 	}
 	r.schema = p.announced(r.fields)
 	if r.stream, err = out.Stream(ctx, r.schema); err != nil {
 		return err
 	}
 	defer r.stream.Close()
-	if err := r.read(s); err != nil {
+	if p.method != singer.LogBased || p.snapshot {
+		err = r.read(s)
+	}
+	if err == nil && p.method == singer.LogBased {
+		if err = s.exec(ctx, "commit"); err == nil {
+			err = r.follow(ctx, set, s)
+		}
+	}
+	if err != nil {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
@@ -107,6 +115,12 @@ func plansFor(ctx context.Context, set settings, catalog *singer.Catalog, bookma
 			}
 		}
 	}
+	var src *source
+	if set.logBased(catalog) { // asked before the tables: changes up to there have a shape no newer than theirs
+		if src, err = s.source(ctx, set); err != nil {
+			return nil, nil, err
+		}
+	}
 	relations, err := s.discover(ctx, set, dbs)
 	if err != nil {
 		return nil, nil, err
@@ -116,6 +130,7 @@ func plansFor(ctx context.Context, set settings, catalog *singer.Catalog, bookma
 		if err != nil {
 			return fmt.Errorf("stream %q: %w", sel.id, err)
 		}
+		p.source, p.number = src, len(plans)
 		plans = append(plans, p)
 		return nil
 	}

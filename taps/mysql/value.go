@@ -13,9 +13,10 @@ import (
 // text at a value that its type has and ours has not (a time of 838 hours).
 type field struct {
 	attribute
-	now  row.Column
-	text []byte
-	zero bool // it was warned about
+	now   row.Column
+	text  []byte
+	zero  bool // it was warned about
+	isKey bool // of the stream
 }
 
 // raw is a value as text, valid until the next one.

@@ -49,7 +49,7 @@ type world struct {
 
 func newWorld(t testing.TB, statements ...string) *world {
 	t.Helper()
-	once.Do(func() { server, serverErr = mariadb.Start() })
+	once.Do(func() { server, serverErr = mariadb.Start("--log-bin=log", "--server-id=1", "--binlog-format=ROW") })
 	if serverErr != nil {
 		if os.Getenv("CI") != "" {
 			t.Fatalf("scripts/need should have installed mariadb-server: %v", serverErr)
@@ -66,6 +66,21 @@ func newWorld(t testing.TB, statements ...string) *world {
 
 func (w *world) exec(statements ...string) { w.t.Helper(); w.in(w.name, statements...) }
 
+// open is one session.
+func (w *world) open() *sql.Conn {
+	w.t.Helper()
+	db, err := sql.Open("mysql", fmt.Sprintf("root@tcp(127.0.0.1:%d)/%s?time_zone=%%27%%2B00:00%%27&charset=utf8mb4", server.Port, w.name))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	c, err := db.Conn(context.Background())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { c.Close(); db.Close() })
+	return c
+}
+
 func (w *world) in(database string, statements ...string) {
 	w.t.Helper()
 	db, err := sql.Open("mysql", fmt.Sprintf("root@tcp(127.0.0.1:%d)/%s?time_zone=%%27%%2B00:00%%27&charset=utf8mb4", server.Port, database))
@@ -79,6 +94,9 @@ func (w *world) in(database string, statements ...string) {
 		}
 	}
 }
+
+// logBased stands for a replication key.
+const logBased = "LOG_BASED"
 
 // sync reads one table from a bookmark, INCREMENTAL when key is not "".
 func (w *world) sync(table, key, bookmark string) (*transcript, error) {
@@ -97,7 +115,9 @@ func (w *world) syncInto(out taps.Output, table, key, bookmark string) error {
 	id := w.name + "-" + table
 	for _, s := range c.Streams {
 		s.SetMeta("selected", s.ID() == id)
-		if key != "" && s.ID() == id {
+		if key == logBased {
+			s.SetMeta("replication-method", key)
+		} else if key != "" && s.ID() == id {
 			s.SetMeta("replication-method", "INCREMENTAL")
 			s.SetMeta("replication-key", key)
 		}
@@ -168,13 +188,19 @@ func (o *transcript) Write(b *row.Batch) error {
 		fields := b.Fields(i)
 		for c := range b.Schema.Columns {
 			v, state := fields.Next()
+			if b.Schema.Columns[c].Name == singer.DeletedAt {
+				if (state == row.Value) != (b.Op(i) == row.Delete) {
+					o.rows = append(o.rows, "a deletion and its mark differ")
+				}
+				continue
+			}
 			if state != row.Value {
-				values = append(values, "null")
+				values = append(values, map[row.State]string{row.IsNull: "null", row.IsUnset: "unset"}[state])
 				continue
 			}
 			values = append(values, string(row.AppendJSON(nil, &b.Schema.Columns[c], v)))
 		}
-		o.rows = append(o.rows, strings.Join(values, " "))
+		o.rows = append(o.rows, [...]string{"", "~", "-"}[b.Op(i)]+strings.Join(values, " "))
 	}
 	b.Release()
 	return nil

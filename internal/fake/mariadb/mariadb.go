@@ -25,9 +25,10 @@ type Server struct {
 	ended  chan error // closed when the process has been reaped
 }
 
-// Start makes a data directory and waits until the server answers. An error
-// means that mariadb-server is not installed, or does not run here.
-func Start() (s *Server, err error) {
+// Start makes a data directory and waits until the server answers; options are
+// of mariadbd. An error means that mariadb-server is not installed, or does not
+// run here.
+func Start(options ...string) (s *Server, err error) {
 	daemon, err := exec.LookPath("mariadbd")
 	if err != nil {
 		if daemon, err = exec.LookPath("/usr/sbin/mariadbd"); err != nil {
@@ -71,8 +72,8 @@ func Start() (s *Server, err error) {
 	}
 	s.Port, s.Socket = l.Addr().(*net.TCPAddr).Port, filepath.Join(s.dir, "s")
 	l.Close()
-	s.cmd = exec.Command(daemon, "--no-defaults", "--datadir="+data, "--tmpdir="+s.dir, "--socket="+s.Socket, "--pid-file="+filepath.Join(s.dir, "pid"),
-		"--bind-address=127.0.0.1", "--port="+strconv.Itoa(s.Port), "--innodb-flush-log-at-trx-commit=0", "--skip-name-resolve", "--sql-mode=", "--default-time-zone=+05:00")
+	s.cmd = exec.Command(daemon, append([]string{"--no-defaults", "--datadir=" + data, "--tmpdir=" + s.dir, "--socket=" + s.Socket, "--pid-file=" + filepath.Join(s.dir, "pid"),
+		"--bind-address=127.0.0.1", "--port=" + strconv.Itoa(s.Port), "--innodb-flush-log-at-trx-commit=0", "--skip-name-resolve", "--sql-mode=", "--default-time-zone=+05:00"}, options...)...)
 	s.cmd.SysProcAttr, s.cmd.Dir = attr, s.dir
 	log, err := os.Create(filepath.Join(s.dir, "log"))
 	if err != nil {

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"math"
@@ -11,16 +12,19 @@ import (
 type Kind uint8
 
 const (
-	Null   Kind = iota
-	Absent      // the binlog does not have it
-	Int         // Int
-	Uint        // Uint
-	Float       // Float, a double
-	Single      // Float, exactly a single
-	Bytes       // Bytes: text in its character set, decimals as digits, bits big-endian
-	Date        // Year, Month, Day
-	Stamp       // the same and Hour to Micro
-	Clock       // Hour (beyond 24, too) to Micro, Negative
+	Null     Kind = iota
+	Absent        // the binlog does not have it
+	Int           // Int
+	Uint          // Uint
+	Float         // Float, a double
+	Single        // Float, exactly a single
+	Bytes         // Bytes: text in its character set, decimals as digits, bits big-endian
+	Date          // Year, Month, Day
+	Stamp         // the same and Hour to Micro
+	Clock         // Hour (beyond 24, too) to Micro, Negative
+	Member        // Uint: which member of an enum, from 1; 0 is none
+	Members       // Uint: members of a set, one bit each
+	Document      // Bytes: JSON in MySQL's binary form; see AppendDocument
 )
 
 // Cell is one value, where the row was read from.
@@ -39,6 +43,8 @@ type Cell struct {
 	Minute   int
 	Second   int
 	Micro    int
+
+	own []byte // memory for Bytes that stand nowhere
 }
 
 // Types of columns, in definitions and in the binlog.
@@ -144,7 +150,7 @@ func (c *Cell) moment(col *Column, p []byte) ([]byte, error) {
 		return nil, errShort
 	}
 	v, rest := p[1:1+p[0]], p[1+p[0]:]
-	*c = Cell{Kind: Stamp, Digits: col.digits}
+	*c = Cell{Kind: Stamp, Digits: col.digits, own: c.own}
 	if col.typ == typeTime {
 		c.Kind = Clock
 		if len(v) >= 8 {
@@ -176,7 +182,7 @@ func (c *Cell) AppendText(dst []byte) []byte {
 	switch c.Kind {
 	case Int:
 		return strconv.AppendInt(dst, c.Int, 10)
-	case Uint:
+	case Uint, Member, Members:
 		return strconv.AppendUint(dst, c.Uint, 10)
 	case Float:
 		return strconv.AppendFloat(dst, c.Float, 'g', -1, 64)
@@ -219,4 +225,16 @@ func two(dst []byte, n int) []byte { return append(dst, '0'+byte(n/10%10), '0'+b
 // Zero says that it is the date 0000-00-00, which is none.
 func (c *Cell) Zero() bool {
 	return (c.Kind == Date || c.Kind == Stamp) && c.Year == 0 && c.Month == 0 && c.Day == 0
+}
+
+// Same says that two values of one column are the same bytes.
+func (c *Cell) Same(o *Cell) bool {
+	return c.Kind == o.Kind && c.Negative == o.Negative && c.Int == o.Int && c.Uint == o.Uint && c.Float == o.Float && bytes.Equal(c.Bytes, o.Bytes) &&
+		c.Year == o.Year && c.Month == o.Month && c.Day == o.Day && c.Hour == o.Hour && c.Minute == o.Minute && c.Second == o.Second && c.Micro == o.Micro
+}
+
+// Clone is a value that outlives the row.
+func (c Cell) Clone() Cell {
+	c.Bytes, c.own = bytes.Clone(c.Bytes), nil
+	return c
 }
