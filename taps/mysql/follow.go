@@ -20,7 +20,12 @@ import (
 // binlog ended when the run began. The session s answers questions meanwhile.
 func (r *reader) follow(ctx context.Context, set settings, s *session) error {
 	p := r.plan
-	if p.at.Reached(p.source.end) {
+	byGTID := set.GTID && !p.at.GTID.Empty()
+	if end := p.source.end; !byGTID && p.resumed && !p.snapshot && p.at.Reached(end) && (p.at.File != end.File || p.at.Pos != end.Pos) {
+		return fault.New(fault.Failed, "the bookmark %s:%d lies behind the end of the server's binlog, %s:%d", p.at.File, p.at.Pos, end.File, end.Pos).WithKind(fault.KindServer).
+			WithHint("the server was restored, or is another one: read the stream anew with --full-refresh, or use GTIDs (use_gtid: true)")
+	}
+	if !byGTID && p.at.Reached(p.source.end) || byGTID && p.at.GTID.String() == p.source.end.GTID.String() {
 		return r.stream.Position(p.position(nil, r.rows, true))
 	}
 	d, err := set.connect(ctx)
@@ -28,7 +33,7 @@ func (r *reader) follow(ctx context.Context, set settings, s *session) error {
 		return err
 	}
 	defer d.close()
-	log, err := d.dump(ctx, p, set)
+	log, err := d.dump(ctx, p, set, byGTID)
 	if err != nil {
 		return unreadable(err, p)
 	}
@@ -72,12 +77,11 @@ func (r *reader) follow(ctx context.Context, set settings, s *session) error {
 }
 
 // dump makes d a replica of the server.
-func (d *session) dump(ctx context.Context, p *plan, set settings) (*wire.Log, error) {
+func (d *session) dump(ctx context.Context, p *plan, set settings, byGTID bool) (*wire.Log, error) {
 	steps := []string{
 		"set @master_binlog_checksum = @@global.binlog_checksum", "set @source_binlog_checksum = @@global.binlog_checksum",
 		"set @master_heartbeat_period = 1000000000", "set @source_heartbeat_period = 1000000000", "set @slave_uuid = uuid(), @replica_uuid = uuid()",
 	}
-	byGTID := set.GTID && !p.at.GTID.Empty()
 	if p.source.maria {
 		steps = append(steps, "set @mariadb_slave_capability = 4")
 		if byGTID {

@@ -161,15 +161,11 @@ func (f *follower) text(d *field, v []byte) ([]byte, error) {
 	return cs.decode(f.ctx, f.ask, v)
 }
 
-// address writes MariaDB's types of 16 and 4 bytes. A UUID is stored with its
-// parts in reverse, so that it sorts by time, unless it is of a kind that does.
+// address writes MariaDB's types of 16 and 4 bytes.
 func address(dataType string, v []byte) []byte {
 	if dataType != "uuid" {
 		a, _ := netip.AddrFromSlice(v)
 		return []byte(a.String())
-	}
-	if v[8]&0x80 == 0 || v[6]&0xf0 < 0x60 || v[6]&0xf0 > 0x80 { // its parts in reverse
-		v = slices.Concat(v[12:16], v[10:12], v[8:10], v[6:8], v[0:6])
 	}
 	h := hex.EncodeToString(v)
 	return []byte(h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:])

@@ -55,16 +55,48 @@ func TestEveryTypeArrivesExactly(t *testing.T) {
 		{"varbinary(9)", "x'00ff', ''", "bytes", `"AP8="|""`},
 		{"binary(3)", "'a'", "bytes", `"YQAA"`},
 		{"varchar(20)", `'😀 "\\'`, "text", `"😀 \"\\"`},
-		{"uuid", "'6ba7b810-9dad-11d1-80b4-00c04fd430c8'", "uuid", `"6ba7b810-9dad-11d1-80b4-00c04fd430c8"`},
+		{"uuid", "'6ba7b810-9dad-11d1-80b4-00c04fd430c8', '123e4567-e89b-42d3-a456-426614174000', '017f22e2-79b0-7cc3-98c4-dc0c0c07398f', '00000000-0000-0000-0000-000000000000'", "uuid",
+			`"6ba7b810-9dad-11d1-80b4-00c04fd430c8"|"123e4567-e89b-42d3-a456-426614174000"|"017f22e2-79b0-7cc3-98c4-dc0c0c07398f"|"00000000-0000-0000-0000-000000000000"`},
+		{"inet6", "'2001:db8::ff00:42:8329', '::'", "text", `"2001:db8::ff00:42:8329"|"::"`},
+		{"tinyint unsigned", "255, 0", "int64", "255|0"},
+		{"smallint", "-32768, 32767", "int64", "-32768|32767"},
+		{"smallint unsigned", "65535", "int64", "65535"},
+		{"mediumint", "-8388608, 8388607", "int64", "-8388608|8388607"},
+		{"mediumint unsigned", "16777215", "int64", "16777215"},
+		{"int", "-2147483648", "int64", "-2147483648"},
+		{"decimal(10,0)", "-1234567890, 0, 5", "numeric", "-1234567890|0|5"},
+		{"decimal(5,5)", "0.00001, -0.99999", "numeric", "0.00001|-0.99999"},
+		{"decimal(20,9) unsigned", "12345678901.123456789, 0.5", "numeric", "12345678901.123456789|0.500000000"},
+		{"datetime", "'2024-02-29 12:34:56'", "timestamp", `"2024-02-29T12:34:56"`},
+		{"datetime(3)", "'2024-02-29 12:34:56.78'", "timestamp", `"2024-02-29T12:34:56.780000"`},
+		{"timestamp(1) null", "'2038-01-19 03:14:07.9', '1970-01-01 00:00:01'", "timestamptz", `"2038-01-19T03:14:07.900000+00:00"|"1970-01-01T00:00:01+00:00"`},
+		{"time(2)", "'-00:00:00.25', '-838:59:59.99', '12:00'", "text", `"-00:00:00.25"|"-838:59:59.99"|"12:00:00.00"`},
+		{"time(1)", "'00:00:00.5', '23:59:59.9'", "time", `"00:00:00.500000"|"23:59:59.900000"`},
+		{"time", "'-00:00:01'", "text", `"-00:00:01"`},
+		{"set('a','b''c','D')", "'a,D', 'b''c'", "text", `"a,D"|"b'c"`},
+		{"enum('x,y','')", "'x,y', ''", "text", `"x,y"|""`},
+		{"char(5)", "'ab  ', ''", "text", `"ab"|""`},
+		{"char(200) character set utf8mb4", "'ü'", "text", `"ü"`},
+		{"varchar(300)", "'é'", "text", `"é"`},
+		{"varchar(20) character set latin1", "'Zürich €'", "text", `"Zürich €"`},
+		{"text character set cp1251", "'Привет'", "text", `"Привет"`},
+		{"varchar(20) character set sjis", "'日本'", "text", `"日本"`},
+		{"varchar(20) character set utf16", "'日本 😀'", "text", `"日本 😀"`},
+		{"blob", "x'00ff27'", "bytes", `"AP8n"`},
+		{"json", `'{"a": [2.50]}'`, "text", `"{\"a\": [2.50]}"`},
+		{"bit(20)", "b'10000000000000000001'", "int64", "524289"},
+		{"year", "1901, 2155, 0", "int64", "1901|2155|0"},
 	} {
 		w.exec("drop table if exists t", "create table t (v "+c.typ+")")
+		empty := w.mustSync("t", logBased, "").last()
 		for _, v := range strings.Split(c.values, ", ") {
 			w.exec("insert into t values (" + v + ")")
 		}
-		out := w.mustSync("t", "", "")
-		kind := out.schemas[len(out.schemas)-1].Columns[0].Kind.String()
-		if got := strings.Join(out.rows, "|"); got != c.rows || kind != c.kind {
-			t.Errorf("%s: %s\n got %s %s\nwant %s %s", c.typ, c.values, kind, got, c.kind, c.rows)
+		for from, out := range map[string]*transcript{"the table": w.mustSync("t", "", ""), "the log": w.mustSync("t", logBased, empty)} {
+			kind := out.schemas[len(out.schemas)-1].Columns[0].Kind.String()
+			if got := strings.Join(out.rows, "|"); got != c.rows || kind != c.kind {
+				t.Errorf("%s: %s out of %s\n got %s %s\nwant %s %s", c.typ, c.values, from, kind, got, c.kind, c.rows)
+			}
 		}
 	}
 	w.cfg["zero_dates"] = "fail"

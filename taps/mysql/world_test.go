@@ -164,6 +164,7 @@ type transcript struct {
 	schemas   []*row.Schema
 	rows      []string // values as JSON, joined by blanks
 	positions []taps.Position
+	versions  []int64 // of each row
 	activated int
 }
 
@@ -200,6 +201,7 @@ func (o *transcript) Write(b *row.Batch) error {
 			}
 			values = append(values, string(row.AppendJSON(nil, &b.Schema.Columns[c], v)))
 		}
+		o.versions = append(o.versions, b.Version)
 		o.rows = append(o.rows, [...]string{"", "~", "-"}[b.Op(i)]+strings.Join(values, " "))
 	}
 	b.Release()

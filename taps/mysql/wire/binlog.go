@@ -17,12 +17,18 @@ type Place struct {
 	GTID GTIDs
 }
 
-// Reached says whether p is not before end. Files of a server are numbered.
+// Reached says whether p is not before end, on the same server. Its files are
+// numbered; one of another name is from elsewhere.
 func (p Place) Reached(end Place) bool {
-	if p.File != end.File {
-		return len(p.File) > len(end.File) || len(p.File) == len(end.File) && p.File > end.File
+	if p.File == end.File {
+		return p.Pos >= end.Pos
 	}
-	return p.Pos >= end.Pos
+	a, b := strings.LastIndexByte(p.File, '.'), strings.LastIndexByte(end.File, '.')
+	if a < 0 || b < 0 || p.File[:a] != end.File[:b] {
+		return false
+	}
+	n, m := p.File[a:], end.File[b:]
+	return len(n) > len(m) || len(n) == len(m) && n > m
 }
 
 // EventKind is what happened.
@@ -101,6 +107,9 @@ const (
 func (c *Conn) Dump(ctx context.Context, from Place, byGTID bool, server uint32) (*Log, error) {
 	l := &Log{At: from, conn: c, ctx: ctx, tables: map[uint64]*Table{}}
 	l.At.GTID = from.GTID.Clone()
+	if byGTID { // where that is on this server, it says first
+		l.At.File, l.At.Pos = "", 4
+	}
 	body := make([]byte, 0, 64)
 	code := byte(comBinlogDump)
 	switch {
@@ -114,10 +123,7 @@ func (c *Conn) Dump(ctx context.Context, from Place, byGTID bool, server uint32)
 		body = binary.LittleEndian.AppendUint32(body, uint32(len(set)))
 		body = append(body, set...)
 	default:
-		pos, file := from.Pos, from.File
-		if byGTID {
-			pos, file = 4, ""
-		}
+		pos, file := l.At.Pos, l.At.File
 		if pos > 1<<32-1 {
 			return nil, fmt.Errorf("position %d of %s is beyond 4 GB, where the server's protocol ends", pos, file)
 		}
@@ -204,6 +210,10 @@ func (l *Log) event(p []byte, place bool) (e Event, err error) {
 		}
 		l.At.File, l.At.Pos = string(body[8:]), binary.LittleEndian.Uint64(body)
 		clear(l.tables)
+	case evHeartbeat: // all that there is was sent
+		if !l.open {
+			l.At.File, l.At.Pos = string(body), uint64(binary.LittleEndian.Uint32(p[13:]))
+		}
 	case evIncident:
 		return e, errors.New("the server notes that changes were lost")
 	case evTableMap:
