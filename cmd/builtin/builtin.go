@@ -4,7 +4,9 @@
 package builtin
 
 import (
+	"bytes"
 	"errors"
+	"io"
 	"os"
 	"strings"
 
@@ -101,7 +103,7 @@ func NewFuseCmd(app *cli.App) *cobra.Command {
 	}
 	cmd.Flags().StringVar(&tapConfig, "tap-config", "", "configuration `FILE` of the tap")
 	cmd.Flags().StringVar(&targetConfig, "target-config", "", "configuration `FILE` of the target")
-	cmd.Flags().StringVar(&catalog, "catalog", "", "catalog `FILE`")
+	cmd.Flags().StringVar(&catalog, "catalog", "", "catalog `FILE`, - for standard input")
 	return cmd
 }
 
@@ -123,10 +125,17 @@ func fused(app *cli.App, tap, target, tapConfig, targetConfig, catalog string) (
 	if f.TargetConfig, _, err = f.Target.Spec().Resolve(raw); err != nil {
 		return f, err
 	}
-	if catalog == "" {
+	switch catalog {
+	case "":
 		return f, nil
+	case "-": // from the runner, while the tap discovers in a process of its own
+		if raw, err = io.ReadAll(app.IO.In); err == nil && len(raw) == 0 {
+			err = fault.New(fault.Failed, "no catalog came: the run was given up")
+		}
+	default:
+		raw, err = os.ReadFile(catalog)
 	}
-	if raw, err = os.ReadFile(catalog); err != nil {
+	if err != nil || string(bytes.TrimSpace(raw)) == "null" {
 		return f, err
 	}
 	f.Catalog, err = singer.ParseCatalog(raw)

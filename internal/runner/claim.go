@@ -4,13 +4,16 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
+	"syscall"
 
 	"elt/internal/fault"
 	"elt/internal/load"
 	"elt/internal/proc"
+	"elt/internal/singer"
 )
 
 // claimed is a built-in target (or fused pair) that has claimed its
@@ -20,14 +23,40 @@ type claimed struct {
 	reply   load.ClaimReply
 }
 
-// claim starts a built-in target and reads the line by which it says what it
-// found (invariant 3). The tap starts only after that: a dead run's open
-// transaction is waited for at the destination, not here.
-func claim(ctx context.Context, host proc.Host, cmd proc.Command) (*claimed, error) {
-	p, err := host.Start(cmd)
-	if err != nil {
-		return nil, err
+// opened is a built-in target (or fused pair) that was started.
+type opened struct {
+	process *proc.Process
+	there   destination // what the store knows of it
+}
+
+// hand gives a fused pair its catalog, nil for none; without it the pair
+// claims nothing. A pair that has ended says so by its output.
+func (o *opened) hand(c *singer.Catalog) error {
+	text := []byte("null")
+	if c != nil {
+		var err error
+		if text, err = c.Print(); err != nil {
+			return err
+		}
 	}
+	if _, err := o.process.Stdin.Write(text); err != nil && !errors.Is(err, syscall.EPIPE) {
+		return fmt.Errorf("hand over the catalog: %w", err)
+	}
+	return o.process.Stdin.Close()
+}
+
+// abandon ends a fused pair that has claimed nothing.
+func (o *opened) abandon() {
+	o.process.Kill()
+	go io.Copy(io.Discard, o.process.Stdout)
+	o.process.Wait() // before its input ends, of which it would complain
+	o.process.Close()
+}
+
+// awaitClaim reads the line by which a built-in target says what it found
+// (invariant 3). The tap starts only after that: a dead run's open
+// transaction is waited for at the destination, not here.
+func awaitClaim(ctx context.Context, p *proc.Process) (*claimed, error) {
 	stop := context.AfterFunc(ctx, p.Terminate)
 	defer stop()
 	out := bufio.NewReaderSize(p.Stdout, 64<<10)

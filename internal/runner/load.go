@@ -24,9 +24,10 @@ import (
 	"elt/targets"
 )
 
-// claim starts the built-in target (or the fused pair), which claims its
-// destination, and adopts what it answers (invariant 3).
-func (s *set) claim(ctx context.Context, edit int64, catalogPath string) (*claimed, error) {
+// open starts the built-in target (or the fused pair). A target claims its
+// destination at once; a pair waits for its catalog, so that it comes up
+// while the tap discovers.
+func (s *set) open(ctx context.Context, edit int64) (*opened, error) {
 	there, err := s.destination(ctx)
 	if err != nil {
 		return nil, err
@@ -59,8 +60,7 @@ func (s *set) claim(ctx context.Context, edit int64, catalogPath string) (*claim
 	}
 	cmd := s.target().command()
 	if s.fused() {
-		cmd = s.fuseCommand(catalogPath)
-		cmd.NoStdin = true
+		cmd = s.fuseCommand()
 	}
 	cmd.Stderr = speaker(s.log.With().Str("plugin", cmd.Name).Logger())
 	cmd.Env = append(cmd.Env[:len(cmd.Env):len(cmd.Env)],
@@ -68,12 +68,29 @@ func (s *set) claim(ctx context.Context, edit int64, catalogPath string) (*claim
 	if s.peers() {
 		cmd.Env = append(cmd.Env, singer.PeerEnv+"=elt")
 	}
-	c, err := claim(ctx, s.guard, cmd)
+	p, err := s.guard.Start(cmd)
 	if err != nil {
 		s.counts.close()
 		return nil, err
 	}
-	if err := s.adopt(ctx, c.reply, there); err != nil {
+	return &opened{p, there}, nil
+}
+
+// claim waits until an opened target has claimed its destination, and adopts
+// what it answers (invariant 3).
+func (s *set) claim(ctx context.Context, o *opened) (*claimed, error) {
+	if s.fused() {
+		if err := o.hand(s.catalog); err != nil {
+			s.counts.close()
+			return nil, claimFailed(ctx, o.process, err)
+		}
+	}
+	c, err := awaitClaim(ctx, o.process)
+	if err != nil {
+		s.counts.close()
+		return nil, err
+	}
+	if err := s.adopt(ctx, c.reply, o.there); err != nil {
 		s.counts.close()
 		return nil, s.giveUp(c, err)
 	}
@@ -92,14 +109,12 @@ func (s *set) adopt(ctx context.Context, reply load.ClaimReply, there destinatio
 	return s.noteDestination(ctx, there, destination{had: there.had || reply.Kept && !reply.Late})
 }
 
-// fuseCommand is tap and target in one process.
-func (s *set) fuseCommand(catalogPath string) proc.Command {
+// fuseCommand is tap and target in one process; the catalog comes on its
+// standard input.
+func (s *set) fuseCommand() proc.Command {
 	tap, target := s.tap(), s.target()
 	args := []string{"fuse", tap.Choice.Connector, target.Choice.Connector,
-		"--tap-config", tap.configPath, "--target-config", target.configPath}
-	if catalogPath != "" {
-		args = append(args, "--catalog", catalogPath)
-	}
+		"--tap-config", tap.configPath, "--target-config", target.configPath, "--catalog", "-"}
 	return proc.Command{
 		Name: tap.Name + "+" + target.Name, Path: s.Plugins.Self, Args: args,
 		Dir: s.Project.Root, Env: target.environ,

@@ -202,8 +202,18 @@ func (s *set) load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var target *opened
+	if s.fused() { // it comes up while the tap discovers
+		if target, err = s.open(ctx, edit); err != nil {
+			return err
+		}
+	}
 	catalogPath, err := s.writeCatalog(ctx)
 	if err != nil {
+		if target != nil {
+			target.abandon()
+			s.counts.close()
+		}
 		return err
 	}
 	s.begin()
@@ -211,7 +221,12 @@ func (s *set) load(ctx context.Context) error {
 		Limits: s.bounds, Streams: s.selected()}
 	var first *claimed
 	if s.target().Choice.Native {
-		if first, err = s.claim(ctx, edit, catalogPath); err != nil {
+		if target == nil {
+			if target, err = s.open(ctx, edit); err != nil {
+				return err
+			}
+		}
+		if first, err = s.claim(ctx, target); err != nil {
 			return err
 		}
 		defer s.counts.close()
@@ -270,7 +285,7 @@ func (s *set) catalogFile(catalog *singer.Catalog) (string, error) {
 // chain is what the pipe runs.
 func (s *set) chain(catalogPath string) ([]pipe.Stage, error) {
 	if s.fused() {
-		return []pipe.Stage{{Command: s.fuseCommand(catalogPath), BuiltIn: true}}, nil
+		return []pipe.Stage{{Command: s.fuseCommand(), BuiltIn: true}}, nil
 	}
 	var args []string
 	if catalogPath != "" {
