@@ -34,8 +34,8 @@ type file struct {
 // leaf is a top-level column of a file.
 type leaf struct {
 	column row.Column
-	at     int // among the file's leaf columns
-	nested bool
+	at     int          // among the file's leaf columns
+	nested func() *node // nil: it is plain. Each row group has its own
 	// decode appends a value that is not NULL in the column's wire.
 	decode func(dst []byte, v parquet.Value) ([]byte, error)
 }
@@ -75,7 +75,7 @@ func (f *file) read() error {
 		}
 	}
 	for _, c := range f.in.Root().Columns() {
-		l := leaf{nested: true, column: row.Column{Name: c.Name(), Kind: row.JSON, Wire: row.WireJSON}}
+		l := leaf{nested: func() *node { return treeOf(c) }, column: row.Column{Name: c.Name(), Kind: row.JSON, Wire: row.WireJSON}}
 		if c.Leaf() && !c.Repeated() {
 			l = leafOf(c, row.KindByName(kinds[c.Name()]))
 		}
@@ -125,10 +125,6 @@ func (f *file) cells(s *row.Schema) ([]cell, error) {
 			if l.column.Name != c.Name {
 				continue
 			}
-			if l.nested {
-				return nil, fault.New(fault.BadInput, "%s: column %q is nested; tap-parquet reads plain columns only", f.path, c.Name).
-					WithHint("leave it out: select '!%s.%s'", s.Stream, c.Name)
-			}
 			convert, ok := row.Converter(l.column, c)
 			if !ok {
 				return nil, fault.New(fault.BadInput, "%s: column %q is %s, which does not go with %s in other files", f.path, c.Name, l.column.Kind, c.Kind)
@@ -142,10 +138,12 @@ func (f *file) cells(s *row.Schema) ([]cell, error) {
 // column reads one column of a row group.
 type column struct {
 	cell
+	nested  *node // nil: it is plain
 	pages   parquet.Pages
 	values  parquet.ValueReader // of the open page
 	buf     []parquet.Value
 	scratch []byte
+	text    []byte
 }
 
 // columns opens those that are wanted, at row skip; no other is read.
@@ -157,21 +155,44 @@ func (f *file) columns(group rowGroup, cells []cell, skip int64) (out []*column,
 		if c.leaf == nil {
 			continue
 		}
-		if err := guarded(func() error {
-			one.pages = chunks[c.leaf.at].Pages()
-			if skip == 0 {
-				return nil
-			}
-			return one.pages.SeekToRow(skip)
-		}); err != nil {
+		if err := guarded(func() error { return one.open(chunks, skip) }); err != nil {
 			return out, f.broken(err)
 		}
 	}
 	return out, nil
 }
 
+// open opens the column's pages at row skip.
+func (c *column) open(chunks []parquet.ColumnChunk, skip int64) error {
+	at := func(pages parquet.Pages) error {
+		if skip == 0 {
+			return nil
+		}
+		return pages.SeekToRow(skip)
+	}
+	if c.leaf.nested == nil {
+		c.pages = chunks[c.leaf.at].Pages()
+		return at(c.pages)
+	}
+	c.nested = c.leaf.nested()
+	for _, l := range c.nested.leaves {
+		l.cursor = &cursor{pages: chunks[l.leaf.at].Pages()}
+		if err := at(l.cursor.pages); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func closeAll(columns []*column) {
 	for _, c := range columns {
+		if c.nested != nil {
+			for _, l := range c.nested.leaves {
+				if l.cursor != nil {
+					l.cursor.pages.Close() // only reads
+				}
+			}
+		}
 		if c.pages != nil {
 			c.pages.Close() // only reads
 		}
@@ -180,7 +201,7 @@ func closeAll(columns []*column) {
 
 // fill reads n values.
 func (c *column) fill(n int) error {
-	if c.leaf == nil {
+	if c.leaf == nil || c.nested != nil {
 		return nil
 	}
 	if cap(c.buf) < n {
@@ -213,8 +234,34 @@ func (c *column) fill(n int) error {
 	})
 }
 
+// putNested appends the next value of a nested column.
+func (c *column) putNested(b *row.Batch) error {
+	v, err := c.nested.must()
+	if err != nil {
+		return err
+	}
+	if v.DefinitionLevel() < c.nested.def {
+		b.Null()
+		return c.nested.pass()
+	}
+	b.Open()
+	if c.convert == nil {
+		b.Data, err = c.nested.append(b.Data, &c.scratch)
+	} else if c.text, err = c.nested.append(c.text[:0], &c.scratch); err == nil {
+		b.Data, err = c.convert(b.Data, c.text)
+	}
+	b.Close()
+	if err != nil {
+		return fmt.Errorf("column %q: %w", c.leaf.column.Name, err)
+	}
+	return nil
+}
+
 // put appends value i to a row.
 func (c *column) put(b *row.Batch, i int) (err error) {
+	if c.nested != nil {
+		return guarded(func() error { return c.putNested(b) })
+	}
 	if c.leaf == nil || c.buf[i].IsNull() {
 		b.Null()
 		return nil

@@ -3,6 +3,7 @@ package parquet
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -148,10 +149,6 @@ func TestGoesOnInTheMiddleOfAFile(t *testing.T) {
 func TestMistakesAreExplained(t *testing.T) {
 	t.Chdir(t.TempDir())
 	write(t, "broken.parquet", "PAR1 this is not one PAR1")
-	store(t, "nested.parquet", struct {
-		ID   int64
-		Tags []string
-	}{1, []string{"a"}})
 	store(t, "ok.parquet", order{1, nil})
 	for config, message := range map[string]string{
 		`{"files":[{"entity":"a","path":"broken.parquet"}]}`:            "broken.parquet cannot be read as Parquet",
@@ -162,6 +159,65 @@ func TestMistakesAreExplained(t *testing.T) {
 	} {
 		if _, _, err := serve(t, config, "", ""); err == nil || !strings.Contains(fault.Render(err), message) {
 			t.Errorf("%s: %v", config, err)
+		}
+	}
+}
+
+type person struct {
+	Name *string            `parquet:"name,optional"`
+	Tags []string           `parquet:"tags,list"`
+	Bare []int32            `parquet:"bare"`
+	Map  map[string]float64 `parquet:"map"`
+}
+
+type nested struct {
+	ID     int64    `parquet:"id"`
+	Who    *person  `parquet:"who,optional"`
+	Others []person `parquet:"others,list"`
+	Days   []int32  `parquet:"days,optional,list"`
+}
+
+// Nested columns become JSON; where a run goes on does not matter.
+func TestNestedColumns(t *testing.T) {
+	t.Chdir(t.TempDir())
+	ann := "Ann\""
+	rows := make([]nested, 2000)
+	for i := range rows {
+		rows[i].ID = int64(i)
+		switch i % 3 {
+		case 1:
+			rows[i].Who = &person{Name: &ann, Tags: []string{"x", "y"}, Map: map[string]float64{"k": 0.5}}
+			rows[i].Others = []person{{Bare: []int32{1, 2}}, {Tags: []string{}}, {Name: &ann}}
+		case 2:
+			rows[i].Days = []int32{7}
+		}
+	}
+	store(t, "a.parquet", rows...)
+	config := `{"files":[{"entity":"o","path":"a.parquet"}]}`
+	want := func(id int) string {
+		switch id % 3 {
+		case 1:
+			return fmt.Sprintf(`{"id":%d,"who":{"name":"Ann\"","tags":["x","y"],"bare":[],"map":{"k":0.5}},"others":[{"name":null,"tags":[],"bare":[1,2],"map":{}},{"name":null,"tags":[],"bare":[],"map":{}},{"name":"Ann\"","tags":[],"bare":[],"map":{}}],"days":null}`, id)
+		case 2:
+			return fmt.Sprintf(`{"id":%d,"who":null,"others":[],"days":[7]}`, id)
+		}
+		return fmt.Sprintf(`{"id":%d,"who":null,"others":[],"days":null}`, id)
+	}
+	info, err := os.Stat("a.parquet")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, done := range []int{0, 1, 1499, 1501} {
+		mark, _ := json.Marshal(map[string]any{"bookmarks": map[string]any{"o": map[string]any{"files": map[string]any{
+			"a.parquet": map[string]any{"size": info.Size(), "mtime": info.ModTime().UnixNano(), "rows": done}}}}})
+		got, _, err := serve(t, config, string(mark), "")
+		if err != nil || len(got) != 2000-done {
+			t.Fatalf("%d rows after %d, %v", len(got), done, err)
+		}
+		for i, record := range got {
+			if record != want(i+done) {
+				t.Fatalf("row %d is\n%s, want\n%s", i+done, record, want(i+done))
+			}
 		}
 	}
 }
