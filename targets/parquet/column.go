@@ -29,6 +29,9 @@ type typ struct {
 func typeOf(c row.Column) typ {
 	dictionary := func(n parquet.Node) parquet.Node { return parquet.Encoded(n, &parquet.RLEDictionary) }
 	delta := func(n parquet.Node) parquet.Node { return parquet.Encoded(n, &parquet.DeltaBinaryPacked) }
+	if c.Kind == row.JSON && c.Wire == row.WireText && !c.Mixed {
+		return typ{node: parquet.JSON(), text: true} // a nested column with a value of another shape
+	}
 	if c.Wire == row.WireText || c.Mixed {
 		return typ{node: dictionary(parquet.String()), text: true}
 	}
@@ -79,12 +82,15 @@ func typeOf(c row.Column) typ {
 type column struct {
 	name   string
 	at     int // in the schema
+	index  int // among the leaves of the file
 	typ    typ
 	value  func(field []byte) (parquet.Value, bool) // false: the value does not fit
 	values []parquet.Value
 	arena  []byte // bytes that values point to, beside those of the batch
 	size   int64  // bytes of values
 	page   int64  // bytes since the last page
+	number []byte // scratch
+	digits []byte // scratch
 }
 
 // read makes the column ready for fields of a source column.

@@ -18,6 +18,7 @@ import (
 type format struct {
 	codec    compress.Codec
 	rowGroup int64 // bytes of row data
+	typed    bool  // objects and arrays of known shape are nested columns
 }
 
 const (
@@ -34,9 +35,21 @@ const (
 func (f format) Layout(s *row.Schema) []string {
 	var out []string
 	for _, c := range s.Columns {
+		if shape := f.shapeOf(s, c); shape != nil {
+			out = append(out, fmt.Sprintf("%s %v", c.Name, shape.node()))
+			continue
+		}
 		out = append(out, fmt.Sprintf("%s %s %v", c.Name, c.Kind, typeOf(c).node))
 	}
 	return out
+}
+
+// shapeOf is the shape of a column that is nested in the file, else nil.
+func (f format) shapeOf(s *row.Schema, c row.Column) *shape {
+	if !f.typed || c.Kind != row.JSON || c.Wire == row.WireText || c.Mixed {
+		return nil
+	}
+	return shapeOf(s, c.Name)
 }
 
 // group is a parquet.Group that keeps its columns in order.
@@ -65,10 +78,17 @@ func (f format) Begin(w io.Writer, s *row.Schema) (filesink.File, error) {
 	root := group{Group: parquet.Group{}}
 	kinds := map[string]string{}
 	for i, c := range s.Columns {
+		if shape := f.shapeOf(s, c); shape != nil {
+			root.fields = append(root.fields, field{shape.node(), c.Name})
+			out.columns = append(out.columns, &column{name: c.Name, at: i})
+			out.nested = append(out.nested, newNested(shape, 0, 0, &out.leaves))
+			continue
+		}
 		t := typeOf(c)
 		root.fields = append(root.fields, field{parquet.Optional(t.node), c.Name})
-		out.columns = append(out.columns, &column{name: c.Name, at: i, typ: t})
-		if t.text && c.Kind != row.Text && !c.Mixed {
+		plain := &column{name: c.Name, at: i, typ: t}
+		out.columns, out.nested, out.leaves = append(out.columns, plain), append(out.nested, nil), append(out.leaves, plain)
+		if t.text && c.Kind != row.Text && c.Kind != row.JSON && !c.Mixed {
 			kinds[c.Name] = c.Kind.String()
 		}
 	}
@@ -81,6 +101,9 @@ func (f format) Begin(w io.Writer, s *row.Schema) (filesink.File, error) {
 		}
 		options = append(options, parquet.KeyValueMetadata(kindsKey, string(text)))
 	}
+	for i, leaf := range out.leaves {
+		leaf.index = i
+	}
 	out.w = parquet.NewWriter(w, options...)
 	return out, nil
 }
@@ -90,7 +113,9 @@ type file struct {
 	format
 	w       *parquet.Writer
 	stream  string
-	columns []*column
+	columns []*column   // of the stream
+	nested  []*nested   // by column, nil: it is plain
+	leaves  []*column   // of the file: the plain columns, and what nested ones are made of
 	source  *row.Schema // of the batches that columns are ready for
 	marker  int
 	size    int64 // of row data in the open row group
@@ -99,12 +124,14 @@ type file struct {
 // Write turns a batch by 90 degrees. Nothing is written before all of it fits.
 func (f *file) Write(b *row.Batch) error {
 	if b.Schema != f.source {
-		for _, c := range f.columns {
-			c.read(b.Schema.Columns[c.at])
+		for n, c := range f.columns {
+			if f.nested[n] == nil {
+				c.read(b.Schema.Columns[c.at])
+			}
 		}
 		f.source = b.Schema
 	}
-	for _, c := range f.columns {
+	for _, c := range f.leaves {
 		c.values, c.arena, c.size = c.values[:0], c.arena[:0], 0
 	}
 	for i := range b.Len() {
@@ -114,8 +141,16 @@ func (f *file) Write(b *row.Batch) error {
 		fields := b.Fields(i)
 		for n, c := range f.columns {
 			value, state := fields.Next()
+			if nested := f.nested[n]; nested != nil {
+				if state != row.Value {
+					nested.absent(0, 0)
+				} else if err := nested.write(row.JSONText(&b.Schema.Columns[c.at], value), 0); err != nil {
+					return filesink.Misfit{Column: c.name}
+				}
+				continue
+			}
 			if state != row.Value {
-				c.values = append(c.values, parquet.Value{}.Level(0, 0, n))
+				c.values = append(c.values, parquet.Value{}.Level(0, 0, c.index))
 				continue
 			}
 			v, ok := c.value(value)
@@ -123,11 +158,11 @@ func (f *file) Write(b *row.Batch) error {
 				return filesink.Misfit{Column: c.name}
 			}
 			c.size += int64(len(value))
-			c.values = append(c.values, v.Level(0, 1, n))
+			c.values = append(c.values, v.Level(0, 1, c.index))
 		}
 	}
 	for n, w := range f.w.ColumnWriters() {
-		c := f.columns[n]
+		c := f.leaves[n]
 		if _, err := w.WriteRowValues(c.values); err != nil {
 			return fmt.Errorf("column %s: %w", c.name, err)
 		}

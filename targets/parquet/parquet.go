@@ -55,6 +55,8 @@ func (Target) Spec() spec.Spec {
 				Help: "How pages are compressed."},
 			{Name: "row_group_bytes", Type: spec.Integer, Default: 32 << 20,
 				Help: "A row group ends after this many bytes of row data; it is kept in memory until then, compressed."},
+			{Name: "nested", Type: spec.String, Default: "json", OneOf: []string{"json", "typed"}, Example: "typed",
+				Help: "Objects and arrays are JSON texts, or, where their JSON Schema says all of their shape, STRUCT, LIST and MAP columns; a value of another shape makes its column JSON from there on, in a new file."},
 			{Name: "load_method", Type: spec.String, Default: "append", OneOf: []string{"append", "append-only", "overwrite"},
 				Help: "append adds files, overwrite replaces those of a stream once it is complete, so elt gives the tap no bookmark then (under another runner do not pass --state)."},
 			{Name: "on_schema_change", Type: spec.String, Default: "evolve", OneOf: []string{"evolve", "add", "freeze", "fail"},
@@ -93,6 +95,7 @@ func (t Target) options(cfg spec.Config) (o filesink.Options, err error) {
 		Zone     string `json:"timestamp_timezone"`
 		Compress string `json:"compression"`
 		RowGroup int64  `json:"row_group_bytes"`
+		Nested   string `json:"nested"`
 		Method   string `json:"load_method"`
 		OnChange string `json:"on_schema_change"`
 		objectstore.Access
@@ -123,7 +126,7 @@ func (t Target) options(cfg spec.Config) (o filesink.Options, err error) {
 	return filesink.Options{
 		Dir:            filesink.Expand(set.Path, home),
 		Access:         set.Access,
-		Whole:          format{codec: codec(set.Compress), rowGroup: set.RowGroup},
+		Whole:          format{codec: codec(set.Compress), rowGroup: set.RowGroup, typed: set.Nested == "typed"},
 		File:           file,
 		Dated:          true, // files of a lake are taken away by others
 		Replace:        replace,
