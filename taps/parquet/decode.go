@@ -39,7 +39,7 @@ type decoder = func(dst []byte, v parquet.Value) ([]byte, error)
 // write as text, 0 for none.
 func leafOf(c *parquet.Column, noted row.Kind) leaf {
 	kind, wire, decode := plain(c.Type())
-	l := leaf{at: c.Index(), column: row.Column{Kind: kind, Wire: wire}, decode: decode}
+	l := leaf{file: c, at: c.Index(), column: row.Column{Kind: kind, Wire: wire}, decode: decode}
 	logical := c.Type().LogicalType()
 	if logical == nil || logical.Value == nil {
 		return l

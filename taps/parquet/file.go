@@ -21,7 +21,11 @@ const chunkRows = 1024
 // Parquet type holds their values: a JSON object of column to row.Kind.
 const kindsKey = "elt.kinds"
 
-type rowGroup = parquet.RowGroup
+// rowGroup is one of a file.
+type rowGroup struct {
+	parquet.RowGroup
+	at int // which, from 0
+}
 
 // file is an open Parquet file.
 type file struct {
@@ -34,6 +38,7 @@ type file struct {
 // leaf is a top-level column of a file.
 type leaf struct {
 	column row.Column
+	file   *parquet.Column
 	at     int          // among the file's leaf columns
 	nested func() *node // nil: it is plain. Each row group has its own
 	// decode appends a value that is not NULL in the column's wire.
@@ -87,7 +92,25 @@ func (f *file) read() error {
 
 func (f *file) close() { f.bytes.Close() } // only reads
 
-func (f *file) groups() []rowGroup { return f.in.RowGroups() }
+func (f *file) groups() (out []rowGroup) {
+	for i, g := range f.in.RowGroups() {
+		out = append(out, rowGroup{g, i})
+	}
+	return out
+}
+
+// chunk opens a leaf's values in a row group, from row skip on.
+func (f *file) chunk(group rowGroup, l *leaf, skip int64) (one chunk, err error) {
+	if l.file.Type().Kind() == parquet.Boolean {
+		one, err = f.booleans(group.at, l.file)
+	} else {
+		one = pages{group.ColumnChunks()[l.at].Pages()}
+	}
+	if err != nil || skip == 0 {
+		return one, err
+	}
+	return one, one.seek(skip)
+}
 
 // broken names the file of what cannot be read.
 func (f *file) broken(err error) error {
@@ -139,7 +162,7 @@ func (f *file) cells(s *row.Schema) ([]cell, error) {
 type column struct {
 	cell
 	nested  *node // nil: it is plain
-	pages   parquet.Pages
+	pages   chunk
 	values  parquet.ValueReader // of the open page
 	buf     []parquet.Value
 	scratch []byte
@@ -148,36 +171,29 @@ type column struct {
 
 // columns opens those that are wanted, at row skip; no other is read.
 func (f *file) columns(group rowGroup, cells []cell, skip int64) (out []*column, err error) {
-	chunks := group.ColumnChunks()
 	for _, c := range cells {
 		one := &column{cell: c}
 		out = append(out, one)
 		if c.leaf == nil {
 			continue
 		}
-		if err := guarded(func() error { return one.open(chunks, skip) }); err != nil {
+		if err := guarded(func() error { return one.open(f, group, skip) }); err != nil {
 			return out, f.broken(err)
 		}
 	}
 	return out, nil
 }
 
-// open opens the column's pages at row skip.
-func (c *column) open(chunks []parquet.ColumnChunk, skip int64) error {
-	at := func(pages parquet.Pages) error {
-		if skip == 0 {
-			return nil
-		}
-		return pages.SeekToRow(skip)
-	}
+// open opens the column's values at row skip.
+func (c *column) open(f *file, group rowGroup, skip int64) (err error) {
 	if c.leaf.nested == nil {
-		c.pages = chunks[c.leaf.at].Pages()
-		return at(c.pages)
+		c.pages, err = f.chunk(group, c.leaf, skip)
+		return err
 	}
 	c.nested = c.leaf.nested()
 	for _, l := range c.nested.leaves {
-		l.cursor = &cursor{pages: chunks[l.leaf.at].Pages()}
-		if err := at(l.cursor.pages); err != nil {
+		l.cursor = &cursor{}
+		if l.cursor.pages, err = f.chunk(group, l.leaf, skip); err != nil {
 			return err
 		}
 	}
@@ -188,7 +204,7 @@ func closeAll(columns []*column) {
 	for _, c := range columns {
 		if c.nested != nil {
 			for _, l := range c.nested.leaves {
-				if l.cursor != nil {
+				if l.cursor != nil && l.cursor.pages != nil {
 					l.cursor.pages.Close() // only reads
 				}
 			}
@@ -211,15 +227,12 @@ func (c *column) fill(n int) error {
 	return guarded(func() error {
 		for got := 0; got < n; {
 			if c.values == nil {
-				page, err := c.pages.ReadPage()
-				if errors.Is(err, io.EOF) {
+				var err error
+				if c.values, err = c.pages.next(); errors.Is(err, io.EOF) {
 					return io.ErrUnexpectedEOF
-				}
-				if err != nil {
+				} else if err != nil {
 					return err
 				}
-				// Values point into the page, so it is left to the garbage collector.
-				c.values = page.Values()
 			}
 			m, err := c.values.ReadValues(c.buf[got:n])
 			got += m

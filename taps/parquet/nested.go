@@ -115,7 +115,7 @@ func (n *node) complete() *node {
 
 // cursor reads a leaf's values one by one.
 type cursor struct {
-	pages  parquet.Pages
+	pages  chunk
 	values parquet.ValueReader
 	buf    [256]parquet.Value
 	at, n  int
@@ -125,14 +125,13 @@ type cursor struct {
 func (c *cursor) peek() (parquet.Value, bool, error) {
 	for c.at == c.n {
 		if c.values == nil {
-			page, err := c.pages.ReadPage()
-			if errors.Is(err, io.EOF) {
+			var err error
+			if c.values, err = c.pages.next(); errors.Is(err, io.EOF) {
+				c.values = nil
 				return parquet.Value{}, false, nil
-			}
-			if err != nil {
+			} else if err != nil {
 				return parquet.Value{}, false, err
 			}
-			c.values = page.Values() // they point into the page: it is left to the garbage collector
 		}
 		n, err := c.values.ReadValues(c.buf[:])
 		c.at, c.n = 0, n
