@@ -51,6 +51,18 @@ func (s *Server) Start() {
 	}
 }
 
+// Owns gives a file to the user that the server runs as.
+func (s *Server) Owns(path string) {
+	s.t.Helper()
+	attr, err := s.unprivileged()
+	if err == nil && attr.Credential != nil {
+		err = os.Chown(path, int(attr.Credential.Uid), int(attr.Credential.Gid))
+	}
+	if err != nil {
+		s.t.Fatalf("pgtest: %v", err)
+	}
+}
+
 // Exec executes statements, one after the other.
 func (s *Server) Exec(statements ...string) {
 	s.t.Helper()

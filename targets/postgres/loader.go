@@ -256,6 +256,21 @@ func (ld *loader) committed() {
 	clear(ld.seen)
 }
 
+// hint is for what is wrong with neither the rows nor the stream, "" for else.
+func hint(pg *pgconn.PgError) string {
+	switch {
+	case pg.Code == "42501":
+		return "the role needs usage and create on the schema, and select, insert, update and delete on tables that others made (to change their columns it must own them)"
+	case pg.Code == "55P03":
+		return "another session holds a lock on the table for longer than the setting lock_timeout allows; look for it in pg_locks, or raise lock_timeout"
+	case pg.Code == "57014" && strings.Contains(pg.Message, "statement timeout"):
+		return "the setting statement_timeout is shorter than a merge or an index of this size takes; raise it, or lower batch_size_bytes"
+	case pg.Code == "53100":
+		return "the disk of the server is full; what was committed stays, and the next run goes on from there"
+	}
+	return ""
+}
+
 // plain keeps values out of a server's error.
 func plain(err error) error {
 	var pg *pgconn.PgError
@@ -264,7 +279,10 @@ func plain(err error) error {
 		return err
 	}
 	shown = &refusal{pg, beforeValue(pg.Message)}
-	if class := pg.Code[:min(2, len(pg.Code))]; class != "22" && class != "23" && class != "54" {
+	switch class, help := pg.Code[:min(2, len(pg.Code))], hint(pg); {
+	case help != "":
+		return fault.Wrap(fault.Failed, shown, "PostgreSQL refuses").WithHint("%s", help)
+	case class != "22" && class != "23" && class != "54":
 		return shown
 	}
 	e := fault.Wrap(fault.BadInput, shown, "PostgreSQL refused the rows")
