@@ -186,3 +186,35 @@ func TestDiskOfTheDestinationIsFull(t *testing.T) {
 	}
 	b.check(t)
 }
+
+// A load of a table of several ranges is killed, the table changes, and the
+// next run goes on with the ranges that are left.
+func TestLargeTableIsGoneOnWith(t *testing.T) {
+	b := newBothEnds(t)
+	b.rows = 24_000
+	b.exec(t, "a", fmt.Sprintf(`drop table keyed; drop table events; create table keyed (id int primary key, pad text) with (fillfactor = 10); alter table keyed alter pad set storage plain;
+		insert into keyed select n, repeat('x', 800) from generate_series(1, %d) n`, b.rows)) // a row to a page
+	run := exec.Command(elt, "run", "tap-postgres", "target-postgres")
+	run.Dir, run.Env = b.dir, append(os.Environ(), "NO_COLOR=1")
+	b.sink.after(12_000_000+rand.Int64N(6_000_000), func() { run.Process.Kill() })
+	if err := run.Run(); err == nil {
+		t.Fatal("the run was not killed")
+	}
+	b.exec(t, "a", `update keyed set pad = 'changed' where id in (1, 9000, 23999); insert into keyed values (24001, 'new')`)
+	said, err := b.run("--log-level", "info")
+	if err != nil || !strings.Contains(said, "going on where a run was interrupted") {
+		t.Fatalf("the next run: %v\n%s", err, said)
+	}
+	conn, err := pgx.Connect(context.Background(), b.url("b"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	var rows, ids, changed, fresh int
+	if err := conn.QueryRow(context.Background(), "select count(*), count(distinct id), count(*) filter (where pad = 'changed'), count(*) filter (where pad = 'new') from raw.keyed").Scan(&rows, &ids, &changed, &fresh); err != nil {
+		t.Fatal(err)
+	}
+	if rows != b.rows+1 || ids != rows || changed != 3 || fresh != 1 {
+		t.Errorf("%d rows, %d ids, %d changed, %d new", rows, ids, changed, fresh)
+	}
+}

@@ -43,12 +43,12 @@ func finite(kind row.Kind, text string) bool {
 
 // TestMain lets rapid draw a few tables: each is loaded into every destination.
 func TestMain(m *testing.M) {
-	flag.Parse()
-	if os.Getenv("ELT_TEST_LONG") == "" {
-		flag.Set("rapid.checks", "12")
-	} else {
-		flag.Set("rapid.checks", "1000")
+	checks := "12" // unless the command line says it
+	if os.Getenv("ELT_TEST_LONG") != "" {
+		checks = "1000"
 	}
+	flag.Set("rapid.checks", checks)
+	flag.Parse()
 	os.Exit(pgtest.Main(m))
 }
 

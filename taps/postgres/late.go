@@ -4,13 +4,16 @@ import (
 	"context"
 	_ "embed"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgtype"
+	"github.com/rs/zerolog"
 
 	"elt/internal/row"
 )
@@ -53,13 +56,19 @@ type look struct {
 	heap     bool       // rows have an xmin
 }
 
-func (r *reader) look(ctx context.Context) (look, error) {
-	var l look
-	err := r.w.conn.QueryRow(ctx, lateSQL, r.p.rel.oid, r.p.timed()).Scan(&l.snapshot, &l.at, &l.standby, &l.open, &l.oldest, &l.gone, &l.heap)
-	if err != nil {
-		return l, fmt.Errorf("look for open transactions: %w", explain(err, r.p))
+// look looks once. It is blind on a server that only speaks like PostgreSQL
+// and has no transactions to look at.
+func (r *reader) look(ctx context.Context) (l look, blind bool, err error) {
+	err = r.w.conn.QueryRow(ctx, lateSQL, r.p.rel.oid, r.p.timed()).Scan(&l.snapshot, &l.at, &l.standby, &l.open, &l.oldest, &l.gone, &l.heap)
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) && (strings.HasPrefix(pg.Code, "42") || pg.Code == "0A000") {
+		zerolog.Ctx(ctx).Warn().Msgf("stream %q: this server does not show open transactions (%s), so rows that are committed late may be missed; see incremental_lookback", r.p.id, pg.Message)
+		return l, true, nil
 	}
-	return l, nil
+	if err != nil {
+		err = fmt.Errorf("look for open transactions: %w", explain(err, r.p))
+	}
+	return l, false, err
 }
 
 // timed says that replication keys are times.

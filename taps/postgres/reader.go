@@ -70,14 +70,17 @@ func (r *reader) incremental(ctx context.Context) error {
 		}
 		return r.fromKey(ctx)
 	}
-	before, err := r.look(ctx)
+	before, blind, err := r.look(ctx)
 	if err == nil {
 		err = r.begin(ctx)
 	}
 	if err != nil {
 		return err
 	}
-	now, err := r.look(ctx)
+	if blind {
+		return r.fromKey(ctx)
+	}
+	now, _, err := r.look(ctx)
 	if err != nil {
 		return err
 	}
