@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"elt/internal/singer"
@@ -27,9 +28,9 @@ func bigTable(w *world, name string, rows int) {
 func (w *world) interrupted(c *singer.Catalog, state string, after int, more ...string) *recorder {
 	w.t.Helper()
 	out := newRecorder()
-	seen := 0
+	var seen atomic.Int64
 	out.onWrite = func(_ string, n int) error {
-		if seen += n; seen > after {
+		if seen.Add(int64(n)) > int64(after) {
 			return errKilled
 		}
 		return nil
