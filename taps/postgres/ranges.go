@@ -2,6 +2,8 @@ package postgres
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"time"
 
@@ -19,11 +21,13 @@ import (
 // one. What the source deleted meanwhile, or gave another key, stays at the
 // destination until the next complete run; with table versions that one
 // removes it. Pages mean nothing once the table was rewritten (its file is
-// another one): then all is read anew, under a new version.
+// another one), and rows of another shape are not those of this run (a column
+// was added, or selected): then all is read anew, under a new version.
 type partial struct {
 	Table   uint32 `json:"table"` // pg_class.oid
 	File    uint32 `json:"file"`  // that holds its rows
 	Pages   int64  `json:"pages"` // the pages before this one were read
+	Shape   string `json:"shape"` // a digest of what was read of each row
 	Xmin    int64  `json:"xmin"`  // transactions before this one were over by then
 	Version int64  `json:"version,omitempty"`
 }
@@ -89,7 +93,7 @@ func (r *reader) whole(ctx context.Context) error {
 
 // layout asks for the table's; without pages where none can be told apart.
 func (r *reader) layout(ctx context.Context) (layout, error) {
-	var now layout
+	now := layout{partial: partial{Shape: r.p.shape()}}
 	var since *string
 	if r.p.interrupted {
 		text := fmt.Sprint(uint32(r.p.partial.Xmin))
@@ -108,14 +112,20 @@ func (r *reader) layout(ctx context.Context) (layout, error) {
 	return now, rows.Err()
 }
 
+// shape is a digest of the columns, key and conditions of the stream.
+func (p *plan) shape() string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%v %q %q", p.schema.Columns, p.schema.Key, p.where))
+	return hex.EncodeToString(sum[:6])
+}
+
 // resume says from which page on to read, 0 for all, after what is newer than
 // the interrupted run was read of the pages before it.
 func (r *reader) resume(ctx context.Context, now layout) (int64, error) {
 	p, left := r.p, r.p.partial
 	switch {
 	case p.activate && left.Version == 0: // its rows have no version: they are to die
-	case now.Pages == 0 || left.Table != now.Table || left.File != now.File || left.Pages <= 0 || now.age == nil || *now.age < 0 || *now.age > oldest:
-		zerolog.Ctx(ctx).Warn().Msgf("stream %q: its table was rewritten since the interrupted run, so it is read from the beginning", p.id)
+	case now.Pages == 0 || left.Table != now.Table || left.File != now.File || left.Shape != now.Shape || left.Pages <= 0 || now.age == nil || *now.age < 0 || *now.age > oldest:
+		zerolog.Ctx(ctx).Warn().Msgf("stream %q: its table was rewritten or another part of it selected since the interrupted run, so it is read from the beginning", p.id)
 	default:
 		return left.Pages, r.goOn(ctx, now)
 	}

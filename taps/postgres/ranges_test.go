@@ -161,8 +161,21 @@ func TestRewrittenTableIsReadFromTheBeginning(t *testing.T) {
 			t.Errorf("after %s: %d rows", rewrite, len(got.rows))
 		}
 	}
-	// A position from a server whose count of transactions is behind.
+	// Rows that came have no column that is new, or was not selected.
 	cat := w.catalog("{}")
+	before := w.interrupted(cat, "", 10_000).streams["public-t"]
+	w.exec("alter table t add more int default 7")
+	cat = w.catalog("{}")
+	if got := w.mustSync(cat, before.state()).streams["public-t"]; len(got.rows) != 20_000 {
+		t.Errorf("with a new column: %d rows", len(got.rows))
+	}
+	before = w.interrupted(cat, "", 10_000).streams["public-t"]
+	cat.Streams[0].SetMeta("selected", false, "more")
+	if got := w.mustSync(cat, before.state()).streams["public-t"]; len(got.rows) != 20_000 {
+		t.Errorf("with a column less: %d rows", len(got.rows))
+	}
+	// A position from a server whose count of transactions is behind.
+	cat = w.catalog("{}")
 	first := w.interrupted(cat, "", 10_000).streams["public-t"]
 	ahead := strings.Replace(first.state(), `"xmin":`, `"xmin":4`, 1)
 	if got := w.mustSync(cat, ahead).streams["public-t"]; len(got.rows) != 20_000 {
