@@ -39,7 +39,7 @@ func (db *database) toJSON(oid uint32) appendJSON {
 		}
 	case "int2send", "int4send", "int8send", "float4send", "float8send", "numeric_send":
 		return func(dst, text []byte) ([]byte, error) {
-			if last := text[len(text)-1]; last-'0' <= 9 { // NaN and Infinity end in letters
+			if n := len(text); n > 0 && text[n-1]-'0' <= 9 { // NaN and Infinity end in letters
 				return append(dst, text...), nil
 			}
 			return row.AppendJSONString(dst, text), nil
