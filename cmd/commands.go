@@ -51,7 +51,8 @@ func addCommands(root *cobra.Command, a *cli.App) {
 		el.NewCmd(a, nil),
 		el.NewLegacyCmd(a),
 		invoke.NewCmd(a, invoke.Hooks{Airflow: func(ctx context.Context) error {
-			return daemon.Run(ctx, a, daemon.Airflow())
+			address, _ := a.Variable("ELT_LISTEN")
+			return daemon.Run(ctx, a, daemon.Airflow(address))
 		}}, nil),
 		backfill.NewCmd(a),
 	)

@@ -41,6 +41,11 @@ func newCmdList(app *cli.App) *cobra.Command {
 		Example: "  elt backfill list\n  elt backfill list --limit 5 --json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if server, err := app.Remote(cmd); err != nil {
+				return err
+			} else if server != nil {
+				return remoteList(cmd.Context(), app, server, limit)
+			}
 			store, err := app.Store(cmd.Context())
 			if err != nil {
 				return err
@@ -62,18 +67,24 @@ func newCmdList(app *cli.App) *cobra.Command {
 			return table.Print(app.IO.Out)
 		},
 	}
+	app.ServerFlag(cmd)
 	cmd.Flags().IntVar(&limit, "limit", 20, "how many; 0 is all")
 	return cmd
 }
 
 func newCmdShow(app *cli.App) *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:               "show BACKFILL",
 		Short:             "Show a backfill's plan, progress and result",
 		Example:           "  elt backfill show 20260301-5f0c1a\n  elt backfill show 20260301-5f0c1a --json",
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: app.CompleteBackfills(),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if server, err := app.Remote(cmd); err != nil {
+				return err
+			} else if server != nil {
+				return remoteShow(cmd.Context(), app, server, args[0])
+			}
 			store, err := app.Store(cmd.Context())
 			if err != nil {
 				return err
@@ -89,10 +100,12 @@ func newCmdShow(app *cli.App) *cobra.Command {
 			return nil
 		},
 	}
+	app.ServerFlag(cmd)
+	return cmd
 }
 
 func newCmdResume(app *cli.App) *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "resume BACKFILL",
 		Short: "Go on with a backfill: run the chunks that are not done",
 		Long: `Run the chunks of a backfill that are not done. One that was cut is run again:
@@ -101,6 +114,11 @@ from its beginning where all rows merge by key, else from its own position.`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: app.CompleteBackfills(),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if server, err := app.Remote(cmd); err != nil {
+				return err
+			} else if server != nil {
+				return remoteResume(cmd.Context(), app, server, args[0])
+			}
 			ctx := cmd.Context()
 			store, err := app.Store(ctx)
 			if err != nil {
@@ -121,10 +139,12 @@ from its beginning where all rows merge by key, else from its own position.`,
 			return app.ResumeBackfill(ctx, r, b.ID)
 		},
 	}
+	app.ServerFlag(cmd)
+	return cmd
 }
 
 func newCmdCancel(app *cli.App) *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "cancel BACKFILL",
 		Short: "Give a backfill up for good",
 		Long: `Give a backfill up for good. What it has loaded stays. A process that works on it
@@ -133,6 +153,11 @@ stops within seconds; it cannot be resumed.`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: app.CompleteBackfills(),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if server, err := app.Remote(cmd); err != nil {
+				return err
+			} else if server != nil {
+				return remoteCancel(cmd.Context(), app, server, args[0])
+			}
 			ctx := cmd.Context()
 			store, err := app.Store(ctx)
 			if err != nil {
@@ -158,6 +183,8 @@ stops within seconds; it cannot be resumed.`,
 			return nil
 		},
 	}
+	app.ServerFlag(cmd)
+	return cmd
 }
 
 // find is the backfill with an id.

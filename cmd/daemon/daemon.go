@@ -39,9 +39,13 @@ var roles = []string{"scheduler", "worker", "api"}
 const listen = "127.0.0.1:8080"
 
 // Airflow are the options of a daemon that stands in for Airflow's scheduler:
-// its executor says whether several runs go on at the same time.
-func Airflow() *Options {
+// its executor says whether several runs go on at the same time. The API is
+// served where ELT_LISTEN says so: images of Meltano projects expect no port.
+func Airflow(address string) *Options {
 	o := &Options{Roles: roles[:2], Airflow: true}
+	if address != "" {
+		o.Roles, o.Listen = roles, address
+	}
 	if os.Getenv("AIRFLOW__CORE__EXECUTOR") == "SequentialExecutor" {
 		o.Workers = 1
 	}

@@ -33,6 +33,11 @@ func newCmdList(app *cli.App) *cobra.Command {
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx := cmd.Context()
+			if server, err := app.Remote(cmd); err != nil {
+				return err
+			} else if server != nil {
+				return remoteList(ctx, app, server, pattern, all || pattern != "")
+			}
 			store, err := app.Store(ctx)
 			if err != nil {
 				return err
@@ -61,6 +66,7 @@ func newCmdList(app *cli.App) *cobra.Command {
 			return app.IO.PrintJSON(list)
 		},
 	}
+	app.ServerFlag(cmd)
 	cmd.Flags().StringVar(&pattern, "pattern", "", "only ids like this; * is any text, ? any character")
 	cmd.Flags().BoolVar(&all, "all", false, "also those of the chunks of backfills that are not finished")
 	return cmd
@@ -167,7 +173,7 @@ func newCmdHistory(app *cli.App) *cobra.Command {
 }
 
 func newCmdDiff(app *cli.App) *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "diff STATE_ID [FROM [TO]]",
 		Short: "Show what changed between two revisions of a state",
 		Long: `Show what changed between two revisions of a state: the newest and the one
@@ -176,6 +182,11 @@ before it; FROM and the newest; or FROM and TO.`,
 		Args:              cobra.RangeArgs(1, 3),
 		ValidArgsFunction: app.CompleteStates(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if server, err := app.Remote(cmd); err != nil {
+				return err
+			} else if server != nil {
+				return remoteDiff(cmd.Context(), app, server, args[0], args[1:])
+			}
 			store, err := app.Store(cmd.Context())
 			if err != nil {
 				return err
@@ -184,23 +195,28 @@ before it; FROM and the newest; or FROM and TO.`,
 			if err != nil {
 				return err
 			}
-			changes := singer.Differences(merged(from), merged(to))
-			if app.Global.JSON {
-				return app.IO.PrintJSON(struct {
-					From    int64               `json:"from"`
-					To      int64               `json:"to"`
-					Changes []singer.Difference `json:"changes"`
-				}{from.ID, to.ID, append([]singer.Difference{}, changes...)})
-			}
-			for _, c := range changes {
-				if c.From != nil {
-					fmt.Fprintf(app.IO.Out, "- %s: %s\n", c.Path, c.From)
-				}
-				if c.To != nil {
-					fmt.Fprintf(app.IO.Out, "+ %s: %s\n", c.Path, c.To)
-				}
-			}
-			return nil
+			return printDiff(app, from.ID, to.ID, singer.Differences(merged(from), merged(to)))
 		},
 	}
+	app.ServerFlag(cmd)
+	return cmd
+}
+
+func printDiff(app *cli.App, from, to int64, changes []singer.Difference) error {
+	if app.Global.JSON {
+		return app.IO.PrintJSON(struct {
+			From    int64               `json:"from"`
+			To      int64               `json:"to"`
+			Changes []singer.Difference `json:"changes"`
+		}{from, to, append([]singer.Difference{}, changes...)})
+	}
+	for _, c := range changes {
+		if c.From != nil {
+			fmt.Fprintf(app.IO.Out, "- %s: %s\n", c.Path, c.From)
+		}
+		if c.To != nil {
+			fmt.Fprintf(app.IO.Out, "+ %s: %s\n", c.Path, c.To)
+		}
+	}
+	return nil
 }

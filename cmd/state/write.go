@@ -2,6 +2,7 @@ package state
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -88,6 +89,20 @@ func newCmdMerge(app *cli.App) *cobra.Command {
 			if from != "" && (file != "" || len(args) > 1) {
 				return fault.New(fault.Usage, "give the state by --from-state-id, by --input-file, or as an argument")
 			}
+			if server, err := app.Remote(cmd); err != nil {
+				return err
+			} else if server != nil {
+				value := json.RawMessage(nil)
+				if from != "" {
+					value, _, err = stateAt(cmd.Context(), server, from)
+				} else if value, err = input(app, second(args), file); err == nil {
+					value, err = parse(value, !noValidate)
+				}
+				if err != nil {
+					return err
+				}
+				return remoteMerge(cmd.Context(), app, server, args[0], value)
+			}
 			return changing(cmd, app, args[0], "Merged into the state of "+args[0], func(ctx context.Context, store state.Store) error {
 				value, err := mergeInput(ctx, app, store, second(args), file, from, !noValidate)
 				if err != nil {
@@ -106,6 +121,7 @@ func newCmdMerge(app *cli.App) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&file, "input-file", "", "file with the state; - is standard input")
+	app.ServerFlag(cmd)
 	cmd.Flags().StringVar(&from, "from-state-id", "", "take the values from this state id")
 	cmd.Flags().BoolVar(&noValidate, "no-validate", false, `take any JSON object, also one without "singer_state"`)
 	return cmd
@@ -139,6 +155,7 @@ func newCmdCopy(app *cli.App) *cobra.Command {
 		},
 	}
 	forceFlag(cmd, &force)
+	app.ServerFlag(cmd)
 	return cmd
 }
 
@@ -155,6 +172,7 @@ func newCmdMove(app *cli.App) *cobra.Command {
 		},
 	}
 	forceFlag(cmd, &force)
+	app.ServerFlag(cmd)
 	return cmd
 }
 
@@ -163,6 +181,11 @@ func newCmdMove(app *cli.App) *cobra.Command {
 func transfer(cmd *cobra.Command, app *cli.App, op, from, to string, force bool) error {
 	if from == to {
 		return fault.New(fault.Usage, "both state ids are %q", from)
+	}
+	if server, err := app.Remote(cmd); err != nil {
+		return err
+	} else if server != nil {
+		return remoteTransfer(cmd.Context(), app, server, op, from, to, force)
 	}
 	store, err := app.Store(cmd.Context())
 	if err != nil {
@@ -197,6 +220,14 @@ func newCmdClear(app *cli.App) *cobra.Command {
 			if all == (len(args) == 1) {
 				return fault.New(fault.Usage, "give one state id, or --all")
 			}
+			if server, err := app.Remote(cmd); err != nil {
+				return err
+			} else if server != nil {
+				if all {
+					return fault.New(fault.Usage, "--all does not go with --server").WithHint("name one state id; elt state list --server … lists them")
+				}
+				return remoteClear(cmd.Context(), app, server, args[0], force)
+			}
 			store, err := app.Store(cmd.Context())
 			if err != nil {
 				return err
@@ -222,6 +253,7 @@ func newCmdClear(app *cli.App) *cobra.Command {
 		},
 	}
 	forceFlag(cmd, &force)
+	app.ServerFlag(cmd)
 	cmd.Flags().BoolVar(&all, "all", false, "clear every state id")
 	return cmd
 }

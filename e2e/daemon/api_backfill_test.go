@@ -57,4 +57,14 @@ plugins:
 		t.Errorf("%d backfills, %v", len(all), err)
 	}
 	w.wantRows("1,2,3")
+	for args, want := range map[string]string{"list": "2/2", "list --json": `"chunks_done": 2`, "show " + b.ID: "2024-01-08", "show --json " + b.ID: `"attempts": 2`} {
+		if out, talk, code := s.elt(append([]string{"backfill"}, strings.Fields(args)...)...); code != 0 || !strings.Contains(out, want) {
+			t.Errorf("%s: %d\n%s\n%s", args, code, out, talk)
+		}
+	}
+	for _, verb := range []string{"cancel", "resume"} { // it has succeeded
+		if _, talk, code := s.elt("backfill", verb, b.ID); code != 1 || !strings.Contains(talk, b.ID) {
+			t.Errorf("%s: %d %s", verb, code, talk)
+		}
+	}
 }

@@ -26,7 +26,7 @@ type server struct {
 	url, token string
 }
 
-func (w *world) server() *server {
+func (w *world) server(args ...string) *server {
 	w.t.Helper()
 	address := freeAddress(w.t)
 	s := &server{w: w, url: "http://" + address}
@@ -35,7 +35,7 @@ func (w *world) server() *server {
 		w.t.Fatal(err)
 	}
 	s.token = strings.TrimSpace(string(out))
-	s.daemon = w.start("daemon", "--listen", address)
+	s.daemon = w.start(append([]string{"daemon", "--listen", address}, args...)...)
 	for end := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
 		res, err := http.Get(s.url + "/readyz")
 		if err == nil {
@@ -285,6 +285,29 @@ func TestCommandsWithServer(t *testing.T) {
 	}
 	if _, talk, code := s.elt("state", "rollback", "--force", stateID); code != 0 {
 		t.Error(talk)
+	}
+	for _, c := range []struct{ args, want string }{
+		{"state merge " + stateID + ` {"singer_state":{"bookmarks":{"other":{"id":1}}}}`, ""},
+		{"state get " + stateID, `{"singer_state":{"bookmarks":{"s":{"id":3},"other":{"id":1}}}}`},
+		{"state diff " + stateID, "+ bookmarks.other"},
+		{"state copy --force " + stateID + " dev:copy", ""},
+		{"state merge dev:copy2 --from-state-id dev:copy", ""},
+		{"state move --force dev:copy2 dev:moved", ""},
+		{"state clear --force dev:copy", ""},
+		{"state get dev:copy", "{}\n"},
+		{"state get dev:copy2", "{}\n"},
+		{"state get dev:moved", `{"singer_state":{"bookmarks":{"s":{"id":3},"other":{"id":1}}}}`},
+		{"state list --pattern dev:mov*", "dev:moved"},
+		{"state list --json", `"state_id": "dev:moved"`},
+	} {
+		if out, talk, code := s.elt(strings.Fields(c.args)...); code != 0 || !strings.Contains(out, c.want) {
+			t.Errorf("%s: %d, want %s\n%s\n%s", c.args, code, c.want, out, talk)
+		}
+	}
+	for args, want := range map[string]string{"state clear --all --force": "--all does not go with --server", "state copy --force dev:none dev:x": "has no", "state diff " + stateID + " x": "no revision"} {
+		if out, talk, code := s.elt(strings.Fields(args)...); code == 0 || !strings.Contains(talk, want) {
+			t.Errorf("%s: %d\n%s\n%s", args, code, out, talk)
+		}
 	}
 	w.write("tap.sh", "#!/bin/sh\necho 'no such host' >&2\nexit 3\n")
 	if out, talk, code := s.elt("run", "tap-slow", "target-sqlite"); code == 0 || !strings.Contains(out, "failed") || !strings.Contains(talk, "no such host") {

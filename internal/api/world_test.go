@@ -17,10 +17,12 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"elt/internal/pgtest"
 	"elt/internal/project"
 	"elt/internal/schedule"
 	"elt/internal/secret"
 	"elt/state"
+	"elt/state/postgres"
 	"elt/state/sqlite"
 )
 
@@ -55,17 +57,45 @@ schedules:
 - {name: pair, extractor: tap-own, loader: target-sqlite, interval: '@hourly'}
 `
 
+func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
+
+// openStore is SQLite, and PostgreSQL below TestOnPostgres.
+func openStore(t *testing.T, dir string) (s state.Store) {
+	t.Helper()
+	var err error
+	if strings.HasPrefix(t.Name(), "TestOnPostgres/") {
+		s, err = postgres.Open(t.Context(), postgres.Options{URI: pgtest.URL(t)})
+	} else {
+		s, err = sqlite.Open(t.Context(), sqlite.Options{Path: filepath.Join(dir, "store.db")})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+// What the API does over PostgreSQL is what it does over SQLite. The tests of
+// what a store has no part in are left out.
+func TestOnPostgres(t *testing.T) {
+	for name, test := range map[string]func(*testing.T){
+		"routes": TestEveryRouteForEverybody, "tokens": TestRevokedAtOnceAndNameFree, "start": TestStartRun, "wait": TestWaitForRun,
+		"logs": TestLogPages, "follow": TestFollow, "progress": TestProgress, "hundred": TestHundredFollowers,
+		"elsewhere": TestLogOfAnotherMachine, "gap": TestLogWithAGap, "hundred elsewhere": TestHundredFollowersOfAnotherMachine,
+		"streams": TestStreams, "workers": TestWorkers, "alerts": TestAlerts, "cancel": TestCancelAndRetry, "lists": TestListRuns, "steps": TestStepsAndStreams, "metrics": TestMetrics,
+		"bookmarks": TestBookmarks, "schedules": TestSchedules, "backfills": TestBackfills, "callbacks": TestCallbacks, "session": TestSession, "login": TestLoginAtAProvider, "states": TestStates,
+	} {
+		t.Run(name, test)
+	}
+}
+
 func newWorld(t *testing.T, change ...func(*Config)) *world {
 	t.Helper()
 	w := &world{t: t, dir: t.TempDir(), tokens: map[Scope]string{}}
 	if err := os.WriteFile(filepath.Join(w.dir, "elt.yml"), []byte(projectFile), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	s, err := sqlite.Open(t.Context(), sqlite.Options{Path: filepath.Join(w.dir, "store.db")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.Close() })
+	s := openStore(t, w.dir)
 	w.store = s
 	p, err := project.Load(t.Context(), project.Options{Dir: w.dir})
 	if err != nil {

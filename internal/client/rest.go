@@ -70,3 +70,55 @@ func (c *Client) History(ctx context.Context, id string, limit int) ([]api.Revis
 	l, _, err := call[api.List[api.Revision]](ctx, c, "GET", bookmark(id)+"/history?limit="+strconv.Itoa(limit), nil)
 	return l.Items, err
 }
+
+// ClearBookmark lets the next run load everything.
+func (c *Client) ClearBookmark(ctx context.Context, id, etag string) (api.Bookmark, error) {
+	b, _, err := call[api.Bookmark](ctx, c, "POST", bookmark(id)+"/clear", nil, "If-Match", etag)
+	return b, err
+}
+
+// Bookmarks lists bookmarks by state id; chunks: also those of backfills' chunks.
+func (c *Client) Bookmarks(ctx context.Context, pattern string, chunks bool) (all []api.BookmarkEntry, err error) {
+	q := url.Values{"limit": {"500"}, "pattern": {pattern}, "chunks": {strconv.FormatBool(chunks)}}
+	for {
+		l, _, err := call[api.List[api.BookmarkEntry]](ctx, c, "GET", "/bookmarks?"+q.Encode(), nil)
+		if all = append(all, l.Items...); err != nil || l.NextCursor == "" {
+			return all, err
+		}
+		q.Set("cursor", l.NextCursor)
+	}
+}
+
+// Diff is what changed between two revisions; 0 are the two newest.
+func (c *Client) Diff(ctx context.Context, id string, from, to int64) (api.Diff, error) {
+	q := url.Values{"from": {strconv.FormatInt(from, 10)}, "to": {strconv.FormatInt(to, 10)}}
+	d, _, err := call[api.Diff](ctx, c, "GET", bookmark(id)+"/diff?"+q.Encode(), nil)
+	return d, err
+}
+
+// Backfills lists backfills, newest first.
+func (c *Client) Backfills(ctx context.Context, limit int) ([]api.Backfill, error) {
+	if limit <= 0 || limit > 500 {
+		limit = 500
+	}
+	l, _, err := call[api.List[api.Backfill]](ctx, c, "GET", "/backfills?limit="+strconv.Itoa(limit), nil)
+	return l.Items, err
+}
+
+// Backfill is a backfill with its chunks.
+func (c *Client) Backfill(ctx context.Context, id string) (api.Backfill, error) {
+	b, _, err := call[api.Backfill](ctx, c, "GET", "/backfills/"+url.PathEscape(id), nil)
+	return b, err
+}
+
+// ResumeBackfill puts the run of the chunks that are not done into the queue.
+func (c *Client) ResumeBackfill(ctx context.Context, id string) (api.RunDetail, error) {
+	d, _, err := call[api.RunDetail](ctx, c, "POST", "/backfills/"+url.PathEscape(id)+"/resume", nil)
+	return d, err
+}
+
+// CancelBackfill gives a backfill up for good.
+func (c *Client) CancelBackfill(ctx context.Context, id string) (api.Backfill, error) {
+	b, _, err := call[api.Backfill](ctx, c, "POST", "/backfills/"+url.PathEscape(id)+"/cancel", nil)
+	return b, err
+}

@@ -37,6 +37,7 @@ type Retry struct {
 	Set     bool          // false: the daemon's default
 	Times   int           // -1: until Until
 	Delay   time.Duration // before the first
+	Waits   bool          // Delay was written: it is for lost runs too
 	Backoff float64       // each delay is so many times the one before, up to an hour
 	// Until is when no retry begins any more: a time of day after the slot
 	// ("05:00"), or a duration since it ("5h"); "" never.
@@ -121,6 +122,7 @@ func readTiming(n *node, expression string) (t Timing, err error) {
 			wrong("retry_until", "%q is neither a time of day (05:00) nor a duration (5h)", t.Retry.Until)
 		}
 	}
+	t.Retry.Waits = n.get("retry_delay") != nil
 	t.Retry.Set = n.get("retries") != nil || t.Retry.Until != ""
 	start, started := time.Time{}, false
 	if v := n.get("start_date"); v != nil && !v.isNull() {

@@ -170,8 +170,8 @@ func (p Plan) retry(e state.Execution, s project.Schedule, now time.Time) (state
 	if delay > longestDelay || delay < 0 {
 		delay = max(longestDelay, r.Delay)
 	}
-	if e.Status == state.Lost {
-		delay = 0 // the pause is for what fails; its worker vanished
+	if e.Status == state.Lost && !s.Timing.Retry.Waits {
+		delay = 0 // the usual pause is for what fails; its worker vanished
 	}
 	at := now.Add(delay)
 	if e.Slot != nil {

@@ -42,6 +42,11 @@ func TestRetries(t *testing.T) {
 	if next := plan.After(e, slot); len(next) != 1 || !next[0].NotBefore.Equal(slot) {
 		t.Errorf("a lost run is repeated at once: %+v", next)
 	}
+	plan.Schedules[0].Timing.Retry.Waits = true
+	if next := plan.After(e, slot); len(next) != 1 || !next[0].NotBefore.Equal(slot.Add(10*time.Minute)) {
+		t.Errorf("a lost run waits where that was written: %+v", next)
+	}
+	plan.Schedules[0].Timing.Retry.Waits = false
 	if got := strings.Join(delays, " "); got != "10m0s 30m0s 1h0m0s" {
 		t.Errorf("delays %s", got)
 	}
