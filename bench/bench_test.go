@@ -57,7 +57,7 @@ func source(b *testing.B) string {
 	return at
 }
 
-func exec(b *testing.B, at, sql string) {
+func exec(b testing.TB, at, sql string) {
 	conn, err := pgx.Connect(b.Context(), at)
 	if err != nil {
 		b.Fatal(err)
@@ -199,12 +199,12 @@ func tap(b *testing.B, at string) load.Fused {
 	return f
 }
 
-func fuse(b *testing.B, f load.Fused, target targets.Target, cfg spec.Config) error {
+func fuse(b testing.TB, f load.Fused, target targets.Target, cfg spec.Config) error {
 	f.Target, f.TargetConfig = target, cfg
 	return load.Fuse(b.Context(), f, load.IO{Out: io.Discard, Err: io.Discard}, nil)
 }
 
-func settings(b *testing.B, s spec.Spec, values map[string]any) spec.Config {
+func settings(b testing.TB, s spec.Spec, values map[string]any) spec.Config {
 	raw, err := json.Marshal(values)
 	if err != nil {
 		b.Fatal(err)

@@ -102,6 +102,9 @@ func EachElement(array []byte, visit func(value []byte) error) error {
 }
 
 func shown(raw []byte, err error) error {
+	if err == nil {
+		return nil
+	}
 	var f *flaw
 	if errors.As(err, &f) {
 		return fault.New(fault.BadInput, "%s at byte %d: %s", f.text, f.at+1, excerpt(raw, f.at)).WithKind(fault.KindShape).WithHint("the text breaks off there, or is not the JSON that was expected")

@@ -160,7 +160,7 @@ func (r *Rows) member(key, value []byte) error {
 	}
 	if r.d.Grows {
 		before := len(r.new.Names())
-		if err := r.new.Member(string(key), value); err != nil {
+		if err := r.new.Member(key, value); err != nil {
 			return err
 		}
 		r.stale = r.stale || len(r.new.Names()) > before

@@ -57,7 +57,7 @@ func (e *entity) look(ctx context.Context, s *shape.Shape, from files.File, stri
 			return files.Torn(path, err)
 		}
 		if text := bytes.TrimSpace(text); len(text) > 0 {
-			if flawed := singer.EachMember(text, s.Member); flawed != nil && strict {
+			if flawed := singer.Members(text, s.Member); flawed != nil && strict {
 				return fault.Wrap(fault.BadInput, flawed, "the line is no JSON object").
 					WithPosition(fault.Position{File: path, Line: line}, "").WithHint("entity %q wants one JSON object per line", e.Entity)
 			}

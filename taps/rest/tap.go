@@ -184,7 +184,7 @@ func (s *settings) discover(ctx context.Context, client *httpapi.Client, src *so
 		}
 		if len(sh.Names()) == 0 { // no record yet: its keys are all that is known
 			for _, key := range src.keys() {
-				if err := sh.Member(key, []byte("null")); err != nil {
+				if err := sh.Member([]byte(key), []byte("null")); err != nil {
 					return nil, err
 				}
 			}
@@ -248,10 +248,10 @@ func (s *settings) look(ctx context.Context, client *httpapi.Client, src *source
 					if n++; len(bytes.TrimSpace(record)) == 0 || bytes.TrimSpace(record)[0] != '{' {
 						return fault.New(fault.BadInput, "record %d at %s is %s, not an object", n, src.records, httpapi.Kind(bytes.TrimSpace(record))).WithKind(fault.KindShape).WithHint("check records_path")
 					}
-					if err := singer.EachMember(record, sh.Member); err != nil {
+					if err := singer.Members(record, sh.Member); err != nil {
 						return err
 					}
-					return singer.EachMember(append(append([]byte{'{'}, more...), '}'), sh.Member)
+					return singer.Members(append(append([]byte{'{'}, more...), '}'), sh.Member)
 				})
 				if seen += n; err == nil && seen >= src.Sample {
 					err = errEnough

@@ -34,12 +34,13 @@ type types struct {
 	date, timestamp bool // all strings so far were such
 }
 
-// Member is shown one member of a record; it fits singer.EachMember.
-func (s *Shape) Member(key string, value []byte) error {
-	t := s.seen[key]
+// Member is shown one member of a record; it fits singer.Members.
+func (s *Shape) Member(key, value []byte) error {
+	t := s.seen[string(key)]
 	if t == nil {
+		name := string(key)
 		t = &types{date: s.dates, timestamp: s.dates}
-		s.seen[key], s.order = t, append(s.order, key)
+		s.seen[name], s.order = t, append(s.order, name)
 	}
 	switch value[0] {
 	case 'n':
