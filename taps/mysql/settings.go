@@ -144,7 +144,7 @@ func (tap) Spec() spec.Spec {
 		Name:         "tap-mysql",
 		Summary:      "Reads tables and views of MySQL and MariaDB.",
 		Settings:     slices.Concat(own, taps.Settings()),
-		Capabilities: []string{"catalog", "discover", "state", "about"},
+		Capabilities: []string{"catalog", "discover", "state", "about", "log-based"},
 		Window:       &spec.Window{Start: "start_date", End: "end_date"},
 		Replaces: []spec.Replacement{
 			{Package: "pipelinewise-tap-mysql", Variant: "transferwise", Dialect: transferwise},

@@ -21,6 +21,7 @@ type Server struct {
 	Port   int
 	Socket string
 	dir    string
+	start  func() *exec.Cmd
 	cmd    *exec.Cmd
 	ended  chan error // closed when the process has been reaped
 }
@@ -72,12 +73,21 @@ func Start(options ...string) (s *Server, err error) {
 	}
 	s.Port, s.Socket = l.Addr().(*net.TCPAddr).Port, filepath.Join(s.dir, "s")
 	l.Close()
-	s.cmd = exec.Command(daemon, append([]string{"--no-defaults", "--datadir=" + data, "--tmpdir=" + s.dir, "--socket=" + s.Socket, "--pid-file=" + filepath.Join(s.dir, "pid"),
-		"--bind-address=127.0.0.1", "--port=" + strconv.Itoa(s.Port), "--innodb-flush-log-at-trx-commit=0", "--skip-name-resolve", "--sql-mode=", "--default-time-zone=+05:00"}, options...)...)
-	s.cmd.SysProcAttr, s.cmd.Dir = attr, s.dir
-	log, err := os.Create(filepath.Join(s.dir, "log"))
+	s.start = func() *exec.Cmd {
+		cmd := exec.Command(daemon, append([]string{"--no-defaults", "--datadir=" + data, "--tmpdir=" + s.dir, "--socket=" + s.Socket, "--pid-file=" + filepath.Join(s.dir, "pid"),
+			"--bind-address=127.0.0.1", "--port=" + strconv.Itoa(s.Port), "--innodb-flush-log-at-trx-commit=0", "--skip-name-resolve", "--sql-mode=", "--default-time-zone=+05:00"}, options...)...)
+		cmd.SysProcAttr, cmd.Dir = attr, s.dir
+		return cmd
+	}
+	return s, s.run()
+}
+
+// run starts the process and waits until it answers.
+func (s *Server) run() error {
+	s.cmd = s.start()
+	log, err := os.OpenFile(filepath.Join(s.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer log.Close()
 	s.cmd.Stdout, s.cmd.Stderr = log, log
@@ -93,19 +103,26 @@ func Start(options ...string) (s *Server, err error) {
 	}()
 	if err := <-started; err != nil {
 		s.cmd = nil
-		return nil, err
+		return err
 	}
 	s.ended = started
 	for range 300 {
 		c, err := net.DialTimeout("tcp", fmt.Sprintf("127.0.0.1:%d", s.Port), time.Second)
 		if err == nil {
 			c.Close()
-			return s, nil
+			return nil
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
 	text, _ := os.ReadFile(log.Name())
-	return nil, fmt.Errorf("the server does not answer: %s", text)
+	return fmt.Errorf("the server does not answer: %s", text)
+}
+
+// Restart kills the process and starts it again on the same data.
+func (s *Server) Restart() error {
+	_ = s.cmd.Process.Kill()
+	<-s.ended
+	return s.run()
 }
 
 // Stop kills the server and removes its files. A nil Server has nothing to stop.
