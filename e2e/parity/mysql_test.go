@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"testing"
 
@@ -41,7 +42,9 @@ var mysqlChanges = []string{
 }
 
 func mysqlSource(t *testing.T, dialect, method string) reading {
-	maria.Do(func() { maria.server, maria.err = mariadb.Start() })
+	maria.Do(func() {
+		maria.server, maria.err = mariadb.Start("--log-bin=log", "--server-id=1", "--binlog-format=ROW")
+	})
 	if maria.err != nil {
 		if os.Getenv("CI") != "" {
 			t.Fatalf("scripts/need jdbc should have installed mariadb-server: %v", maria.err)
@@ -71,9 +74,17 @@ func mysqlSource(t *testing.T, dialect, method string) reading {
 	if method == "INCREMENTAL" {
 		metadata = "{'*': {selected: true, replication-method: INCREMENTAL, replication-key: seq}}"
 	}
+	changes := mysqlChanges
+	if method == "LOG_BASED" {
+		metadata = "{'*': {selected: true, replication-method: LOG_BASED}}"
+		changes = slices.Concat(changes, []string{
+			"update kinds set s = 'é', clock = '-00:00:01.5', d = 7, bits = b'111', g = st_geomfromtext('POINT(3 4)') where id = 2", "update many set id = 30000 where id = 5", "delete from many where id between 10 and 2000",
+			"update `Odd Näme` set `select` = 9", "delete from `Odd Näme` where `Sp ace` = ''",
+		})
+	}
 	return reading{
 		tap: "tap-mysql", metadata: metadata,
 		config: fmt.Sprintf("{host: 127.0.0.1, port: %d, user: root, database: %s, filter_dbs: [%s], dialect: %s}", maria.server.Port, name, name, dialect),
-		change: func(t *testing.T) { exec(t, name, mysqlChanges...) },
+		change: func(t *testing.T) { exec(t, name, changes...) },
 	}
 }

@@ -46,6 +46,7 @@ func sources() []source {
 			out = append(out, source{name: "postgres, " + dialect + ", " + method, open: func(t *testing.T) reading { return postgresSource(t, dialect, method) }},
 				source{name: "mysql, " + dialect + ", " + method, open: func(t *testing.T) reading { return mysqlSource(t, dialect, method) }})
 		}
+		out = append(out, source{"mysql, " + dialect + ", LOG_BASED", func(t *testing.T) reading { return mysqlSource(t, dialect, "LOG_BASED") }, true})
 		out = append(out, source{"postgres, " + dialect + ", LOG_BASED", func(t *testing.T) reading { return logSource(t, dialect) }, dialect == "meltanolabs"})
 	}
 	for _, method := range []string{"FULL_TABLE", "INCREMENTAL"} {
