@@ -56,6 +56,7 @@ type loader struct {
 	deletes bool // some row was a delete
 	seed    maphash.Seed
 	seen    map[uint64]struct{} // keys in a stage with operations
+	folding folding
 }
 
 // orderColumn numbers the rows of an unpublished keyed table that outlives a

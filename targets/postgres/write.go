@@ -194,9 +194,14 @@ func (ld *loader) encode(b *row.Batch) ([]byte, error) {
 }
 
 // writeOps stages rows that are no plain inserts. No key may be twice in such
-// a stage, so what is there is merged before one comes again.
+// a stage, so rows of one batch are folded, and what is there is merged before
+// a key of an earlier one comes again.
 func (ld *loader) writeOps(ctx context.Context, b *row.Batch) error {
 	defer b.Release()
+	b, err := ld.fold(b)
+	if err != nil {
+		return err
+	}
 	if err := ld.encoder.begin(b, ld.stamp(b.Version)); err != nil {
 		return err
 	}
@@ -235,7 +240,7 @@ func (ld *loader) writeOps(ctx context.Context, b *row.Batch) error {
 		}
 		rows++
 	}
-	err := flush()
+	err = flush()
 	ld.out = out
 	return err
 }
