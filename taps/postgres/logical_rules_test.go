@@ -348,28 +348,25 @@ func TestLogBasedWaitsForItsSlot(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer holder.Close(context.Background())
-	go holder.PgConn().Exec(context.Background(), fmt.Sprintf(`START_REPLICATION SLOT %q LOGICAL 0/0 (proto_version '1', publication_names '%s')`, l.slot(), l.slot())).ReadAll()
+	pid, held := holder.PgConn().PID(), make(chan struct{})
+	go func() {
+		defer close(held)
+		holder.PgConn().Exec(context.Background(), fmt.Sprintf(`START_REPLICATION SLOT %q LOGICAL 0/0 (proto_version '1', publication_names '%s')`, l.slot(), l.slot())).ReadAll()
+		holder.Close(context.Background())
+	}()
 	for l.one("select active::text from pg_replication_slots where slot_name = $1", l.slot()) != "true" {
 		time.Sleep(10 * time.Millisecond)
 	}
 	if err := l.run(`{"connect_retry_seconds": 1}`); err == nil || !strings.Contains(fault.Render(err), "is active for PID") {
 		t.Errorf("a slot in use: %v", err)
 	}
-	time.AfterFunc(time.Second, func() { l.kill(holder.PgConn().PID()) })
-	l.must()
-}
-
-func (l *logged) kill(pid uint32) {
-	conn, err := pgx.ConnectConfig(context.Background(), l.conn.Config())
-	if err != nil {
-		l.t.Error(err)
-		return
+	ran := make(chan error, 1)
+	go func() { ran <- l.run() }()
+	l.exec("select pg_sleep(0.5), pg_terminate_backend($1)", pid) // the run is waiting by then, or finds the slot free
+	if err := <-ran; err != nil {
+		t.Error(err)
 	}
-	defer conn.Close(context.Background())
-	if _, err := conn.Exec(context.Background(), "select pg_terminate_backend($1)", pid); err != nil {
-		l.t.Error(err)
-	}
+	<-held
 }
 
 // A destination that takes longer than the server waits for a word does not
