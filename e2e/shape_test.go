@@ -34,6 +34,7 @@ func printShape(w io.Writer, path string, v any) {
 			switch key {
 			case "bookmark", "completed", "partial": // the tap's own
 				fmt.Fprintln(w, path+"."+key, "state")
+			case "bottleneck": // absent where a run was too short to have one
 			default:
 				printShape(w, path+"."+key, v[key])
 			}

@@ -200,7 +200,7 @@ func TestFollowByAPI(t *testing.T) {
 			if rest, ok := strings.CutPrefix(lines.Text(), "id: "); ok {
 				id = rest
 			}
-			if rest, ok := strings.CutPrefix(lines.Text(), "data: "); ok {
+			if rest, ok := strings.CutPrefix(lines.Text(), "data: "); ok && id != "" { // progress has no id
 				return id, rest
 			}
 		}
