@@ -155,7 +155,8 @@ export const runNow = (w: Work, r: RunRequest, key?: string) => post<Run>('/runs
 export async function planRun(w: Work, r: RunRequest): Promise<RunPlan> {
   return parse(await askText('/runs/plan', { method: 'POST', body: { ...w.request, ...r } })) as RunPlan
 }
-export const catalog = (kind: string, name: string) => post<Schemas['Catalog']>(`/plugins/${part(kind)}/${part(name)}/catalog`)
+export type Catalog = Schemas['Catalog']
+export const catalog = (kind: string, name: string) => post<Catalog>(`/plugins/${part(kind)}/${part(name)}/catalog`)
 export const pipelines = async (signal?: AbortSignal, n = 30) => (await get<Page<Pipeline>>(`/pipelines?runs=${n}`, signal)).items
 export const pipeline = (name: string, signal?: AbortSignal) => get<Pipeline>(`/pipelines/${part(name)}?runs=60&fires=10`, signal)
 export const pause = (s: string) => post(`/schedules/${part(s)}/pause`)
@@ -169,6 +170,7 @@ export async function bookmark(id: string, signal?: AbortSignal): Promise<StateN
 }
 export const stateHistory = async (id: string, signal?: AbortSignal) => (await askExact<Page<Revision>>(`/bookmarks/${part(id)}/history?limit=100`, signal)).value.items
 export const rollback = (id: string, revision: number, etag: string) => post<{ warning?: string }>(`/bookmarks/${part(id)}/rollback`, { to: revision }, { 'If-Match': etag })
+export const clearState = (id: string, etag: string) => post<{ warning?: string }>(`/bookmarks/${part(id)}/clear`, undefined, { 'If-Match': etag })
 export const setState = (id: string, text: string, etag: string) =>
   ask<{ warning?: string }>(`/bookmarks/${part(id)}`, { method: 'PUT', body: `{"state": ${print(parse(text))}}`, headers: { 'If-Match': etag } })
 /** The state before and after a step; nothing where it stored none. */
@@ -187,16 +189,16 @@ export async function endedRun(id: string, signal?: AbortSignal): Promise<RunDet
   return r
 }
 /** All items of a list that comes in pages, up to so many. */
-async function every<T>(path: string, signal?: AbortSignal, most = 20_000): Promise<T[]> {
+async function every<T>(path: string, signal?: AbortSignal, only: Record<string, string | undefined> = {}, most = 20_000): Promise<T[]> {
   const all: T[] = []
   for (let cursor = ''; ; ) {
-    const page = await get<Page<T>>(path + query({ limit: 500, cursor }), signal)
+    const page = await get<Page<T>>(path + query({ ...only, limit: 500, cursor }), signal)
     all.push(...page.items)
     if (!page.next_cursor || all.length >= most) return all
     cursor = page.next_cursor
   }
 }
-export const streams = (signal?: AbortSignal) => every<Stream>('/streams', signal)
+export const streams = (signal?: AbortSignal, pipeline?: string) => every<Stream>('/streams', signal, { pipeline })
 export const stream = (stateID: string, name: string, signal?: AbortSignal) => get<Schemas['StreamDetail']>(`/streams/${part(stateID)}/${part(name)}`, signal)
 export const streamPath = (s: { state_id: string; stream: string }) => `/streams/${part(s.state_id)}/${part(s.stream)}`
 export const sourceOf = (s: Stream) => s.set.split(' ')[0]
