@@ -57,10 +57,10 @@ test-ui: build ## the pages in a browser, against a real daemon, where Node and 
 	ELT=$(CURDIR)/elt node --test --test-reporter=spec test/pages.test.mjs; \
 	elif [ -n "$$CI" ]; then exit 1; else echo "test-ui: skipped, Node or Chromium is not on this machine"; fi
 
-ui-images: build ## the pictures of docs/images, from the browser tests
+ui-images: build ## the pictures of docs/images, of a real daemon with real runs
 	@scripts/need node chromium
 	mkdir -p docs/images && cd $(WEB) && npm ci --no-audit --no-fund --silent && \
-	SHOTS=$(CURDIR)/docs/images ELT=$(CURDIR)/elt node --test test/pages.test.mjs
+	SHOTS=$(CURDIR)/docs/images ELT=$(CURDIR)/elt node test/pictures.mjs
 
 cases: build ## recorded behaviour of Meltano, where the checker is there
 	@scripts/need python3

@@ -23,6 +23,7 @@ type logsInput struct {
 	Tail   int    `query:"tail" minimum:"0" maximum:"100000" doc:"Begin this many lines before the end."`
 	Level  string `query:"level" enum:"debug,info,warning,error,critical" doc:"Only lines of this level or above."`
 	Text   string `query:"text" maxLength:"200" doc:"Only lines with this text; case does not count."`
+	Format string `query:"format" enum:"json,text" default:"json" doc:"text: all of the log in one answer, a line of text for each, as a file."`
 }
 
 // LogPage is a page of a log.
@@ -35,12 +36,13 @@ type LogPage struct {
 
 func (s *Server) logRoutes() {
 	op := operation(http.MethodGet, "/runs/{id}/logs", "run.logs", "runs", "Read or follow the log of a run",
-		"A page of lines; or, asked with Accept: text/event-stream, a stream: events \"log\" with a LogLine and its id, events \"progress\" with a "+
+		"A page of lines; with format=text all of it as a file; or, asked with Accept: text/event-stream, a stream: events \"log\" with a LogLine and its id, events \"progress\" with a "+
 			"Progress every few seconds while rows move, comments as a heartbeat, "+
 			"and one event \"end\" with the run when it has ended. A stream that was cut goes on after Last-Event-ID.")
 	op.Middlewares = huma.Middlewares{s.followed}
 	op.Responses = map[string]*huma.Response{"200": {Description: "A page, or a stream.", Content: map[string]*huma.MediaType{
 		"application/json":  {Schema: s.api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[LogPage](), true, "LogPage")},
+		"text/plain":        {Schema: &huma.Schema{Type: "string"}},
 		"text/event-stream": {Schema: &huma.Schema{Type: "string"}}}}}
 	route(s, ScopeRead, op, s.readLog)
 }
@@ -89,14 +91,20 @@ func begin(f logSource, cursor int64, tail int) (int64, error) {
 	return cursor, nil
 }
 
-// followed answers those who ask for a stream.
+// followed answers those who ask for a stream, or for all of it as text.
 func (s *Server) followed(c huma.Context, next func(huma.Context)) {
+	r, w := humago.Unwrap(c)
+	q := r.URL.Query()
+	if q.Get("format") == "text" {
+		if err := s.download(r.Context(), w, c.Param("id"), newLogFilter(q.Get("level"), q.Get("text"))); err != nil {
+			s.write(w, r, s.problem(r.Context(), err).(*Problem))
+		}
+		return
+	}
 	if !strings.Contains(c.Header("Accept"), "text/event-stream") {
 		next(c)
 		return
 	}
-	r, w := humago.Unwrap(c)
-	q := r.URL.Query()
 	t := tail{Server: s, id: c.Param("id"), filter: newLogFilter(q.Get("level"), q.Get("text")),
 		w: w, out: bufio.NewWriterSize(w, 32<<10), control: http.NewResponseController(w)}
 	for _, text := range []string{r.Header.Get("Last-Event-ID"), q.Get("cursor")} {

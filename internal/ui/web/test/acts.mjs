@@ -1,7 +1,8 @@
 // What a user does on the pages.
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { go, page, part, stateID, violations, w } from './stage.mjs'
+import { failed, go, page, part, stateID, violations, w } from './stage.mjs'
 
 test('a run is started by hand, cancelled, and repeated', async () => {
   await go('/pipelines/archive')
@@ -113,4 +114,80 @@ test('a token is shown once, and revoked', async () => {
   await page.getByRole('dialog').getByRole('button', { name: 'Revoke' }).click()
   await page.getByRole('cell', { name: 'revoked' }).waitFor()
   assert.equal(await use(), 401)
+})
+
+test('a log is downloaded as text, whole or as it is filtered', async () => {
+  await go(`/runs/${failed.id}`)
+  const read = async () => {
+    const [d] = await Promise.all([page.waitForEvent('download'), page.getByRole('link', { name: 'Download' }).click()])
+    assert.equal(d.suggestedFilename(), `run-${failed.id}.log`)
+    return readFileSync(await d.path(), 'utf8')
+  }
+  assert.match(await read(), /info tap-crm reading orders[\s\S]*error tap-crm 401 Unauthorized/)
+  await page.getByLabel('Level').selectOption('error')
+  await page.waitForURL(/level=error/)
+  assert.doesNotMatch(await read(), /reading orders/)
+})
+
+test('a tap is asked for its catalog', async () => {
+  await go('/plugins?plugin=tap-shop')
+  await page.getByRole('link', { name: 'Catalog' }).click()
+  await page.getByRole('button', { name: 'Discover the streams' }).click()
+  await page.getByText('2 of 2 streams selected').waitFor()
+  await page.getByRole('row', { name: /^amount number/ }).waitFor()
+  await page.getByLabel('Filter streams').fill('cust')
+  await page.getByText('amount').waitFor({ state: 'detached' })
+  assert.deepEqual(await violations(page), [])
+})
+
+test('a state is cleared only when its id is typed', async () => {
+  await go(`/state/${part(stateID)}`)
+  await page.getByRole('row', { name: /^orders 20/ }).waitFor()
+  await page.getByRole('button', { name: 'Clear', exact: true }).click()
+  const dialog = page.getByRole('dialog', { name: 'Clear the state' })
+  assert.equal(await dialog.getByRole('button', { name: 'Clear', exact: true }).isDisabled(), true)
+  await dialog.getByLabel('Type the state id to confirm').fill(stateID)
+  assert.deepEqual(await violations(page), [])
+  await dialog.getByRole('button', { name: 'Clear', exact: true }).click()
+  await page.getByText('none: the next run loads everything').waitFor()
+  assert.equal((await w.api(`/bookmarks/${part(stateID)}`)).state, null)
+  await page.getByRole('button', { name: /Roll back to revision/ }).first().click()
+  await page.getByLabel('Type the state id to confirm').fill(stateID)
+  await page.getByRole('dialog').getByRole('button', { name: 'Roll back' }).click()
+  await page.getByRole('row', { name: /^orders 20/ }).waitFor()
+})
+
+test('an error is shown as the API says it, with its trace id', async () => {
+  await page.goto(w.url + '/runs/no-such-run')
+  const alert = page.getByRole('alert')
+  await alert.getByText('there is no run "no-such-run"').waitFor()
+  await alert.getByText('GET /api/v1/runs lists them').waitFor()
+  assert.match(await alert.innerText(), /trace [0-9a-f]{32}/)
+  assert.deepEqual(await violations(page), [])
+})
+
+test('pages with nothing on them say what to do next', async () => {
+  const p = await w.page()
+  await w.login(p)
+  await p.route(/\/api\/v1\/(pipelines|streams|bookmarks|plugins|runs)(\?.*)?$/, (r) => r.fulfill({ json: { items: [] } }))
+  for (const [path, command] of [['/', 'elt schedule add'], ['/runs', 'elt run'], ['/pipelines', 'elt job add'], ['/streams', 'elt run'], ['/state', 'elt state list'], ['/plugins', 'elt add'], ['/lineage', '']]) {
+    await p.goto(w.url + path)
+    await p.locator('.empty', { hasText: command }).first().waitFor()
+    assert.deepEqual(await violations(p), [], path)
+  }
+  await p.context().close()
+})
+
+test('a page of an older daemon says so', async () => {
+  const p = await w.page()
+  await w.login(p)
+  await p.getByText('warehouse · prod').waitFor()
+  const [project] = (await w.api('/projects')).items
+  await p.route('**/api/v1/projects', (r) => r.fulfill({ json: { items: [{ ...project, version: '99.0.0' }] } }))
+  await p.evaluate(() => document.dispatchEvent(new Event('visibilitychange')))
+  await p.getByText('The daemon is elt 99.0.0 now.').waitFor()
+  await p.unroute('**/api/v1/projects')
+  await p.getByRole('button', { name: 'Load it anew' }).click()
+  await p.getByText('The daemon is elt 99.0.0 now.').waitFor({ state: 'detached' })
+  await p.context().close()
 })

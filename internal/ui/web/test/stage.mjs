@@ -6,7 +6,6 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { World } from './world.mjs'
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
-export const shots = process.env.SHOTS
 export const part = encodeURIComponent
 export let w, page, failed, done, slow, fill
 export const stateID = 'prod:tap-shop-to-target-sqlite'

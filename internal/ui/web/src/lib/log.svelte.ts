@@ -196,18 +196,6 @@ export class Log {
     const p = await ask<LogPage>(`/runs/${part(this.run)}/logs` + query({ level: 'error', limit: 1 }))
     return p.items[0]?.id ?? 0
   }
-
-  /** The whole log as text, as far as a browser should hold it. */
-  async text(): Promise<string> {
-    const out: string[] = []
-    for (let cursor = 0; cursor < 256 << 20; ) {
-      const p = await ask<LogPage>(`/runs/${part(this.run)}/logs` + query({ cursor, limit: 5000 }))
-      for (const l of p.items) out.push([l.at ?? '', l.level, l.plugin ?? 'elt', plain(l)].join(' '))
-      if (p.next_cursor === cursor || p.complete || p.next_cursor >= p.size) break
-      cursor = p.next_cursor
-    }
-    return out.join('\n') + '\n'
-  }
 }
 
 // Colours that a program meant for a terminal.

@@ -455,7 +455,7 @@ export interface paths {
         };
         /**
          * Read or follow the log of a run
-         * @description A page of lines; or, asked with Accept: text/event-stream, a stream: events "log" with a LogLine and its id, events "progress" with a Progress every few seconds while rows move, comments as a heartbeat, and one event "end" with the run when it has ended. A stream that was cut goes on after Last-Event-ID.
+         * @description A page of lines; with format=text all of it as a file; or, asked with Accept: text/event-stream, a stream: events "log" with a LogLine and its id, events "progress" with a Progress every few seconds while rows move, comments as a heartbeat, and one event "end" with the run when it has ended. A stream that was cut goes on after Last-Event-ID.
          */
         get: operations["run.logs"];
         put?: never;
@@ -2874,6 +2874,8 @@ export interface operations {
                 level?: "debug" | "info" | "warning" | "error" | "critical";
                 /** @description Only lines with this text; case does not count. */
                 text?: string;
+                /** @description text: all of the log in one answer, a line of text for each, as a file. */
+                format?: "json" | "text";
             };
             header?: never;
             path: {
@@ -2891,6 +2893,7 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["LogPage"];
                     "text/event-stream": string;
+                    "text/plain": string;
                 };
             };
             /** @description Error */
