@@ -116,6 +116,8 @@ func (r *reader) file(ctx context.Context, from files.File) error {
 		if m.Rows++; m.Rows <= skip {
 			continue
 		}
+		// Fields are cut at ASCII characters: those of a valid record are valid.
+		f.utf8 = utf8.Valid(scan.raw())
 		if rowErr := f.row(fields, scan.line); rowErr != nil {
 			if err := r.leave(scan.raw(), m.Rows, rowErr); err != nil {
 				return err
@@ -203,6 +205,7 @@ type file struct {
 	path  string
 	mtime int64
 	names []string
+	utf8  bool  // the record at hand is valid
 	from  []int // per column of the schema: the field it comes from, or one of the below
 }
 
@@ -284,7 +287,7 @@ func (f *file) try(fields [][]byte, line int64) (misfit int, err error) {
 					WithPosition(fault.Position{File: f.path, Line: int(line)}, "").WithHint("choose other keys for %s, or none", f.entity)}
 			}
 			b.Null()
-		case c.Kind == row.Text && !utf8.Valid(field):
+		case c.Kind == row.Text && !f.utf8 && !utf8.Valid(field):
 			return -1, unreadable{fault.New(fault.BadInput, "column %q is not UTF-8", c.Name).
 				WithPosition(fault.Position{File: f.path, Line: int(line)}, "").
 				WithHint("set encoding of %s, for example latin-1 or windows-1252", f.entity)}
