@@ -99,6 +99,11 @@ func (p *peerInput) Activate(_ context.Context, stream string, version int64) er
 	return p.call(stream, func(st *outputStream) error { return st.Activate(version) })
 }
 
+// Rejected counts rows that the tap could not read.
+func (p *peerInput) Rejected(stream string, rows int64) {
+	p.out.s.meters.stream(stream).rejected.Add(rows)
+}
+
 // StreamEnd completes a stream while the others are read on.
 func (p *peerInput) StreamEnd(_ context.Context, stream string, complete bool) error {
 	st := p.streams[stream]

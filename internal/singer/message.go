@@ -145,7 +145,7 @@ type envelope struct {
 	stream    string
 	hasStream bool
 	// Raw JSON values, nil when absent.
-	record, schema, keys, bookmark, value, version, extracted, encoding, manifest, moved, complete []byte
+	record, schema, keys, bookmark, value, version, extracted, encoding, manifest, moved, complete, left []byte
 	// prefix is the line up to the record when type and stream stood before it.
 	prefix []byte
 }
@@ -211,6 +211,8 @@ func (m *envelope) part(key string) *[]byte {
 		return &m.moved
 	case "complete":
 		return &m.complete
+	case "rejected":
+		return &m.left
 	}
 	return nil
 }

@@ -42,6 +42,12 @@ type PeerHandler interface {
 	StreamEnd(ctx context.Context, stream string, complete bool) error
 }
 
+// RejectCounter is a PeerHandler that counts rows which a tap could not read
+// and left out. It is told before the stream's end.
+type RejectCounter interface {
+	Rejected(stream string, rows int64)
+}
+
 // End is how an input ended.
 type End struct {
 	// Said: the line ELT_END was there. Without it the end of the input may be
@@ -206,7 +212,7 @@ func (r *Reader) message(ctx context.Context, line []byte) error {
 	}
 	switch m.kind {
 	case StreamEndMessage:
-		return r.streamEnd(ctx, s, string(m.complete) == "true")
+		return r.streamEnd(ctx, s, string(m.complete) == "true", m.left)
 	case ActivateMessage:
 		version, ok := versionOf(m.version)
 		if !ok {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"strconv"
 )
 
 // state hands over a STATE: as the position of one stream if the tap says
@@ -32,7 +33,7 @@ func (r *Reader) state(ctx context.Context, line []byte, m *envelope) error {
 }
 
 // streamEnd forgets a stream; announced again, it begins anew.
-func (r *Reader) streamEnd(ctx context.Context, s *stream, complete bool) error {
+func (r *Reader) streamEnd(ctx context.Context, s *stream, complete bool, left []byte) error {
 	peer, ok := r.h.(PeerHandler)
 	if !ok {
 		return nil
@@ -44,6 +45,13 @@ func (r *Reader) streamEnd(ctx context.Context, s *stream, complete bool) error 
 	r.order = slices.DeleteFunc(r.order, func(o *stream) bool { return o == s })
 	if r.last == s {
 		r.last = nil
+	}
+	if c, ok := r.h.(RejectCounter); ok && len(left) > 0 {
+		rows, err := strconv.ParseInt(string(left), 10, 64)
+		if err != nil {
+			return &flaw{text: "a number of rejected rows is none"}
+		}
+		c.Rejected(s.name, rows)
 	}
 	return peer.StreamEnd(ctx, s.name, complete)
 }

@@ -169,7 +169,16 @@ type StreamWriter struct {
 	deletes bool // _sdc_deleted_at was announced
 	version int64
 	rows    int64
+	left    int64 // rows that the tap could not read
 	closed  bool
+}
+
+// Rejected counts rows that the tap could not read and left out, for a reader
+// of ours.
+func (s *StreamWriter) Rejected(rows int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.left += rows
 }
 
 // Schema announces a shape; the same one again is not sent twice.
@@ -350,7 +359,11 @@ func (s *StreamWriter) finish(complete bool) error {
 		if err != nil {
 			return err
 		}
-		s.buf = fmt.Appendf(s.buf, "{\"type\":%q,\"stream\":%s,\"complete\":%t}\n", StreamEndMessage, name, complete)
+		s.buf = fmt.Appendf(s.buf, "{\"type\":%q,\"stream\":%s,\"complete\":%t", StreamEndMessage, name, complete)
+		if s.left > 0 {
+			s.buf = fmt.Appendf(s.buf, ",\"rejected\":%d", s.left)
+		}
+		s.buf = append(s.buf, "}\n"...)
 	}
 	err := s.flush()
 	if err != nil && complete {
