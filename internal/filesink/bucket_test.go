@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"testing"
 
 	"elt/internal/fake/s3"
@@ -15,10 +16,11 @@ import (
 	"elt/targets"
 )
 
-// dying is a Store whose process dies at the k-th call: half of the calls
-// still arrive, their replies do not, and nothing follows.
+// dying is a Store whose process dies at the k-th call, which still arrives or
+// not; its reply does not, and nothing follows.
 type dying struct {
 	objectstore.Store
+	mu       sync.Mutex // calls come from several goroutines
 	calls, k int
 	arrives  bool
 }
@@ -26,6 +28,8 @@ type dying struct {
 var errDead = errors.New("killed")
 
 func (d *dying) step(do func() error) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	d.calls++
 	if d.k == 0 || d.calls < d.k {
 		return do()
