@@ -32,12 +32,33 @@ type azureStore struct {
 	connections
 	name   string
 	client *container.Client
+	// once makes one attempt: the library takes a body back to its start while
+	// the connection that failed may still be reading it, so what has a body
+	// is tried again here, with a body of its own each time.
+	once *container.Client
+}
+
+// again makes attempts until one is answered for good.
+func (s *azureStore) again(ctx context.Context, attempt func() error) error {
+	for n := 1; ; n++ {
+		err := attempt()
+		var said *azcore.ResponseError
+		passing := !errors.As(err, &said) || said.StatusCode == 408 || said.StatusCode == 429 || said.StatusCode >= 500
+		if err == nil || ctx.Err() != nil || n >= attempts || !passing {
+			return err
+		}
+		if err := pause(ctx, n); err != nil {
+			return err
+		}
+	}
 }
 
 func openAzure(name string, a Access) (Store, error) {
 	open := newConnections()
-	options := &container.ClientOptions{ClientOptions: policy.ClientOptions{Transport: open.client(), Retry: policy.RetryOptions{
-		MaxRetries: attempts - 1, RetryDelay: 100 * time.Millisecond, MaxRetryDelay: 5 * time.Second}}}
+	options := func(retries int32) *container.ClientOptions {
+		return &container.ClientOptions{ClientOptions: policy.ClientOptions{Transport: open.client(), Retry: policy.RetryOptions{
+			MaxRetries: retries, RetryDelay: 100 * time.Millisecond, MaxRetryDelay: 5 * time.Second}}}
+	}
 	account := cmp.Or(a.AzureAccount, os.Getenv("AZURE_STORAGE_ACCOUNT"))
 	key := cmp.Or(a.AzureKey, os.Getenv("AZURE_STORAGE_KEY"))
 	sas := strings.TrimPrefix(cmp.Or(a.AzureSAS, os.Getenv("AZURE_STORAGE_SAS_TOKEN")), "?")
@@ -46,35 +67,45 @@ func openAzure(name string, a Access) (Store, error) {
 		whole = os.Getenv("AZURE_STORAGE_CONNECTION_STRING")
 	}
 	s := &azureStore{connections: open, name: name}
-	var err error
-	if whole != "" {
-		if s.client, err = container.NewClientFromConnectionString(whole, name, options); err != nil {
-			return nil, fault.New(fault.BadConfig, "azure_storage_connection_string cannot be read").WithKind(fault.KindSettings)
-		}
-		return s, nil
-	}
-	if account == "" {
-		return nil, fault.New(fault.BadConfig, "az://%s: no storage account is set", name).WithKind(fault.KindSettings).WithHint("set azure_storage_account")
-	}
+	var connect func(*container.ClientOptions) (*container.Client, error)
 	at := strings.TrimSuffix(cmp.Or(a.AzureEndpoint, "https://"+account+".blob.core.windows.net"), "/") + "/" + name
 	switch {
+	case whole != "":
+		connect = func(o *container.ClientOptions) (*container.Client, error) {
+			c, err := container.NewClientFromConnectionString(whole, name, o)
+			if err != nil { // which may show parts of it
+				return nil, fault.New(fault.BadConfig, "azure_storage_connection_string cannot be read").WithKind(fault.KindSettings)
+			}
+			return c, nil
+		}
+	case account == "":
+		return nil, fault.New(fault.BadConfig, "az://%s: no storage account is set", name).WithKind(fault.KindSettings).WithHint("set azure_storage_account")
 	case key != "":
 		shared, err := container.NewSharedKeyCredential(account, key)
 		if err != nil {
 			return nil, fault.New(fault.BadConfig, "azure_storage_key is not what Azure shows as a key").WithKind(fault.KindSettings)
 		}
-		s.client, err = container.NewClientWithSharedKeyCredential(at, shared, options)
-		return s, err
+		connect = func(o *container.ClientOptions) (*container.Client, error) {
+			return container.NewClientWithSharedKeyCredential(at, shared, o)
+		}
 	case sas != "":
-		s.client, err = container.NewClientWithNoCredential(at+"?"+sas, options)
-		return s, err
+		connect = func(o *container.ClientOptions) (*container.Client, error) {
+			return container.NewClientWithNoCredential(at+"?"+sas, o)
+		}
+	default:
+		login, err := azureLogin()
+		if err != nil {
+			return nil, err
+		}
+		connect = func(o *container.ClientOptions) (*container.Client, error) { return container.NewClient(at, login, o) }
 	}
-	login, err := azureLogin()
-	if err != nil {
+	var err, onceErr error
+	s.client, err = connect(options(attempts - 1))
+	s.once, onceErr = connect(options(-1))
+	if err = cmp.Or(err, onceErr); err != nil {
 		return nil, err
 	}
-	s.client, err = container.NewClient(at, login, options)
-	return s, err
+	return s, nil
 }
 
 func (s *azureStore) List(ctx context.Context, prefix string, each func(Object) error) error {
@@ -135,7 +166,11 @@ func (s *azureStore) Open(ctx context.Context, key, version string, from, end in
 }
 
 func (s *azureStore) Put(ctx context.Context, key string, data []byte, was string) (string, error) {
-	out, err := s.client.NewBlockBlobClient(key).Upload(ctx, streaming.NopCloser(bytes.NewReader(data)), &blockblob.UploadOptions{AccessConditions: condition(was)})
+	var out blockblob.UploadResponse
+	err := s.again(ctx, func() (err error) {
+		out, err = s.once.NewBlockBlobClient(key).Upload(ctx, streaming.NopCloser(bytes.NewReader(data)), &blockblob.UploadOptions{AccessConditions: condition(was)})
+		return err
+	})
 	if err != nil {
 		return "", s.explain(err, "write", key)
 	}
@@ -144,7 +179,7 @@ func (s *azureStore) Put(ctx context.Context, key string, data []byte, was strin
 
 // Stage sends blocks. Those that are never committed, Azure deletes after a week.
 func (s *azureStore) Stage(ctx context.Context, key, token string, fresh bool, data io.ReaderAt, size int64) (*Staged, error) {
-	client := s.client.NewBlockBlobClient(key)
+	client := s.once.NewBlockBlobClient(key)
 	staged := &Staged{Key: key, Token: token, fresh: fresh, size: size}
 	if size == 0 {
 		return staged, nil
@@ -152,8 +187,10 @@ func (s *azureStore) Stage(ctx context.Context, key, token string, fresh bool, d
 	var err error
 	staged.parts, err = inParts(ctx, data, size, func(ctx context.Context, n int, part *io.SectionReader) (string, error) {
 		id := base64.StdEncoding.EncodeToString(fmt.Appendf(nil, "%.40s-%06d", token, n)) // all as long
-		_, err := client.StageBlock(ctx, id, streaming.NopCloser(part), nil)
-		return id, err
+		return id, s.again(ctx, func() error {
+			_, err := client.StageBlock(ctx, id, streaming.NopCloser(io.NewSectionReader(part, 0, part.Size())), nil)
+			return err
+		})
 	})
 	if err != nil {
 		return nil, s.explain(err, "write", key)
@@ -167,7 +204,10 @@ func (s *azureStore) Publish(ctx context.Context, staged *Staged) error {
 	if staged.fresh {
 		options.AccessConditions = condition("")
 	}
-	_, err := s.client.NewBlockBlobClient(staged.Key).CommitBlockList(ctx, staged.parts, options)
+	err := s.again(ctx, func() error {
+		_, err := s.once.NewBlockBlobClient(staged.Key).CommitBlockList(ctx, staged.parts, options)
+		return err
+	})
 	// The reply of an attempt that succeeded may have been lost.
 	if err != nil && ctx.Err() == nil {
 		if there, statErr := s.Stat(ctx, staged.Key); statErr == nil && there.Token == staged.Token {
