@@ -115,8 +115,8 @@ export function attention(p: Pipeline, now: number): Need[] {
     else if (s.last_slot?.outcome === 'missed' && Date.parse(s.last_slot.slot) > Date.parse(p.last_success_at ?? '1970-01-01'))
       out.push({ pipeline: p, status: 'late', word: 'missed', cause: `${s.name} missed its time${s.last_slot.why ? ': ' + s.last_slot.why : ''}.`, at: s.last_slot.slot, action: 'run', label: 'Run now' })
   }
-  const usual = usualOf(p)
-  if (going?.status === 'running' && usual && tookOf(going, now)! > Math.max(60_000, 3 * usual))
+  const usual = going?.status === 'running' ? usualOf(p) : undefined
+  if (going && usual && tookOf(going, now)! > Math.max(60_000, 3 * usual))
     out.push({ pipeline: p, status: 'late', word: 'long', cause: `It has run for ${duration(tookOf(going, now))}; half of its runs took less than ${duration(usual)}.`, at: going.started_at, run: going.id, action: 'run', label: 'Run again' })
   return out
 }
