@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"time"
 
@@ -19,6 +20,7 @@ type Metrics struct {
 	version               string
 	started               time.Time
 	duration, rows, ended *metrics.Vec
+	behind                *metrics.Vec // replication slots
 }
 
 // NewMetrics makes metrics with a registry of their own.
@@ -27,7 +29,9 @@ func NewMetrics(store Store, plan func(context.Context) (schedule.Plan, error), 
 	return &Metrics{store: store, plan: plan, version: version, started: time.Now(),
 		duration: metrics.NewVec(metrics.Family{Name: "elt_run_duration_seconds", Help: "Duration of runs that ended in this daemon.", Kind: metrics.Histogram, Labels: run},
 			1, 5, 15, 60, 300, 900, 3600, 3*3600, 12*3600),
-		rows:  metrics.NewVec(metrics.Family{Name: "elt_rows_total", Help: "Rows loaded by runs that ended in this daemon.", Kind: metrics.Counter, Labels: run[:1]}),
+		rows: metrics.NewVec(metrics.Family{Name: "elt_rows_total", Help: "Rows loaded by runs that ended in this daemon.", Kind: metrics.Counter, Labels: run[:1]}),
+		behind: metrics.NewVec(metrics.Family{Name: "elt_replication_slot_lag_bytes", Help: "How much of its log a source keeps for a replication slot, as the last run saw it that ended in this daemon.",
+			Kind: metrics.Gauge, Labels: []string{"pipeline", "slot"}}),
 		ended: metrics.NewVec(metrics.Family{Name: "elt_runs_ended_total", Help: "Runs that ended in this daemon.", Kind: metrics.Counter, Labels: run}),
 	}
 }
@@ -55,6 +59,21 @@ func (m *Metrics) Ended(e state.Execution) {
 	for _, r := range runs {
 		rows, _ := moved(r)
 		m.rows.Add(float64(rows), e.Name)
+		var measured struct {
+			Gauges []struct {
+				Metric string            `json:"metric"`
+				Value  float64           `json:"value"`
+				Tags   map[string]string `json:"tags"`
+			} `json:"gauges"`
+		}
+		if json.Unmarshal(r.Detail, &measured) != nil {
+			continue // of another release
+		}
+		for _, g := range measured.Gauges {
+			if g.Metric == "replication_slot_lag_bytes" {
+				m.behind.Set(g.Value, e.Name, g.Tags["slot"])
+			}
+		}
 	}
 }
 
@@ -77,6 +96,7 @@ func (m *Metrics) write(ctx context.Context, w *metrics.Writer) {
 	m.duration.Write(w)
 	m.rows.Write(w)
 	m.ended.Write(w)
+	m.behind.Write(w)
 	metrics.WriteProcess(w, m.started)
 
 	ctx, cancel := context.WithTimeout(ctx, scrape)

@@ -219,9 +219,15 @@ func TestMetrics(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	measured := state.Run{ID: "m", Execution: "x", StateID: "dev:x", Status: state.Running, Started: time.Now(),
+		Detail: json.RawMessage(`{"gauges":[{"metric":"replication_slot_lag_bytes","value":4096,"tags":{"slot":"s1"}},{"metric":"other","value":1}]}`)}
+	if err := w.store.StartRun(t.Context(), measured); err != nil {
+		t.Fatal(err)
+	}
 	w.server.Metrics.Ended(e)
 	text := w.want(http.StatusOK, "GET", "/metrics", "").text
 	for _, want := range []string{`elt_runs{status="succeeded"} 1`, `elt_runs{status="queued"} 1`, "elt_queue_length 1", `elt_run_duration_seconds_count{pipeline="load",status="succeeded"} 1`,
+		`elt_replication_slot_lag_bytes{pipeline="load",slot="s1"} 4096`,
 		"elt_store_up 1", `elt_build_info{version="test"} 1`, "go_goroutines"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %s in\n%s", want, text)

@@ -83,7 +83,7 @@ func (w *Writer) sample(name string, names, values []string, le string, value fl
 // number is a value as the format wants it: +Inf, -Inf and NaN included.
 func number(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
 
-// Vec counts per labels: a counter, or with bounds a histogram. Its methods
+// Vec counts per labels: a counter, a gauge, or with bounds a histogram. Its methods
 // may be called at the same time.
 type Vec struct {
 	family Family
@@ -100,7 +100,7 @@ type cell struct {
 	buckets []uint64 // observations per bound, then above the last
 }
 
-// NewVec makes a counter, or with bounds a histogram.
+// NewVec makes a counter, a gauge, or with bounds a histogram.
 func NewVec(f Family, bounds ...float64) *Vec {
 	return &Vec{family: f, bounds: bounds, cells: map[string]*cell{}}
 }
@@ -118,6 +118,13 @@ func (v *Vec) Add(value float64, labels ...string) {
 	c.sum += value
 	at, _ := slices.BinarySearch(v.bounds, value) // a bound counts itself
 	c.buckets[at]++
+}
+
+// Set replaces what a gauge says.
+func (v *Vec) Set(value float64, labels ...string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.cells[strings.Join(labels, "\x00")] = &cell{labels: slices.Clone(labels), sum: value}
 }
 
 // Write writes the family, its labels in order.

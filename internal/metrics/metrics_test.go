@@ -67,6 +67,15 @@ func TestPrometheusReadsHistograms(t *testing.T) {
 	}
 }
 
+func TestGauge(t *testing.T) {
+	v := NewVec(Family{"lag_bytes", "Lag.", Gauge, []string{"slot"}})
+	v.Set(5, "s")
+	v.Set(3, "s")
+	if got := read(t, v.Write)["lag_bytes"]; got.GetType() != dto.MetricType_GAUGE || got.Metric[0].Gauge.GetValue() != 3 {
+		t.Error(got)
+	}
+}
+
 func TestProcess(t *testing.T) {
 	got := read(t, func(w *Writer) { WriteProcess(w, time.UnixMilli(1500)) })
 	if v := got["process_start_time_seconds"].Metric[0].Gauge.GetValue(); v != 1.5 {

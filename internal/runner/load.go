@@ -62,7 +62,7 @@ func (s *set) open(ctx context.Context, edit int64) (*opened, error) {
 	if s.fused() {
 		cmd = s.fuseCommand()
 	}
-	cmd.Stderr = speaker(s.log.With().Str("plugin", cmd.Name).Logger())
+	cmd.Stderr = s.speaker(cmd.Name)
 	cmd.Env = append(cmd.Env[:len(cmd.Env):len(cmd.Env)],
 		load.EnvEnd+"=1", load.EnvClaim+"="+requestPath, load.EnvEvents+"="+events)
 	if s.peers() {
@@ -197,6 +197,7 @@ func (s *set) judge(ctx context.Context, o pipe.Outcome) error {
 	s.counts.close()
 	s.report.Streams = s.counts.streams()
 	s.report.Changes = s.counts.changes()
+	s.report.Gauges = s.gauges.all()
 	s.report.Bottleneck = s.bottleneck()
 	lost, forced := s.keeper.isLost()
 	switch {

@@ -16,12 +16,13 @@ type detail struct {
 	Fused      bool            `json:"fused"`
 	Bottleneck string          `json:"bottleneck,omitempty"`
 	Changes    []SchemaChanges `json:"schema_changes,omitempty"`
+	Gauges     []Gauge         `json:"gauges,omitempty"`
 	Notes      []string        `json:"notes,omitempty"`
 	Version    string          `json:"version"`
 }
 
 func (s *set) detail() detail {
-	return detail{s.report.Plugins, s.report.Fused, s.report.Bottleneck, s.report.Changes, s.report.Notes, s.Version}
+	return detail{s.report.Plugins, s.report.Fused, s.report.Bottleneck, s.report.Changes, s.report.Gauges, s.report.Notes, s.Version}
 }
 
 // masked is a detail without secrets (invariant 10).
@@ -36,7 +37,7 @@ func (s *set) telling() func() ([]state.StreamStats, json.RawMessage) {
 	settled, recent := s.detail(), &rates{}
 	return func() ([]state.StreamStats, json.RawMessage) {
 		now := settled
-		now.Bottleneck, now.Changes = s.bottleneck(), s.counts.changes()
+		now.Bottleneck, now.Changes, now.Gauges = s.bottleneck(), s.counts.changes(), s.gauges.all()
 		streams := (&BlockReport{Streams: s.counts.streams()}).stats()
 		recent.add(time.Now(), streams)
 		return streams, s.masked(now)

@@ -38,6 +38,7 @@ type BlockReport struct {
 	Plugins    []PluginReport  `json:"plugins,omitempty"`
 	Streams    []StreamReport  `json:"streams,omitempty"`
 	Changes    []SchemaChanges `json:"schema_changes,omitempty"`
+	Gauges     []Gauge         `json:"gauges,omitempty"` // what plugins measured, as they logged it
 	Notes      []string        `json:"notes,omitempty"`
 	LogPath    string          `json:"log_path,omitempty"`
 	Processes  []ProcessReport `json:"-"` // for traces

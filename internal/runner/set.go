@@ -34,6 +34,7 @@ type set struct {
 	keeper *keeper
 	saver  *saver
 	counts *counts
+	gauges gauges
 	start  json.RawMessage // the state that the tap gets
 	kept   json.RawMessage // the state that the store has, where this run alone starts elsewhere
 	once   json.RawMessage // and that start, {} for the beginning
@@ -310,7 +311,7 @@ func (s *set) chain(catalogPath string) ([]pipe.Stage, error) {
 	out = append(out, pipe.Stage{Command: s.target().command(), BuiltIn: s.target().Choice.Native})
 	for i := range out {
 		name := s.stages[i].Name
-		out[i].Command.Stderr = speaker(s.log.With().Str("plugin", name).Logger())
+		out[i].Command.Stderr = s.speaker(name)
 	}
 	return out, nil
 }
