@@ -4,6 +4,8 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+
+	"elt/internal/program"
 )
 
 // saveMemory makes a process small that only moves rows. Garbage is collected
@@ -15,5 +17,5 @@ func saveMemory(environ []string) {
 	if !slices.ContainsFunc(environ, func(v string) bool { return strings.HasPrefix(v, "GOGC=") }) {
 		debug.SetGCPercent(50)
 	}
-	unmapProgram()
+	program.Unmap()
 }

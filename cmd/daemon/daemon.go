@@ -16,6 +16,7 @@ import (
 
 	"elt/internal/cli"
 	"elt/internal/fault"
+	"elt/internal/program"
 	"elt/internal/schedule"
 	"elt/internal/worker"
 	"elt/state"
@@ -160,6 +161,7 @@ func Run(ctx context.Context, app *cli.App, o *Options) error {
 	}
 	log.Info().Str("project", plan.Project).Str("environment", plan.Environment).Str("store", store.URI()).Str("name", name).
 		Int("schedules", len(plan.Schedules)).Msgf("daemon started: %s", strings.Join(o.Roles, ", "))
+	program.Unmap() // it waits most of the time, and has started long ago by then
 	err = runServices(ctx, services)
 	log.Info().Msg("daemon stopped")
 	return err

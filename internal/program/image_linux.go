@@ -1,4 +1,4 @@
-package builtin
+package program
 
 import (
 	"debug/elf"
@@ -8,13 +8,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// unmapProgram lets go of the program's code and constants. Starting has
+// Unmap lets go of the program's code and constants. Starting has
 // touched nearly all of them, every linked package initialises itself; what
 // the rest of the process needs comes back from the page cache as it is used.
 //
 // Only segments that cannot have been written to are let go, and only in a
 // program linked at fixed addresses; elsewhere nothing happens.
-func unmapProgram() {
+func Unmap() {
 	f, err := elf.Open("/proc/self/exe")
 	if err != nil {
 		return

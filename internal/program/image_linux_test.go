@@ -1,4 +1,4 @@
-package builtin
+package program
 
 import (
 	"debug/elf"
@@ -9,7 +9,7 @@ import (
 )
 
 // What start-up touched of the program is given back, and the program goes on.
-func TestUnmapProgram(t *testing.T) {
+func TestUnmap(t *testing.T) {
 	f, err := elf.Open("/proc/self/exe")
 	if err != nil {
 		t.Fatal(err)
@@ -19,7 +19,7 @@ func TestUnmapProgram(t *testing.T) {
 		t.Skip("this test is linked to lie anywhere, such a program is left alone")
 	}
 	before := mapped(t)
-	unmapProgram()
+	Unmap()
 	if after := mapped(t); after >= before {
 		t.Errorf("%d KB of files were mapped before, %d are now", before, after)
 	}

@@ -1,0 +1,6 @@
+//go:build !linux
+
+package program
+
+// Unmap does nothing here.
+func Unmap() {}
