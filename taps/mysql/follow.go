@@ -271,10 +271,7 @@ func (f *follower) statement(e wire.Event) error {
 		// Rows of before are dead, and what follows has a version of its own.
 		version := max(time.Now().UnixMilli(), f.plan.version+1)
 		zerolog.Ctx(f.ctx).Warn().Msgf("stream %s: the table was emptied by %s at the source", f.plan.id, strings.ToLower(words[0]))
-		if err := f.flush(); err != nil {
-			return err
-		}
-		f.plan.version, f.plan.anew = version, true
+		return f.emptied(version)
 	case "ALTER", "RENAME", "CREATE":
 		if f.rows > 0 && (f.table == nil || f.table.Names == nil) && words[0] != "CREATE" {
 			zerolog.Ctx(f.ctx).Warn().Msgf("stream %s: the table was altered between changes, and those of before are read by the columns of today; with binlog_row_metadata = FULL the server tells them apart", f.plan.id)

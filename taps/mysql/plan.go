@@ -162,6 +162,11 @@ func (p *plan) logBased(mark bookmark, s settings) error {
 		return fault.New(fault.BadConfig, "start_date and end_date cannot window it: it is replicated from the log").WithHint("deselect the stream, or set its replication-method to INCREMENTAL")
 	}
 	p.marker = p.rel.column(singer.DeletedAt) == nil
+	// Rows have a version in every dialect: rows without one, in the run that
+	// meets it, could not be told from those that a TRUNCATE has left.
+	if p.version = mark.Version; p.version == 0 {
+		p.version = time.Now().UnixMilli()
+	}
 	var err error
 	if p.resumed = mark.GTID != "" || mark.File != ""; p.resumed {
 		p.at.File, p.at.Pos = mark.File, mark.Pos
@@ -172,7 +177,6 @@ func (p *plan) logBased(mark bookmark, s settings) error {
 			return fault.New(fault.BadInput, "its bookmark has a GTID and no file").WithHint("set use_gtid: true, or start over with --full-refresh")
 		}
 		if len(mark.Last) == 0 {
-			p.version = mark.Version
 			return nil
 		}
 	}

@@ -34,6 +34,7 @@ type reader struct {
 	plan   *plan
 	stream taps.Stream
 	pool   *row.Pool
+	out    taps.Output
 
 	fields        []field
 	schema        *row.Schema
@@ -225,6 +226,28 @@ func (r *reader) flush() error {
 		return nil
 	}
 	return r.stream.Write(b)
+}
+
+// emptied makes the rows so far dead: what follows has a version of its own.
+// The stream ends with that and begins again, so that no bookmark is beyond
+// the emptying before the destination has done it (invariant 1).
+func (r *reader) emptied(version int64) error {
+	if err := r.flush(); err != nil {
+		return err
+	}
+	r.plan.version = version
+	if err := r.stream.Activate(version); err != nil {
+		return err
+	}
+	if err := r.stream.End(); err != nil {
+		return err
+	}
+	r.stream.Close()
+	next, err := r.out.Stream(r.ctx, r.schema)
+	if err == nil {
+		r.stream = next
+	}
+	return err
 }
 
 // explain gives the server's refusals a hint.

@@ -64,7 +64,7 @@ func read(ctx context.Context, set settings, p *plan, out taps.Output, pool *row
 		return err
 	}
 	defer s.close()
-	r := &reader{ctx: ctx, plan: p, pool: pool}
+	r := &reader{ctx: ctx, plan: p, pool: pool, out: out}
 	for _, a := range p.taken {
 		r.fields = append(r.fields, field{attribute: a, now: a.Column, isKey: slices.Contains(p.keys, a.Name)})
 	}
@@ -72,7 +72,7 @@ func read(ctx context.Context, set settings, p *plan, out taps.Output, pool *row
 	if r.stream, err = out.Stream(ctx, r.schema); err != nil {
 		return err
 	}
-	defer r.stream.Close()
+	defer func() { r.stream.Close() }() // the stream of then
 	if p.method != singer.LogBased || p.snapshot {
 		err = r.read(s)
 	}

@@ -43,15 +43,17 @@ func (p *plan) logBased(s settings, sel selection, mark bookmark) error {
 	at, resumed := mark.lsn()
 	p.log.at, p.resumed = at, resumed
 	p.logShape(p.columns)
+	// Rows have a version in every dialect: rows without one, in the run that
+	// meets it, could not be told from those that a TRUNCATE has left.
+	p.version = newVersion()
 	if resumed {
-		p.version = mark.Version
+		if mark.Version != 0 {
+			p.version = mark.Version
+		}
 		return nil
 	}
 	p.activate = s.Dialect == transferwise || s.Activate
 	p.firstTime = mark.Version == 0
-	if p.activate {
-		p.version = newVersion()
-	}
 	if mark.Partial != nil && at > 0 {
 		p.interrupt(*mark.Partial)
 	}

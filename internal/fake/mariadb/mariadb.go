@@ -94,6 +94,7 @@ func (s *Server) run() error {
 	started := make(chan error)
 	go func() { // Pdeathsig is of the thread: it must live as long as the process
 		runtime.LockOSThread()
+		defer runtime.UnlockOSThread() // or it ends, and with it what else it ever started
 		err := s.cmd.Start()
 		started <- err
 		if err == nil {
