@@ -72,6 +72,8 @@ func TestTrace(t *testing.T) {
 		{"emptied", start, nil, `{}`, "empty"},
 		{"null", start, nil, `null`, "empty"},
 		{"no bookmarks left", start, nil, `{"bookmarks":{}}`, "empty"},
+		{"taken back by the tap", `{}`, []string{`{"bookmarks":{"a":{"at":1}}}`, `{"bookmarks":{"a":{}}}`}, `{"bookmarks":{"a":{}}}`, ""},
+		{"all emptied, not by the tap", start, nil, `{"bookmarks":{"a":{},"b":{}}}`, "empty"},
 		{"one emptied", start, nil, `{"bookmarks":{"a":{"v":1},"b":{}}}`, `"b"`},
 		{"one lost", start, []string{`{"bookmarks":{"a":{"v":2},"b":{"v":8}}}`}, `{"bookmarks":{"a":{"v":2}}}`, `"b"`},
 		{"one dropped by the tap", start, []string{`{"bookmarks":{"a":{"v":2}}}`}, `{"bookmarks":{"a":{"v":2}}}`, ""},
