@@ -22,29 +22,7 @@ func (tap) Discover(ctx context.Context, cfg spec.Config) (*singer.Catalog, erro
 	if err != nil {
 		return nil, err
 	}
-	catalog := &singer.Catalog{}
-	for _, e := range s.Files {
-		found, err := e.set().Files(ctx)
-		if err != nil {
-			return nil, err
-		}
-		schema, err := s.schema(ctx, e, found)
-		found.Close()
-		if err != nil {
-			return nil, err
-		}
-		if s.Stamp {
-			if schema, err = files.Stamped(schema, nil); err != nil {
-				return nil, err
-			}
-		}
-		stream, err := singer.NewCatalogStream(schema)
-		if err != nil {
-			return nil, err
-		}
-		catalog.Streams = append(catalog.Streams, stream)
-	}
-	return catalog, nil
+	return files.Discover(ctx, s.Files, s.Stamp, (*entity).set, s.schema)
 }
 
 func (tap) Sync(ctx context.Context, cfg spec.Config, catalog *singer.Catalog, bookmarks singer.Bookmarks, out taps.Output) error {

@@ -92,29 +92,9 @@ func (tap) Discover(ctx context.Context, cfg spec.Config) (*singer.Catalog, erro
 	if err != nil {
 		return nil, err
 	}
-	catalog := &singer.Catalog{}
-	for _, e := range s.Files {
-		found, err := e.set().Files(ctx)
-		if err != nil {
-			return nil, err
-		}
-		schema, err := e.shape(ctx, found)
-		found.Close()
-		if err != nil {
-			return nil, err
-		}
-		if s.Stamp {
-			if schema, err = files.Stamped(schema, nil); err != nil {
-				return nil, err
-			}
-		}
-		stream, err := singer.NewCatalogStream(schema)
-		if err != nil {
-			return nil, err
-		}
-		catalog.Streams = append(catalog.Streams, stream)
-	}
-	return catalog, nil
+	return files.Discover(ctx, s.Files, s.Stamp, (*entity).set, func(ctx context.Context, e *entity, found []files.File) (*row.Schema, error) {
+		return e.shape(ctx, found)
+	})
 }
 
 func (tap) Sync(ctx context.Context, cfg spec.Config, catalog *singer.Catalog, bookmarks singer.Bookmarks, out taps.Output) error {
