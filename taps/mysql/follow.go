@@ -325,7 +325,8 @@ func unreadable(err error, p *plan) error {
 			return e.WithHint("the server has purged that part: read the stream anew with --full-refresh, and keep the binlog for longer than the time between runs (binlog_expire_logs_seconds, expire_logs_days)")
 		case strings.Contains(text, "same server"):
 			return e.WithHint("another replica has the same server_id: set another one, or none")
-		case strings.Contains(text, "position > file size") || strings.Contains(text, "impossible position"):
+		case strings.Contains(text, "position > file size") || strings.Contains(text, "impossible position"),
+			strings.Contains(text, "exceeded max_allowed_packet") || strings.Contains(text, "bogus data"): // the position lies inside an event
 			return e.WithHint("the server was restored, or is another one: read the stream anew with --full-refresh, or use GTIDs (use_gtid: true)")
 		}
 		return e

@@ -140,8 +140,8 @@ func TestLogTroubleIsExplained(t *testing.T) {
 		}
 	}
 	try("v", "", "", "is a view")
-	try("t", `{"log_file":"log.000001","log_pos":99999999}`, fault.KindServer, "was restored, or is another one")
-	try("t", `{"log_file":"log.000001","log_pos":5}`, "", "log.000001")
+	try("t", `{"log_file":"log.000001","log_pos":4000000000}`, fault.KindServer, "was restored, or is another one")
+	try("t", `{"log_file":"log.000001","log_pos":5}`, fault.KindServer, "was restored, or is another one")
 	try("t", `{"log_file":"none.000001","log_pos":4}`, fault.KindServer, "purged")
 	try("t", `{"gtid":"what"}`, "", "its bookmark cannot be read")
 	try("t", `{"gtid":"0-1-1"}`, "", "use_gtid: true")
