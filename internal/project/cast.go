@@ -53,6 +53,9 @@ func (d *Definition) castText(s string) (any, error) {
 		v, err := decodeJSON(s)
 		if err != nil {
 			if v, err = decodePython(s); err != nil {
+				if d.Commas && !strings.ContainsAny(s, "[]{}") {
+					return commaList(s), nil
+				}
 				return nil, fmt.Errorf("%q is no JSON %s", s, d.Kind)
 			}
 		}
@@ -64,6 +67,17 @@ func (d *Definition) castText(s string) (any, error) {
 		return v, nil
 	}
 	return s, nil
+}
+
+// commaList reads "a, b" as a list of texts.
+func commaList(s string) []any {
+	list := []any{}
+	for _, part := range strings.Split(s, ",") {
+		if part = strings.TrimSpace(part); part != "" {
+			list = append(list, part)
+		}
+	}
+	return list
 }
 
 func (d *Definition) checkOption(v any) error {

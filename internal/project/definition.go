@@ -27,6 +27,7 @@ type Definition struct {
 	Label         string
 	Description   string
 	Options       []any
+	Commas        bool // an array may be a text with commas, as PipelineWise's plugins have it
 	Sensitive     bool
 	EnvSpecific   bool // belongs into .env
 	Hidden        bool
@@ -46,7 +47,7 @@ func readDefinition(n *node) *Definition {
 		Name: n.get("name").text(), Aliases: n.get("aliases").texts(), Env: n.get("env").text(),
 		EnvAliases: n.get("env_aliases").texts(), Kind: n.get("kind").text(), Default: n.get("value").plain(), Implied: n.get("implied").plain(),
 		Label: n.get("label").text(), Description: n.get("description").text(),
-		Sensitive: n.get("sensitive").isTrue(), EnvSpecific: n.get("env_specific").isTrue(), Hidden: n.get("hidden").isTrue(),
+		Sensitive: n.get("sensitive").isTrue(), EnvSpecific: n.get("env_specific").isTrue(), Hidden: n.get("hidden").isTrue(), Commas: n.get("commas").isTrue(),
 		Processor: n.get("value_processor").text(), PostProcessor: n.get("value_post_processor").text(), At: n.at(),
 	}
 	for _, o := range n.get("options").list() {

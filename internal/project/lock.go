@@ -101,6 +101,9 @@ func fromSpec(s spec.Spec) *node {
 		m.Set("kind", specKind(set.Type))
 		m.Set("description", set.Help)
 		m.Set("sensitive", set.Secret)
+		if set.Type == spec.Array {
+			m.Set("commas", true)
+		}
 		if raw, err := json.Marshal(set.Default); err == nil && set.Default != nil {
 			implied, _ := decodeJSON(string(raw)) // what Marshal wrote
 			m.Set("implied", implied)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"elt/internal/fault"
+	"elt/internal/spec"
 )
 
 // load1 loads a project or ends the test.
@@ -311,6 +312,35 @@ func TestSettingsOfElt(t *testing.T) {
 	for _, v := range settings(t, p, "target-y", SettingsOptions{}).Values {
 		if v.Name == "_retries" {
 			t.Error("an extra that nothing sets is listed")
+		}
+	}
+}
+
+// TestListsOfABuiltInConnector: PipelineWise's plugins take "a,b" where ours
+// has a list; a definition of a third party still means what it says.
+func TestListsOfABuiltInConnector(t *testing.T) {
+	connector := func(_ Kind, name string) (spec.Spec, bool) {
+		return spec.Spec{Name: name, Settings: []spec.Setting{{Name: "filter_schemas", Type: spec.Array}}}, name == "tap-y"
+	}
+	for text, want := range map[string]string{
+		`"a, b"`:         `{"filter_schemas":["a","b"]}`,
+		`a`:              `{"filter_schemas":["a"]}`,
+		`'["a,b", "c"]'`: `{"filter_schemas":["a,b","c"]}`,
+		`[a, b]`:         `{"filter_schemas":["a","b"]}`,
+	} {
+		p := inProject(t, "plugins: {extractors: [{name: tap-y, config: {filter_schemas: "+text+"}}]}", Options{Connector: connector})
+		if got := config(t, settings(t, p, "tap-y", SettingsOptions{})); got != want {
+			t.Errorf("%s: got %s, want %s", text, got, want)
+		}
+	}
+	for plugin, text := range map[string]string{"tap-y": `'["a", b'`, "tap-z": "a"} {
+		p := inProject(t, "plugins: {extractors: [{name: "+plugin+", config: {filter_schemas: "+text+"}, namespace: tap_z, settings: [{name: filter_schemas, kind: array}]}]}", Options{})
+		tap, err := p.Plugin("", plugin)
+		if err == nil {
+			_, err = p.Settings(context.Background(), tap, SettingsOptions{})
+		}
+		if err == nil || !strings.Contains(err.Error(), "is no JSON array") {
+			t.Errorf("%s %s: %v", plugin, text, err)
 		}
 	}
 }

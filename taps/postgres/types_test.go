@@ -66,6 +66,9 @@ var typeCases = []struct {
 	{"nummultirange", row.Text, []string{"'{[1.5,2],[7,8)}'"}, ""},
 	{"regclass", row.Text, []string{"'pg_class'"}, ""},
 	{"xid", row.Text, []string{"'4294967295'"}, ""},
+	{"gtsvector", row.Text, nil, ""}, // has no binary form
+	{"seg", row.Text, []string{"'1.5 .. 2'"}, ""},
+	{"seg[]", row.JSON, []string{"'{1.5 .. 2,NULL}'"}, "to_json(%s)::text"},
 	{"mood", row.Text, []string{"'sad'", "'très happy'"}, ""},
 	{"pair", row.JSON, []string{"row(1,'x\"y')::pair", "row(null,null)::pair"}, "to_json(%s)::text"},
 	{"hstore", row.JSON, []string{`'a=>1, b=>NULL'`}, "to_json(%s)::text"},
@@ -89,7 +92,7 @@ var typeCases = []struct {
 
 func everyType(t *testing.T) *world {
 	w := newWorld(t)
-	w.exec(`create extension citext; create extension hstore; create type mood as enum ('sad', 'très happy'); create type pair as (a int, "b c" text);
+	w.exec(`create extension citext; create extension hstore; create extension seg; create type mood as enum ('sad', 'très happy'); create type pair as (a int, "b c" text);
 		create domain cents as numeric(10,2) check (value > 0); create domain amount as cents; create domain ids as int[]`)
 	return w
 }
