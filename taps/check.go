@@ -29,13 +29,25 @@ type Checker interface {
 	Check(ctx context.Context, cfg spec.Config, report *check.Report)
 }
 
+// StreamChecker is a Tap whose streams may need more of their source than to
+// be read: a log that is kept for them, say.
+type StreamChecker interface {
+	// CheckStreams is Check for the selected streams of catalog, before their
+	// first rows are read. A stream that is not there, or settings that are
+	// wrong, are left to that reading.
+	CheckStreams(ctx context.Context, cfg spec.Config, catalog *singer.Catalog, report *check.Report)
+}
+
 // examine is the tap's command line under --check: one JSON line per check
-// on out. Without a catalog it connects and discovers, with one it reads the
-// first rows of each selected stream. The error is check.ErrFailed when a
+// on out. Without a catalog it connects and discovers, with one it looks what
+// the selected streams need, and reads the first rows of each. The error is check.ErrFailed when a
 // check failed.
 func examine(ctx context.Context, tap Tap, p *program.Started, catalog *singer.Catalog, patience time.Duration, out io.Writer) error {
 	report := check.NewReport(patience, check.Lines(out, p.Hide))
 	if catalog != nil {
+		if c, ok := tap.(StreamChecker); ok {
+			c.CheckStreams(ctx, p.Config, catalog, report)
+		}
 		report.Patience *= time.Duration(max(1, len(catalog.Selected())))
 		report.Do(ctx, "read", func(ctx context.Context) (string, error) {
 			return sampled(ctx, tap, p.Config, catalog)

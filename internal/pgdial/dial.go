@@ -126,7 +126,7 @@ func explain(cfg *pgx.ConnConfig, err error) error {
 	if errors.As(err, &tunnel) {
 		return fmt.Errorf("connect to PostgreSQL at %s: %w", address(cfg), tunnel)
 	}
-	e := fault.Wrap(fault.Failed, errors.New(cause(err)), "cannot connect to PostgreSQL at %s, database %q as %q", address(cfg), cfg.Database, cfg.User).WithKind(kind(err))
+	e := fault.Wrap(fault.Failed, because(err), "cannot connect to PostgreSQL at %s, database %q as %q", address(cfg), cfg.Database, cfg.User).WithKind(kind(err))
 	var pg *pgconn.PgError
 	switch {
 	case e.Kind == fault.KindDNS, e.Kind == fault.KindTLS && !refusesTLS(err):
@@ -144,13 +144,19 @@ func explain(cfg *pgx.ConnConfig, err error) error {
 	return e
 }
 
-// cause is the server's or the network's word, without pgx's own prefix.
-func cause(err error) string {
+// because is the server's or the network's word, without pgx's own prefix.
+func because(err error) error {
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
-		return pg.Message
+		return answer{pg}
 	}
-	return reason(err)
+	return errors.New(reason(err))
 }
+
+// answer is what a server said, without its code, which callers may ask for.
+type answer struct{ *pgconn.PgError }
+
+func (a answer) Error() string { return a.Message }
+func (a answer) Unwrap() error { return a.PgError }
 
 func address(cfg *pgx.ConnConfig) string { return fmt.Sprintf("%s:%d", cfg.Host, cfg.Port) }

@@ -51,6 +51,17 @@ func (s *Server) Start() {
 	}
 }
 
+// Restart stops it as a crash would, and starts it with more settings, such
+// as "wal_level=replica", which then stay.
+func (s *Server) Restart(settings ...string) {
+	s.t.Helper()
+	s.Stop()
+	for _, set := range settings {
+		s.args = append(s.args, "-c", set)
+	}
+	s.Start()
+}
+
 // Owns gives a file to the user that the server runs as.
 func (s *Server) Owns(path string) {
 	s.t.Helper()

@@ -69,6 +69,17 @@ func (c *Catalog) Selected() []*CatalogStream {
 	return out
 }
 
+// LogBased says that a selected stream is replicated by LOG_BASED; usual is
+// the method of streams of which the catalog does not say it.
+func (c *Catalog) LogBased(usual string) bool {
+	for _, s := range c.Selected() {
+		if method, key := s.Replication(); method == LogBased || method == "" && key == "" && usual == LogBased {
+			return true
+		}
+	}
+	return false
+}
+
 // Print is the catalog as indented JSON, the form of --discover.
 func (c *Catalog) Print() ([]byte, error) { return marshalIndent(c) }
 

@@ -1,15 +1,21 @@
 package mysql_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
+	"elt/internal/check"
 	"elt/internal/fake/mariadb"
 	"elt/internal/fault"
+	"elt/taps"
+	"elt/taps/mysql"
 )
 
 // last is the bookmark that a run ended with.
@@ -157,13 +163,17 @@ func TestLogTroubleIsExplained(t *testing.T) {
 	try("t", first, "", "as a statement, not as rows")
 	w.exec("set global binlog_format = 'MIXED'")
 	try("t", "", fault.KindSettings, "binlog_format = ROW")
+	w.wantCheck("t", "replication:settings read", "binlog_format = ROW")
 	w.exec("set global binlog_format = 'ROW'", fmt.Sprintf("grant select on %s.* to walker@'127.0.0.1'", w.name))
 	w.cfg["user"], w.cfg["password"] = "walker", "opensesame"
 	try("t", "", fault.KindPermission, "BINLOG MONITOR")
+	w.wantCheck("t", "replication:permission read", "BINLOG MONITOR")
 	w.exec("grant binlog monitor on *.* to walker@'127.0.0.1'", "insert into t values (78)")
 	try("t", w.beyond(first), fault.KindPermission, "REPLICATION SLAVE")
+	w.wantCheck("t", "replication:permission read", "the binlog may not be read", "REPLICATION SLAVE")
 	w.exec("grant replication slave on *.* to walker@'127.0.0.1'")
 	w.mustSync("t", logBased, w.beyond(first)).want(t, "78")
+	w.wantCheck("t", "replication read", "the binlog ends at log.0")
 	off, err := mariadb.Start()
 	if err != nil {
 		t.Fatal(err)
@@ -173,7 +183,70 @@ func TestLogTroubleIsExplained(t *testing.T) {
 	c := w.name
 	w.name = "mysql"
 	try("user", "", fault.KindSettings, "log_bin is off")
+	w.wantCheck("user", "replication:settings read", "log_bin is off")
 	w.name = c
+}
+
+// A log that leaves columns out is refused for tables that could not be asked
+// for them, by the check as by the run; the other streams are read.
+func TestLogThatHoldsTooLittle(t *testing.T) {
+	w := newWorld(t, "create table t (id int primary key)", "create table nokey (a int, b int)", "insert into nokey values (1, 2)")
+	w.exec("set global binlog_row_image = 'MINIMAL'")
+	defer w.exec("set global binlog_row_image = 'FULL'")
+	w.wantCheck("t", "replication read")
+	w.wantCheck("nokey", "replication:settings read", "binlog_row_image is MINIMAL", "no primary key")
+	if _, err := w.sync("nokey", logBased, ""); err == nil || !strings.Contains(fault.Render(err), "binlog_row_image = 'FULL'") {
+		t.Errorf("the run says %v", err)
+	}
+	w.mustSync("nokey", "", "").want(t, "1 2")
+	w.exec("create view v as select * from t")
+	w.wantCheck("v", "replication:settings read", "is a view")
+}
+
+// wantCheck wants names of checks with kinds of failures, and words of what
+// was said, from --check of a table that is LOG_BASED.
+func (w *world) wantCheck(table, want string, said ...string) {
+	w.t.Helper()
+	_, c := w.resolve()
+	for _, s := range c.Streams {
+		s.SetMeta("selected", s.ID() == w.name+"-"+table)
+		s.SetMeta("replication-method", logBased)
+	}
+	text, err := c.Print()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	raw, _ := json.Marshal(w.cfg)
+	dir := w.t.TempDir()
+	for name, content := range map[string][]byte{"config.json": raw, "catalog.json": text} {
+		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	var out, errs bytes.Buffer
+	taps.Serve(w.t.Context(), mysql.New(), []string{"--config", filepath.Join(dir, "config.json"), "--check", "--catalog", filepath.Join(dir, "catalog.json")}, taps.IO{Out: &out, Err: &errs}, nil)
+	var got []string
+	for line := range strings.Lines(out.String()) {
+		var r check.Result
+		if err := json.Unmarshal([]byte(line), &r); err != nil {
+			w.t.Fatal(err)
+		}
+		if !r.Passed {
+			r.Check += ":" + string(r.Kind)
+		}
+		got = append(got, r.Check)
+	}
+	if names := strings.Join(got, " "); names != want {
+		w.t.Errorf("%s, want %s", names, want)
+	}
+	for _, word := range said {
+		if !strings.Contains(out.String(), word) {
+			w.t.Errorf("nothing says %q", word)
+		}
+	}
+	if w.t.Failed() {
+		w.t.Log(out.String() + errs.String())
+	}
 }
 
 // beyond is the place behind the statement that TestLogTroubleIsExplained made.

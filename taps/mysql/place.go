@@ -3,6 +3,7 @@ package mysql
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -12,38 +13,63 @@ import (
 
 // source is what LOG_BASED streams have to know of the server.
 type source struct {
-	maria bool
-	end   wire.Place // of the binlog when the run began: there every stream ends
+	maria   bool
+	image   string     // binlog_row_image: which columns of a row are in the log
+	partial bool       // of JSON values, only what changed may be
+	end     wire.Place // of the binlog when the run began: there every stream ends
 }
 
 // source looks whether the binlog can be read, and how long it is.
 func (s *session) source(ctx context.Context, set settings) (*source, error) {
-	facts, err := s.query(ctx, "select version(), @@global.log_bin, @@global.binlog_format")
+	version, err := s.query(ctx, "select version()")
+	facts := map[string]string{}
+	if err == nil {
+		var rows [][]string
+		rows, err = s.query(ctx, "show global variables where variable_name in ('log_bin', 'server_id', 'binlog_format', 'binlog_row_image', 'binlog_row_value_options', 'gtid_mode')")
+		for _, r := range rows {
+			facts[strings.ToLower(r[0])] = strings.ToUpper(r[1])
+		}
+	}
 	if err != nil {
 		return nil, fault.Wrap(fault.Failed, err, "tap-mysql: the server's settings cannot be read")
 	}
-	version, on, format := facts[0][0], facts[0][1], facts[0][2]
-	out := &source{maria: strings.Contains(strings.ToLower(version), "mariadb")}
+	out := &source{maria: strings.Contains(strings.ToLower(version[0][0]), "mariadb"), image: facts["binlog_row_image"], partial: facts["binlog_row_value_options"] == "PARTIAL_JSON"}
 	if set.Engine != "" {
 		out.maria = strings.EqualFold(set.Engine, "mariadb")
 	}
-	if on != "1" && !strings.EqualFold(on, "on") {
-		return nil, fault.New(fault.BadConfig, "tap-mysql: LOG_BASED needs the binlog, and log_bin is off at the server").
+	refuse := func(format string, args ...any) *fault.Error {
+		return fault.New(fault.BadConfig, "tap-mysql: %s", fmt.Sprintf(format, args...))
+	}
+	switch {
+	case facts["log_bin"] != "ON" && facts["log_bin"] != "1":
+		return nil, refuse("LOG_BASED needs the binlog, and log_bin is off at the server").
 			WithHint("start the server with log_bin, server_id and binlog_format = ROW")
-	}
-	if !strings.EqualFold(format, "row") {
-		return nil, fault.New(fault.BadConfig, "tap-mysql: LOG_BASED needs binlog_format = ROW, and the server has %s", format).
+	case facts["binlog_format"] != "ROW":
+		return nil, refuse("LOG_BASED needs binlog_format = ROW, and the server has %s", facts["binlog_format"]).
 			WithHint("set global binlog_format = 'ROW', and in the server's configuration; sessions that are open keep theirs")
-	}
-	if set.GTID && !out.maria {
-		mode, err := s.query(ctx, "select @@global.gtid_mode")
-		if err != nil || mode[0][0] != "ON" {
-			return nil, fault.New(fault.BadConfig, "tap-mysql: use_gtid needs gtid_mode = ON at the server").
-				WithHint("switch it on there, or set use_gtid: false to go by file and position")
-		}
+	case facts["server_id"] == "0":
+		return nil, refuse("LOG_BASED needs a server_id at the server, which has none and sends its binlog to nobody").
+			WithHint("set global server_id = 1, and in the server's configuration")
+	case set.GTID && !out.maria && facts["gtid_mode"] != "ON":
+		return nil, refuse("use_gtid needs gtid_mode = ON at the server").
+			WithHint("switch it on there, or set use_gtid: false to go by file and position")
 	}
 	out.end, err = s.place(ctx, out.maria)
 	return out, err
+}
+
+// writes says why the binlog does not hold enough of a table.
+func (s *source) writes(rel *relation) error {
+	isJSON := func(a attribute) bool { return strings.EqualFold(a.sqlType, "json") }
+	switch {
+	case s.image != "" && s.image != "FULL" && len(rel.key) == 0:
+		return fault.New(fault.BadConfig, "the server's binlog_row_image is %s, and %s has no primary key to ask by for the columns that are left out", s.image, rel.table()).
+			WithHint("set global binlog_row_image = 'FULL', give the table a primary key, or set the stream's replication-method to FULL_TABLE")
+	case s.partial && slices.ContainsFunc(rel.columns, isJSON):
+		return fault.New(fault.BadConfig, "the server's binlog_row_value_options is PARTIAL_JSON: its binlog holds parts only of the JSON of %s", rel.table()).
+			WithHint("set global binlog_row_value_options = '', and in the server's configuration")
+	}
+	return nil
 }
 
 // place is where the binlog ends.

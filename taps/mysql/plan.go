@@ -67,6 +67,9 @@ func newPlan(rel *relation, sel selection, s settings, prior json.RawMessage) (*
 			p.method = singer.Incremental
 		}
 	}
+	if s.probing && p.method == singer.LogBased {
+		p.method = singer.FullTable
+	}
 	for _, k := range p.keys {
 		if rel.column(k) == nil {
 			return nil, missing(rel, "key property", k)

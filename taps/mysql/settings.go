@@ -51,6 +51,7 @@ type settings struct {
 	Tunnel sshtunnel.Settings `json:"ssh_tunnel"`
 
 	start, end time.Time // zero: open
+	probing    bool      // a look at first rows is all that is wanted: no log is read
 }
 
 func decode(cfg spec.Config) (s settings, err error) {
@@ -84,16 +85,13 @@ func decode(cfg spec.Config) (s settings, err error) {
 
 // logBased says that some stream is read from the binlog.
 func (s settings) logBased(catalog *singer.Catalog) bool {
+	if s.probing {
+		return false
+	}
 	if catalog == nil {
 		return s.Method == singer.LogBased
 	}
-	for _, cs := range catalog.Selected() {
-		method, key := cs.Replication()
-		if method == singer.LogBased || method == "" && key == "" && s.Method == singer.LogBased {
-			return true
-		}
-	}
-	return false
+	return catalog.LogBased(s.Method)
 }
 
 func bound(setting, text string) (t time.Time, err error) {

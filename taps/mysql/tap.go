@@ -45,6 +45,7 @@ func (tap) Sync(ctx context.Context, cfg spec.Config, catalog *singer.Catalog, b
 	if err != nil {
 		return err
 	}
+	set.probing = taps.Probing(out)
 	plans, failed, err := plansFor(ctx, set, catalog, bookmarks)
 	if err != nil {
 		return err
@@ -130,6 +131,12 @@ func plansFor(ctx context.Context, set settings, catalog *singer.Catalog, bookma
 		if err != nil {
 			return fmt.Errorf("stream %q: %w", sel.id, err)
 		}
+		if p.method == singer.LogBased {
+			if err := src.writes(rel); err != nil {
+				failed = append(failed, fmt.Errorf("stream %q: %w", sel.id, err))
+				return nil
+			}
+		}
 		p.source, p.number = src, len(plans)
 		plans = append(plans, p)
 		return nil
@@ -149,19 +156,23 @@ func plansFor(ctx context.Context, set settings, catalog *singer.Catalog, bookma
 				WithHint("grant select on it, run discovery again, or deselect the stream"))
 			continue
 		}
-		sel := selection{id: cs.ID(), name: cs.Name(), keys: cs.Keys()}
-		if set.Dialect == transferwise {
-			sel.name = cs.ID()
-		}
-		sel.method, sel.key = cs.Replication()
-		if len(cs.Properties()) > 0 {
-			sel.columns = append([]string{}, cs.SelectedProperties()...)
-		}
-		if err := add(rel, sel); err != nil {
+		if err := add(rel, selectionOf(cs, set)); err != nil {
 			return nil, nil, err
 		}
 	}
 	return plans, failed, nil
+}
+
+func selectionOf(cs *singer.CatalogStream, set settings) selection {
+	sel := selection{id: cs.ID(), name: cs.Name(), keys: cs.Keys()}
+	if set.Dialect == transferwise {
+		sel.name = cs.ID()
+	}
+	sel.method, sel.key = cs.Replication()
+	if len(cs.Properties()) > 0 {
+		sel.columns = append([]string{}, cs.SelectedProperties()...)
+	}
+	return sel
 }
 
 // Check implements taps.Checker.

@@ -110,7 +110,7 @@ func (l *logs) prepare(ctx context.Context, plans []*plan) (first, follow []*pla
 	}
 	plans, failed = without(plans, refused)
 	if len(plans) > 0 && l.slot.Plugin == "pgoutput" {
-		if refused, err = publish(ctx, l.ask, l.publication(), l.source, plans); err != nil {
+		if refused, err = l.publish(ctx, l.ask, plans); err != nil {
 			return nil, nil, failed, err
 		}
 		var more []error
@@ -265,25 +265,34 @@ func (p *plan) asRelation() *replication.Relation {
 	return r
 }
 
-// lag says how much of its log the server keeps for the slot.
-func (l *logs) lag(ctx context.Context) {
+// behind is how many bytes of its log the server keeps for the slot; false
+// when that is not known.
+func (l *logs) behind(ctx context.Context) (uint64, bool) {
 	if !l.slot.there || l.slot.Restart == 0 {
-		return
+		return 0, false
 	}
-	var now string
 	function := "pg_catalog.pg_current_wal_lsn()"
 	if l.source.standby {
 		function = "pg_catalog.pg_last_wal_replay_lsn()"
 	}
+	var now string
 	if err := l.ask.QueryRow(ctx, "select "+function+"::text").Scan(&now); err != nil {
-		return // the run will meet it again
+		return 0, false // the run will meet it again
 	}
 	at, err := replication.ParseLSN(now)
 	if err != nil || at < replication.LSN(l.slot.Restart) {
+		return 0, false
+	}
+	return uint64(at) - uint64(l.slot.Restart), true
+}
+
+// lag says how much of its log the server keeps for the slot.
+func (l *logs) lag(ctx context.Context) {
+	bytes, known := l.behind(ctx)
+	if !known {
 		return
 	}
 	log := zerolog.Ctx(ctx)
-	bytes := uint64(at) - uint64(l.slot.Restart)
 	log.Info().Msgf(`METRIC: {"type":"gauge","metric":"replication_slot_lag_bytes","value":%d,"tags":{"slot":%q}}`, bytes, l.slot.Name)
 	if limit := l.set.Log.WarnLag; limit > 0 && bytes>>20 >= uint64(limit) {
 		log.Warn().Msgf("the replication slot %q makes the server keep %d MB of its log, more than replication_lag_warning_mb: run more often, or look whether a long transaction holds it up", l.slot.Name, bytes>>20)

@@ -31,8 +31,14 @@ type published struct {
 	Filter  *string  `json:"rowfilter"`
 }
 
+// publisher is a connection, or a transaction that is rolled back.
+type publisher interface {
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+	Begin(ctx context.Context) (pgx.Tx, error)
+}
+
 // findPublication is nil when there is none of the name.
-func findPublication(ctx context.Context, ask *pgx.Conn, name string) (*publication, error) {
+func findPublication(ctx context.Context, ask publisher, name string) (*publication, error) {
 	var whole, tables string
 	err := ask.QueryRow(ctx, `select pg_catalog.to_jsonb(p)::text,
 		(select coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(t)), '[]')::text from pg_catalog.pg_publication_tables t where t.pubname = p.pubname)
@@ -64,7 +70,8 @@ func (p *publication) table(of *plan) *published {
 // returns those that it cannot serve, by their error. Tables of streams that
 // are read whole first are added; one with a bookmark that was not published
 // has lost what happened since.
-func publish(ctx context.Context, ask *pgx.Conn, name string, src source, plans []*plan) (map[*plan]error, error) {
+func (l *logs) publish(ctx context.Context, ask publisher, plans []*plan) (map[*plan]error, error) {
+	name, src := l.publication(), l.source
 	have, err := findPublication(ctx, ask, name)
 	if err != nil {
 		return nil, err
@@ -99,7 +106,7 @@ func publish(ctx context.Context, ask *pgx.Conn, name string, src source, plans 
 			sql += " with (publish_via_partition_root = true)"
 		}
 	}
-	if _, err := ask.Exec(ctx, sql); err != nil {
+	if err := pgx.BeginFunc(ctx, ask, func(tx pgx.Tx) error { _, err := tx.Exec(ctx, sql); return err }); err != nil {
 		var pg *pgconn.PgError
 		if !errors.As(err, &pg) {
 			return nil, fmt.Errorf("publish tables: %w", err)
@@ -109,7 +116,7 @@ func publish(ctx context.Context, ask *pgx.Conn, name string, src source, plans 
 		}
 		for _, p := range lacking {
 			if have.table(p) == nil {
-				refused[p] = fault.New(fault.Failed, "the publication %q lacks %s, and the role %q cannot add it: %s", name, p.table(), ask.Config().User, pg.Message).WithKind(fault.KindPermission).
+				refused[p] = fault.New(fault.Failed, "the publication %q lacks %s, and the role %q cannot add it: %s", name, p.table(), l.set.primary.User, pg.Message).WithKind(fault.KindPermission).
 					WithHint("let the tables' owner do it: %s", sql)
 			}
 		}

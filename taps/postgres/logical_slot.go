@@ -3,13 +3,10 @@ package postgres
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"elt/internal/fault"
 	"elt/taps/postgres/replication"
@@ -139,31 +136,4 @@ func askSource(ctx context.Context, ask *pgx.Conn) (source, error) {
 			WithHint("alter system set wal_level = 'logical', then restart the server (Amazon RDS: rds.logical_replication = 1; Google Cloud SQL: cloudsql.logical_decoding = on)")
 	}
 	return s, nil
-}
-
-// explainReplication gives the server's refusals of replication a hint.
-func explainReplication(err error, s settings, name string) error {
-	var pg *pgconn.PgError
-	if !errors.As(err, &pg) {
-		return err
-	}
-	e := fault.New(fault.Failed, "PostgreSQL refuses: %s", pg.Message)
-	if pg.Detail != "" {
-		e.Msg += " (" + pg.Detail + ")"
-	}
-	switch {
-	case pg.Code == "42501":
-		return e.WithKind(fault.KindPermission).WithHint(`alter role "%s" replication (Amazon RDS: grant rds_replication to it)`, s.primary.User)
-	case pg.Code == "55006":
-		return e.WithKind(fault.KindLimit).WithHint("another process reads the slot: see pg_stat_replication; a run that was just killed gives it back within wal_sender_timeout")
-	case pg.Code == "53400":
-		return e.WithKind(fault.KindLimit).WithHint("raise max_replication_slots, or drop slots that nobody reads: select slot_name, active from pg_replication_slots")
-	case pg.Code == "53300":
-		return e.WithKind(fault.KindLimit).WithHint("raise max_wal_senders")
-	case pg.Code == "42704" && strings.Contains(pg.Message, "publication"):
-		return e.WithHint("the publication was made after the slot: drop the slot (select pg_drop_replication_slot('%s')), and read its streams anew: elt run --full-refresh", name)
-	case pg.Code == "58P01" || pg.Code == "55000" && strings.Contains(pg.Message, "no longer"), strings.Contains(pg.Message, "invalidat"):
-		return e.WithHint("the slot is lost: drop it (select pg_drop_replication_slot('%s')), and read its streams anew: elt run --full-refresh", name)
-	}
-	return fmt.Errorf("%w (SQLSTATE %s)", e, pg.Code)
 }
