@@ -39,12 +39,12 @@ check: ## formatting and vet
 
 unit: ## tests of every package, with the race detector
 	@scripts/need go cc postgres jdbc
-	$(GO) test -race -shuffle=on $$($(GO) list ./... | grep -v /e2e)
+	$(GO) test -race -shuffle=on -timeout 40m $$($(GO) list ./... | grep -v /e2e)
 	$(GO) test -tags noui ./internal/ui
 
 e2e: ## the binary as a user runs it, with other people's plugins from PyPI
 	@scripts/need go cc postgres sqlite3 python3-venv jdbc
-	$(GO) test -shuffle=on -timeout 20m ./e2e/...
+	$(GO) test -shuffle=on -timeout 40m ./e2e/...
 
 WEB = internal/ui/web
 

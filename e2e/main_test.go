@@ -149,13 +149,23 @@ func sqlite(ts *testscript.TestScript, neg bool, args []string) {
 
 // waitFor: waitfor FILE, until it is there.
 func waitFor(ts *testscript.TestScript, neg bool, args []string) {
-	for range 3000 {
-		if _, err := os.Stat(ts.MkAbs(args[0])); (err == nil) != neg {
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
+	if !inTime(func() bool { _, err := os.Stat(ts.MkAbs(args[0])); return (err == nil) != neg }) {
+		ts.Fatalf("waited %s for %s", patience, args[0])
 	}
-	ts.Fatalf("waited half a minute for %s", args[0])
+}
+
+// patience is how long scripts wait for something before they give it up: what
+// takes a moment takes long on a busy machine.
+const patience = 3 * time.Minute
+
+// inTime waits until something is so, and says whether that came to pass.
+func inTime(ok func() bool) bool {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		if ok() {
+			return true
+		}
+	}
+	return false
 }
 
 // send: signal TERM|INT|KILL|STOP|CONT [NAME] to the background command whose
@@ -171,20 +181,19 @@ func send(ts *testscript.TestScript, neg bool, args []string) {
 var signals = map[string]syscall.Signal{"TERM": syscall.SIGTERM, "INT": syscall.SIGINT,
 	"KILL": syscall.SIGKILL, "STOP": syscall.SIGSTOP, "CONT": syscall.SIGCONT}
 
-// gone: gone PIDFILE, within two seconds the process is no more (a zombie is
-// none: in a container nobody may reap it).
+// gone: gone PIDFILE, the process is no more, or soon (a zombie is none: in a
+// container nobody may reap it).
 func gone(ts *testscript.TestScript, neg bool, args []string) {
 	pid, err := strconv.Atoi(strings.TrimSpace(ts.ReadFile(args[0])))
 	ts.Check(err)
-	for range 200 {
+	over := func() bool {
 		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 		_, rest, _ := strings.Cut(string(stat), ") ")
-		if err != nil || strings.HasPrefix(rest, "Z") || strings.HasPrefix(rest, "X") {
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
+		return err != nil || strings.HasPrefix(rest, "Z") || strings.HasPrefix(rest, "X")
 	}
-	ts.Fatalf("process %d of %s still runs after two seconds", pid, args[0])
+	if !inTime(over) {
+		ts.Fatalf("process %d of %s still runs after %s", pid, args[0], patience)
+	}
 }
 
 // count: count FILE N, the number of lines (0: empty or missing).

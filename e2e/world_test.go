@@ -9,7 +9,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/rogpeppe/go-internal/testscript"
@@ -21,7 +20,7 @@ import (
 // processes.
 
 func connect(ts *testscript.TestScript, url string) *pgx.Conn {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	conn, err := pgx.Connect(ctx, url)
 	ts.Check(err)
@@ -79,16 +78,14 @@ func pgWait(ts *testscript.TestScript, neg bool, args []string) {
 	ctx := context.Background()
 	conn := connect(ts, args[0])
 	defer conn.Close(ctx)
-	for range 3000 {
-		var waits bool
+	waits := func() (waits bool) {
 		ts.Check(conn.QueryRow(ctx, "select count(*) > 0 from pg_stat_activity where wait_event_type = 'Lock' and query like $1",
 			"%"+args[1]+"%").Scan(&waits))
-		if waits {
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
+		return waits
 	}
-	ts.Fatalf("in half a minute no statement on %s waited for a lock", args[1])
+	if !inTime(waits) {
+		ts.Fatalf("in %s no statement on %s waited for a lock", patience, args[1])
+	}
 }
 
 // loaded: loaded FILE QUERY VALUE, until the database answers so.
@@ -97,13 +94,9 @@ func loaded(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	defer db.Close()
 	var got string
-	for range 3000 {
-		if db.QueryRow(args[1]).Scan(&got) == nil && got == args[2] {
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
+	if !inTime(func() bool { return db.QueryRow(args[1]).Scan(&got) == nil && got == args[2] }) {
+		ts.Fatalf("%s later %q is still %s", patience, args[1], got)
 	}
-	ts.Fatalf("half a minute later %q is still %s", args[1], got)
 }
 
 // pgServer: pgserver NAME starts a server of the script's own and puts its

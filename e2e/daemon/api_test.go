@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"elt/internal/api"
+	"elt/internal/fake/port"
 )
 
 // server is a daemon with an API and a token.
@@ -53,12 +54,11 @@ func (w *world) server(args ...string) *server {
 // freeAddress is where nobody listens.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	n, err := port.Free()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	return fmt.Sprint("127.0.0.1:", n)
 }
 
 func (s *server) request(method, path, body string, headers ...string) *http.Response {

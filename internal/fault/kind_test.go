@@ -17,6 +17,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	loopback "elt/internal/fake/port"
 )
 
 type state string
@@ -92,12 +94,11 @@ func TestKindOfConnections(t *testing.T) {
 	trust.AddCert(secure.Certificate())
 	later := func() time.Time { return secure.Certificate().NotAfter.AddDate(1, 0, 0) }
 
-	free, err := net.Listen("tcp", "127.0.0.1:0")
+	free, err := loopback.Free()
 	if err != nil {
 		t.Fatal(err)
 	}
-	closed := "http://" + free.Addr().String()
-	free.Close()
+	closed := fmt.Sprint("http://127.0.0.1:", free)
 	mute, err := net.Listen("tcp", "127.0.0.1:0") // accepts in the kernel and says nothing
 	if err != nil {
 		t.Fatal(err)

@@ -10,15 +10,17 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"elt/internal/fake/port"
 )
 
 // controlPlane is a real one: etcd, kube-apiserver, kube-controller-manager
@@ -104,13 +106,11 @@ func start(t *testing.T, dir, program string, args ...string) {
 
 func freePort(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	n, err := port.Free()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	return port
+	return strconv.Itoa(n)
 }
 
 // as is the cluster for the owner of a token.

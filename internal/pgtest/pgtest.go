@@ -7,8 +7,8 @@ package pgtest
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"net"
 	"net/url"
 	"os"
 	"os/exec"
@@ -23,6 +23,9 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"golang.org/x/sys/unix"
+
+	"elt/internal/fake/port"
 )
 
 // Main runs a package's tests and stops the server that they started:
@@ -40,7 +43,7 @@ func URL(t testing.TB) string {
 	admin := server(t)
 	name := fmt.Sprintf("elt_%d_%d", os.Getpid(), counter.Add(1))
 	exec := func(sql string) error {
-		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 		defer cancel()
 		conn, err := pgx.Connect(ctx, admin)
 		if err != nil {
@@ -124,20 +127,28 @@ func (i *instance) start() error {
 }
 
 // serve starts the server of the data that is there, at a port of its own.
-func (i *instance) serve(bin string) error {
-	port, err := freePort()
-	if err != nil {
-		return err
+func (i *instance) serve(bin string) (err error) {
+	for range 3 { // a port that was free may be taken by now
+		var at int
+		if at, err = port.Free(); err != nil {
+			return err
+		}
+		i.url = fmt.Sprintf("postgres://elt@127.0.0.1:%d/postgres?sslmode=disable", at)
+		i.args = []string{filepath.Join(bin, "postgres"), "-D", i.data(), "-k", i.dir, "-p", strconv.Itoa(at),
+			"-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "max_connections=100", "-c", "wal_level=logical", "-c", "max_replication_slots=100", "-c", "max_wal_senders=100"}
+		if err = i.launch(); !errors.Is(err, errEnded) {
+			return err
+		}
 	}
-	i.url = fmt.Sprintf("postgres://elt@127.0.0.1:%d/postgres?sslmode=disable", port)
-	i.args = []string{filepath.Join(bin, "postgres"), "-D", i.data(), "-k", i.dir, "-p", strconv.Itoa(port),
-		"-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "max_connections=100", "-c", "wal_level=logical", "-c", "max_replication_slots=100", "-c", "max_wal_senders=100"}
-	return i.launch()
+	return err
 }
 
 func (i *instance) data() string { return filepath.Join(i.dir, "data") }
 
-// launch starts the server and waits until it answers.
+var errEnded = errors.New("the server ended by itself")
+
+// launch starts the server and waits until it answers, not another one that
+// listens at its port.
 func (i *instance) launch() error {
 	attr, err := i.unprivileged()
 	if err != nil {
@@ -154,18 +165,36 @@ func (i *instance) launch() error {
 	if err := i.cmd.Start(); err != nil {
 		return err
 	}
-	for range 200 {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		conn, err := pgx.Connect(ctx, i.url)
-		if err == nil {
-			conn.Close(ctx)
-			cancel()
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		if i.ended() {
+			i.end(syscall.SIGKILL)
+			said, _ := os.ReadFile(log.Name())
+			return fmt.Errorf("%w: %s", errEnded, said)
+		}
+		if i.answers() {
 			return nil
 		}
-		cancel()
-		time.Sleep(50 * time.Millisecond)
 	}
-	return fmt.Errorf("the server did not answer within 10 s, see %s", log.Name())
+	return fmt.Errorf("the server did not answer within two minutes, see %s", log.Name())
+}
+
+func (i *instance) answers() bool {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, i.url)
+	if err != nil {
+		return false
+	}
+	defer conn.Close(ctx)
+	var dir string
+	return conn.QueryRow(ctx, "show data_directory").Scan(&dir) == nil && dir == i.data()
+}
+
+// ended says whether the process is over. It is not reaped: end does that.
+func (i *instance) ended() bool {
+	var info unix.Siginfo
+	err := unix.Waitid(unix.P_PID, i.cmd.Process.Pid, &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
+	return err == nil && info.Signo != 0
 }
 
 // end stops the server by a signal and removes nothing.
@@ -216,13 +245,4 @@ func programs() (string, error) {
 		return "", fmt.Errorf("initdb is not installed")
 	}
 	return strings.TrimSuffix(found[len(found)-1], "/initdb"), nil
-}
-
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
 }

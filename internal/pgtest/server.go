@@ -77,7 +77,7 @@ func (s *Server) Owns(path string) {
 // Exec executes statements, one after the other.
 func (s *Server) Exec(statements ...string) {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	conn, err := pgx.Connect(ctx, s.url)
 	if err != nil {
@@ -131,7 +131,7 @@ func (i *instance) follow(primary string) error {
 // Promote makes a replica the server that takes writes.
 func (s *Server) Promote() {
 	s.t.Helper()
-	s.Exec("select pg_promote(true, 30)")
+	s.Exec("select pg_promote(true, 120)")
 }
 
 // Either is the address of whichever of both takes writes.

@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"elt/internal/fake/port"
 	"elt/internal/fault"
 	"elt/taps/jdbc"
 )
@@ -57,12 +57,11 @@ func emptyJar(t *testing.T) string {
 func TestMistakes(t *testing.T) {
 	d := hsqldb(t)
 	d.exec(t, "create table t (id int primary key)")
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	free, err := port.Free()
 	if err != nil {
 		t.Fatal(err)
 	}
-	closed := l.Addr().String()
-	l.Close()
+	closed := fmt.Sprint("127.0.0.1:", free)
 	const secret = "opensesame-4711"
 	for _, c := range []struct {
 		name string

@@ -2,21 +2,17 @@ package jdbc_test
 
 import (
 	"fmt"
-	"net"
 	"net/url"
 	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
-	"time"
 
 	"go.uber.org/goleak"
 
+	fake "elt/internal/fake/mariadb"
 	"elt/internal/pgtest"
 )
 
@@ -26,7 +22,7 @@ func TestMain(m *testing.M) {
 		return
 	}
 	code := pgtest.Main(m)
-	maria.stop()
+	maria.server.Stop()
 	if code == 0 {
 		if err := goleak.Find(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -136,94 +132,21 @@ func postgresql(t testing.TB) database {
 // mariadb is a database of its own on a server that the first test starts.
 func mariadb(t testing.TB) database {
 	jar(t, "mariadb")
-	maria.once.Do(func() { maria.err = maria.start() })
+	maria.once.Do(func() { maria.server, maria.err = fake.Start() })
 	if maria.err != nil {
 		absent(t, "MariaDB: "+maria.err.Error(), "mariadb-server")
 	}
 	maria.databases++
 	name := fmt.Sprintf("shop_%d", maria.databases)
-	admin := database{driver: "mariadb", url: fmt.Sprintf("jdbc:mariadb://127.0.0.1:%d/", maria.port), user: "root"}
+	admin := database{driver: "mariadb", url: fmt.Sprintf("jdbc:mariadb://127.0.0.1:%d/", maria.server.Port), user: "root"}
 	admin.exec(t, "create database "+name+" character set utf8mb4;; create user if not exists reader@'127.0.0.1' identified by 'opensesame';; grant all on *.* to reader@'127.0.0.1'")
 	return database{driver: "mariadb", url: admin.url + name, user: "reader", password: "opensesame"}
 }
 
-var maria server
-
-// server is a MariaDB of this test binary, on loopback.
-type server struct {
+// maria is the MariaDB of this test binary, on loopback.
+var maria struct {
 	once      sync.Once
+	server    *fake.Server
 	err       error
-	dir       string
-	port      int
 	databases int
-	cmd       *exec.Cmd
-}
-
-func (s *server) start() (err error) {
-	daemon, err := exec.LookPath("mariadbd")
-	if err != nil {
-		if daemon, err = exec.LookPath("/usr/sbin/mariadbd"); err != nil {
-			return err
-		}
-	}
-	if s.dir, err = os.MkdirTemp("", "elt-maria-"); err != nil {
-		return err
-	}
-	attr := &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if os.Geteuid() == 0 {
-		u, err := user.Lookup("mysql")
-		if err != nil {
-			return err
-		}
-		uid, _ := strconv.Atoi(u.Uid)
-		gid, _ := strconv.Atoi(u.Gid)
-		attr.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
-		if err := os.Chown(s.dir, uid, gid); err != nil {
-			return err
-		}
-	}
-	data := filepath.Join(s.dir, "data")
-	install := exec.Command("mariadb-install-db", "--no-defaults", "--datadir="+data, "--auth-root-authentication-method=normal", "--skip-test-db")
-	install.SysProcAttr, install.Dir = attr, s.dir
-	if out, err := install.CombinedOutput(); err != nil {
-		return fmt.Errorf("mariadb-install-db: %w: %s", err, out)
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
-	}
-	s.port = l.Addr().(*net.TCPAddr).Port
-	l.Close()
-	s.cmd = exec.Command(daemon, "--no-defaults", "--datadir="+data, "--tmpdir="+s.dir, "--socket="+filepath.Join(s.dir, "s"), "--pid-file="+filepath.Join(s.dir, "pid"),
-		"--bind-address=127.0.0.1", "--port="+strconv.Itoa(s.port), "--innodb-flush-log-at-trx-commit=0", "--skip-name-resolve", "--sql-mode=", "--default-time-zone=+05:00")
-	s.cmd.SysProcAttr, s.cmd.Dir = attr, s.dir
-	log, err := os.Create(filepath.Join(s.dir, "log"))
-	if err != nil {
-		return err
-	}
-	defer log.Close()
-	s.cmd.Stdout, s.cmd.Stderr = log, log
-	if err := s.cmd.Start(); err != nil {
-		return err
-	}
-	for range 300 {
-		c, err := net.DialTimeout("tcp", fmt.Sprintf("127.0.0.1:%d", s.port), time.Second)
-		if err == nil {
-			c.Close()
-			return nil
-		}
-		time.Sleep(100 * time.Millisecond)
-	}
-	text, _ := os.ReadFile(log.Name())
-	return fmt.Errorf("the server does not answer: %s", text)
-}
-
-func (s *server) stop() {
-	if s.cmd != nil && s.cmd.Process != nil {
-		s.cmd.Process.Kill()
-		s.cmd.Wait()
-	}
-	if s.dir != "" {
-		os.RemoveAll(s.dir)
-	}
 }

@@ -3,6 +3,7 @@ package rest
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log"
 	"net"
@@ -14,6 +15,7 @@ import (
 	"testing"
 
 	"elt/internal/check"
+	"elt/internal/fake/port"
 	"elt/internal/fault"
 )
 
@@ -51,12 +53,11 @@ func TestCheckNamesWhatFailed(t *testing.T) {
 			io.WriteString(w, body)
 		}).URL
 	}
-	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	free, err := port.Free()
 	if err != nil {
 		t.Fatal(err)
 	}
-	refused := "http://" + closed.Addr().String()
-	closed.Close()
+	refused := fmt.Sprint("http://127.0.0.1:", free)
 	known := object{"name": "s", "schema": object{"properties": object{"id": object{"type": "integer"}}}}
 	oauth := object{"type": "oauth2", "client_id": "me", "client_secret": canary, "token_url": answer(401, `{"error":"invalid_client"}`)}
 

@@ -6,11 +6,11 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
-	"net"
 	"strings"
 	"testing"
 
 	"elt/internal/check"
+	"elt/internal/fake/port"
 	fake "elt/internal/fake/snowflake"
 	"elt/internal/fault"
 )
@@ -80,11 +80,9 @@ func TestMissingPrivileges(t *testing.T) {
 }
 
 func TestNobodyListens(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	free, err := port.Free()
 	must(t, err)
-	port := l.Addr().(*net.TCPAddr).Port
-	l.Close()
-	set, err := settled(t, map[string]any{"host": "127.0.0.1", "port": port, "protocol": "http", "temp_dir": t.TempDir()})
+	set, err := settled(t, map[string]any{"host": "127.0.0.1", "port": free, "protocol": "http", "temp_dir": t.TempDir()})
 	must(t, err)
 	set.attempts = 1
 	_, err = open(t.Context(), set)

@@ -3,6 +3,7 @@
 package mariadb
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -13,6 +14,8 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+
+	"elt/internal/fake/port"
 )
 
 // Server is a MariaDB whose root has no password. Its own time zone is +05:00
@@ -67,20 +70,25 @@ func Start(options ...string) (s *Server, err error) {
 	if out, err := install.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("mariadb-install-db: %w: %s", err, out)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
-	}
-	s.Port, s.Socket = l.Addr().(*net.TCPAddr).Port, filepath.Join(s.dir, "s")
-	l.Close()
+	s.Socket = filepath.Join(s.dir, "s")
 	s.start = func() *exec.Cmd {
 		cmd := exec.Command(daemon, append([]string{"--no-defaults", "--datadir=" + data, "--tmpdir=" + s.dir, "--socket=" + s.Socket, "--pid-file=" + filepath.Join(s.dir, "pid"),
 			"--bind-address=127.0.0.1", "--port=" + strconv.Itoa(s.Port), "--innodb-flush-log-at-trx-commit=0", "--skip-name-resolve", "--sql-mode=", "--default-time-zone=+05:00"}, options...)...)
 		cmd.SysProcAttr, cmd.Dir = attr, s.dir
 		return cmd
 	}
-	return s, s.run()
+	for range 3 { // a port that was free may be taken by now
+		if s.Port, err = port.Free(); err != nil {
+			return nil, err
+		}
+		if err = s.run(); !errors.Is(err, errEnded) {
+			return s, err
+		}
+	}
+	return s, err
 }
+
+var errEnded = errors.New("the server ended by itself")
 
 // run starts the process and waits until it answers.
 func (s *Server) run() error {
@@ -107,16 +115,20 @@ func (s *Server) run() error {
 		return err
 	}
 	s.ended = started
-	for range 300 {
-		c, err := net.DialTimeout("tcp", fmt.Sprintf("127.0.0.1:%d", s.Port), time.Second)
-		if err == nil {
+	said := func() []byte { text, _ := os.ReadFile(log.Name()); return text }
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); {
+		select {
+		case <-s.ended:
+			return fmt.Errorf("%w: %s", errEnded, said())
+		case <-time.After(50 * time.Millisecond):
+		}
+		// By its socket, which is its own: anybody may listen at a port.
+		if c, err := net.Dial("unix", s.Socket); err == nil {
 			c.Close()
 			return nil
 		}
-		time.Sleep(100 * time.Millisecond)
 	}
-	text, _ := os.ReadFile(log.Name())
-	return fmt.Errorf("the server does not answer: %s", text)
+	return fmt.Errorf("the server does not answer: %s", said())
 }
 
 // Restart kills the process and starts it again on the same data.
