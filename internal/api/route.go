@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"reflect"
 	"slices"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -73,6 +74,9 @@ func route[I, O any](s *Server, scope Scope, op huma.Operation, do func(context.
 	}
 	op.Responses["default"] = &huma.Response{Description: "Error", Content: map[string]*huma.MediaType{
 		"application/problem+json": {Schema: s.api.OpenAPI().Components.Schemas.Schema(problemType, true, "Problem")}}}
+	if _, own := reflect.TypeFor[O]().FieldByName("ETag"); op.Method == http.MethodGet && !own {
+		conditional(&op)
+	}
 	huma.Register(s.api, op, func(ctx context.Context, in *I) (*O, error) {
 		out, err := do(ctx, in)
 		if err != nil {

@@ -47,7 +47,7 @@ func (s *Server) start(ctx context.Context, in *startInput) (*startOutput, error
 	if err != nil {
 		return nil, err
 	}
-	e.Key = in.Key
+	e.Key = keyOf(in.Key)
 	o, err := schedule.OptionsOf(e)
 	if err != nil {
 		return nil, err

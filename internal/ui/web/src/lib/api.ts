@@ -49,13 +49,26 @@ async function send(path: string, { method = 'GET', body, headers, signal }: Ask
   }
   if (r.status >= 502 && r.status <= 504) connection.lost()
   else connection.there()
-  if (!r.ok) throw await problemOf(r)
+  if (!r.ok && r.status !== 304) throw await problemOf(r)
   return r
 }
 
+// The newest answers that have an ETag. What has not changed is not sent again,
+// and is the same object again, so that nothing on the page is made anew.
+const known = new Map<string, { etag: string; value: unknown }>()
+
 export async function ask<T>(path: string, a: Ask = {}): Promise<T> {
-  const r = await send(path, a)
-  return (r.status === 204 ? undefined : await r.json()) as T
+  const mine = a.method ? undefined : known.get(path)
+  const r = await send(path, mine ? { ...a, headers: { ...a.headers, 'If-None-Match': mine.etag } } : a)
+  if (mine && r.status === 304) return mine.value as T
+  const value = r.status === 204 ? undefined : await r.json()
+  const etag = r.headers.get('ETag')
+  if (!a.method && etag) {
+    known.delete(path)
+    known.set(path, { etag, value })
+    if (known.size > 20) known.delete(known.keys().next().value!)
+  }
+  return value as T
 }
 
 export const askText = async (path: string, a: Ask = {}): Promise<string> => (await send(path, a)).text()

@@ -193,6 +193,7 @@ async function every<T>(path: string, signal?: AbortSignal, only: Record<string,
   const all: T[] = []
   for (let cursor = ''; ; ) {
     const page = await get<Page<T>>(path + query({ ...only, limit: 500, cursor }), signal)
+    if (!cursor && !page.next_cursor) return page.items
     all.push(...page.items)
     if (!page.next_cursor || all.length >= most) return all
     cursor = page.next_cursor
