@@ -107,7 +107,9 @@ func (s *Server) control(name string, job object) {
 	case <-p.ended:
 	case <-deadline:
 		late = true
+		s.mu.Lock()
 		p.stop()
+		s.mu.Unlock()
 		<-p.ended
 	}
 	s.mu.Lock()

@@ -71,8 +71,8 @@ func newPod(s *Server, name string, job object) *pod {
 	labels["batch.kubernetes.io/job-name"], labels["job-name"] = name, name
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed {
-		return nil
+	if o := s.objects["jobs"][name]; s.closed || o == nil || o["metadata"].(object)["uid"] != job["metadata"].(object)["uid"] {
+		return nil // the Job went before its pod came
 	}
 	s.pods[name] = p
 	s.put("pods", "ADDED", object{"metadata": object{"name": p.name, "namespace": Namespace, "labels": labels, "creationTimestamp": now()},
@@ -117,6 +117,9 @@ func (p *pod) run() {
 	err := cmd.Start()
 	s.mu.Lock()
 	p.set("Running", object{"running": object{"startedAt": now()}})
+	if s.closed { // Close came before there was a process to kill
+		p.stop()
+	}
 	s.mu.Unlock()
 	var read sync.WaitGroup
 	read.Go(func() { p.read(r) })
@@ -181,6 +184,8 @@ func (p *pod) isStopped() bool {
 	}
 }
 
+// stop asks for the pod's end; the mutex is held, or a pod that is about to
+// wait would not hear of it.
 func (p *pod) stop() {
 	p.once.Do(func() { close(p.stopped) })
 	p.server.changed.Broadcast()
@@ -195,9 +200,10 @@ func (p *pod) remove() {
 	delete(p.server.pods, p.job)
 }
 
-// kill kills every process of the pod.
+// kill kills every process of the pod. One that is just being executed shows no
+// environment for a moment, so nothing has to be found twice.
 func (p *pod) kill() {
-	for range 100 {
+	for round, none := 0, 0; round < 100 && none < 2; round++ {
 		left := 0
 		found, _ := filepath.Glob("/proc/[0-9]*/environ")
 		for _, path := range found {
@@ -208,8 +214,8 @@ func (p *pod) kill() {
 				left++
 			}
 		}
-		if left == 0 {
-			return
+		if none++; left > 0 {
+			none = 0
 		}
 		time.Sleep(time.Millisecond)
 	}
@@ -280,7 +286,7 @@ func (s *Server) log(w http.ResponseWriter, r *http.Request) {
 			}
 		}
 		w.(http.Flusher).Flush()
-		if p.over_ || q.Get("follow") != "true" {
+		if p.over_ || s.closed || q.Get("follow") != "true" {
 			return
 		}
 		if stream != s.stream {

@@ -247,7 +247,7 @@ func (s *Server) watch(w http.ResponseWriter, r *http.Request, kind string) {
 		return
 	}
 	send("BOOKMARK", object{"metadata": object{"resourceVersion": fmt.Sprint(s.version)}})
-	for stream := s.stream; stream == s.stream && r.Context().Err() == nil; s.changed.Wait() {
+	for stream := s.stream; stream == s.stream && !s.closed && r.Context().Err() == nil; s.changed.Wait() {
 		for _, e := range s.events {
 			if e.version > at && e.kind == kind && matches(e.matched, r) {
 				send(e.what, json.RawMessage(e.object))
