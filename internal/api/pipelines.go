@@ -140,19 +140,30 @@ func (s *Server) listPipelines(ctx context.Context, in *pipelinesInput) (*body[L
 	if err != nil {
 		return nil, err
 	}
+	byName := named(runs)
 	for _, v := range all {
-		v.fill(p, schedules, runs, in.Runs)
+		v.fill(schedules, byName, in.Runs)
 	}
 	return list(all, ""), nil
+}
+
+// named are runs by the name under which they are recorded.
+func named(runs []Run) map[string][]Run {
+	m := map[string][]Run{}
+	for _, r := range runs {
+		m[r.Name] = append(m[r.Name], r)
+	}
+	return m
 }
 
 // withSeen adds sets that no job and no schedule has, and that were run.
 func withSeen(p *project.Project, all []*Pipeline, runs []Run) []*Pipeline {
 	known := map[string]bool{}
+	for _, one := range p.Schedules() {
+		known[one.Name] = true
+	}
 	for _, v := range all {
-		for _, name := range pipelineNames(p, v.Name) {
-			known[name] = true
-		}
+		known[v.Name] = true
 		for _, set := range v.Sets {
 			if v.Kind == "set" {
 				known[set.Name] = true
@@ -173,9 +184,9 @@ func withSeen(p *project.Project, all []*Pipeline, runs []Run) []*Pipeline {
 	return all
 }
 
-// fill adds schedules and the newest runs.
-func (v *Pipeline) fill(p *project.Project, schedules []Schedule, runs []Run, limit int) {
-	names := pipelineNames(p, v.Name)
+// fill adds schedules and the newest runs: its own and its schedules'.
+func (v *Pipeline) fill(schedules []Schedule, runs map[string][]Run, limit int) {
+	v.LastRuns = append(v.LastRuns, runs[v.Name]...)
 	for _, one := range schedules {
 		if one.Pipeline != v.Name {
 			continue
@@ -184,10 +195,8 @@ func (v *Pipeline) fill(p *project.Project, schedules []Schedule, runs []Run, li
 		if len(one.NextFires) > 0 && (v.NextFire == nil || one.NextFires[0].Before(*v.NextFire)) {
 			v.NextFire = &one.NextFires[0]
 		}
-	}
-	for _, r := range runs {
-		if slices.Contains(names, r.Name) {
-			v.LastRuns = append(v.LastRuns, r)
+		if one.Name != v.Name {
+			v.LastRuns = append(v.LastRuns, runs[one.Name]...)
 		}
 	}
 	slices.SortStableFunc(v.LastRuns, func(a, b Run) int { return b.CreatedAt.Compare(a.CreatedAt) })
@@ -220,7 +229,7 @@ func (s *Server) showPipeline(ctx context.Context, in *pipelineInput) (*body[*Pi
 	if err != nil {
 		return nil, err
 	}
-	v.fill(p, schedules, runs, in.Runs)
+	v.fill(schedules, named(runs), in.Runs)
 	return answer(v), nil
 }
 

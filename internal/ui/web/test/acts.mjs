@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { failed, go, page, part, stateID, violations, w } from './stage.mjs'
+import { failed, go, loaded, page, part, stateID, violations, w } from './stage.mjs'
 
 test('a run is started by hand, cancelled, and repeated', async () => {
   await go('/pipelines/archive')
@@ -164,6 +164,16 @@ test('an error is shown as the API says it, with its trace id', async () => {
   await alert.getByText('GET /api/v1/runs lists them').waitFor()
   assert.match(await alert.innerText(), /trace [0-9a-f]{32}/)
   assert.deepEqual(await violations(page), [])
+})
+
+test('what has not changed is not sent again, and stays on the page', async () => {
+  await go('/plugins')
+  const rows = await page.getByRole('row').count()
+  const answer = page.waitForResponse((r) => new URL(r.url()).pathname === '/api/v1/plugins')
+  await page.evaluate(() => document.dispatchEvent(new Event('visibilitychange')))
+  assert.equal((await answer).status(), 304)
+  await loaded()
+  assert.equal(await page.getByRole('row').count(), rows)
 })
 
 test('pages with nothing on them say what to do next', async () => {

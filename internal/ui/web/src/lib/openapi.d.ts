@@ -1985,7 +1985,10 @@ export interface operations {
                 /** @description How many items at most; older ones are not listed. */
                 limit?: number;
             };
-            header?: never;
+            header?: {
+                /** @description ETags of answers that you have: 304 when it is one of them. */
+                "If-None-Match"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -1994,11 +1997,20 @@ export interface operations {
             /** @description OK */
             200: {
                 headers: {
+                    /** @description Names this answer, for If-None-Match. */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["ListAlert"];
                 };
+            };
+            /** @description It is what you have. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Error */
             default: {
@@ -2019,7 +2031,10 @@ export interface operations {
                 /** @description The next_cursor of the page before. */
                 cursor?: string;
             };
-            header?: never;
+            header?: {
+                /** @description ETags of answers that you have: 304 when it is one of them. */
+                "If-None-Match"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -2028,11 +2043,20 @@ export interface operations {
             /** @description OK */
             200: {
                 headers: {
+                    /** @description Names this answer, for If-None-Match. */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["ListDeed"];
                 };
+            };
+            /** @description It is what you have. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Error */
             default: {
@@ -2050,7 +2074,10 @@ export interface operations {
             query?: {
                 limit?: number;
             };
-            header?: never;
+            header?: {
+                /** @description ETags of answers that you have: 304 when it is one of them. */
+                "If-None-Match"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -2059,11 +2086,20 @@ export interface operations {
             /** @description OK */
             200: {
                 headers: {
+                    /** @description Names this answer, for If-None-Match. */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["ListBackfill"];
                 };
+            };
+            /** @description It is what you have. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Error */
             default: {
@@ -2148,7 +2184,10 @@ export interface operations {
     "backfill.show": {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description ETags of answers that you have: 304 when it is one of them. */
+                "If-None-Match"?: string;
+            };
             path: {
                 id: string;
             };
@@ -2159,11 +2198,20 @@ export interface operations {
             /** @description OK */
             200: {
                 headers: {
+                    /** @description Names this answer, for If-None-Match. */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Backfill"];
                 };
+            };
+            /** @description It is what you have. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Error */
             default: {
@@ -2251,7 +2299,10 @@ export interface operations {
                 /** @description Also those of the chunks of backfills. */
                 chunks?: boolean;
             };
-            header?: never;
+            header?: {
+                /** @description ETags of answers that you have: 304 when it is one of them. */
+                "If-None-Match"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -2260,11 +2311,20 @@ export interface operations {
             /** @description OK */
             200: {
                 headers: {
+                    /** @description Names this answer, for If-None-Match. */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["ListBookmarkEntry"];
                 };
+            };
+            /** @description It is what you have. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Error */
             default: {
@@ -2391,7 +2451,10 @@ export interface operations {
                 /** @description A revision; absent: the newest. */
                 to?: number;
             };
-            header?: never;
+            header?: {
+                /** @description ETags of answers that you have: 304 when it is one of them. */
+                "If-None-Match"?: string;
+            };
             path: {
                 state_id: string;
             };
@@ -2402,11 +2465,20 @@ export interface operations {
             /** @description OK */
             200: {
                 headers: {
+                    /** @description Names this answer, for If-None-Match. */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Diff"];
                 };
+            };
+            /** @description It is what you have. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Error */
             default: {
@@ -2424,7 +2496,10 @@ export interface operations {
             query?: {
                 limit?: number;
             };
-            header?: never;
+            header?: {
+                /** @description ETags of answers that you have: 304 when it is one of them. */
+                "If-None-Match"?: string;
+            };
             path: {
                 state_id: string;
             };
@@ -2435,11 +2510,20 @@ export interface operations {
             /** @description OK */
             200: {
                 headers: {
+                    /** @description Names this answer, for If-None-Match. */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["ListRevision"];
                 };
+            };
+            /** @description It is what you have. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Error */
             default: {
@@ -2497,7 +2581,10 @@ export interface operations {
                 /** @description How many last runs of each. */
                 runs?: number;
             };
-            header?: never;
+            header?: {
+                /** @description ETags of answers that you have: 304 when it is one of them. */
+                "If-None-Match"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -2506,11 +2593,20 @@ export interface operations {
             /** @description OK */
             200: {
                 headers: {
+                    /** @description Names this answer, for If-None-Match. */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["ListPipeline"];
                 };
+            };
+            /** @description It is what you have. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Error */
             default: {
@@ -2531,7 +2627,10 @@ export interface operations {
                 /** @description How many next times of each schedule. */
                 fires?: number;
             };
-            header?: never;
+            header?: {
+                /** @description ETags of answers that you have: 304 when it is one of them. */
+                "If-None-Match"?: string;
+            };
             path: {
                 name: string;
             };
@@ -2542,11 +2641,20 @@ export interface operations {
             /** @description OK */
             200: {
                 headers: {
+                    /** @description Names this answer, for If-None-Match. */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Pipeline"];
                 };
+            };
+            /** @description It is what you have. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Error */
             default: {
@@ -2562,7 +2670,10 @@ export interface operations {
     "plugin.list": {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description ETags of answers that you have: 304 when it is one of them. */
+                "If-None-Match"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -2571,11 +2682,20 @@ export interface operations {
             /** @description OK */
             200: {
                 headers: {
+                    /** @description Names this answer, for If-None-Match. */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["ListPlugin"];
                 };
+            };
+            /** @description It is what you have. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Error */
             default: {
@@ -2591,7 +2711,10 @@ export interface operations {
     "plugin.show": {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description ETags of answers that you have: 304 when it is one of them. */
+                "If-None-Match"?: string;
+            };
             path: {
                 kind: string;
                 name: string;
@@ -2603,11 +2726,20 @@ export interface operations {
             /** @description OK */
             200: {
                 headers: {
+                    /** @description Names this answer, for If-None-Match. */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["PluginDetail"];
                 };
+            };
+            /** @description It is what you have. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Error */
             default: {
@@ -2655,7 +2787,10 @@ export interface operations {
     "project.list": {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description ETags of answers that you have: 304 when it is one of them. */
+                "If-None-Match"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -2664,11 +2799,20 @@ export interface operations {
             /** @description OK */
             200: {
                 headers: {
+                    /** @description Names this answer, for If-None-Match. */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["ListProject"];
                 };
+            };
+            /** @description It is what you have. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Error */
             default: {
@@ -2700,7 +2844,10 @@ export interface operations {
                 /** @description Created then or later. */
                 since?: string;
             };
-            header?: never;
+            header?: {
+                /** @description ETags of answers that you have: 304 when it is one of them. */
+                "If-None-Match"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -2709,11 +2856,20 @@ export interface operations {
             /** @description OK */
             200: {
                 headers: {
+                    /** @description Names this answer, for If-None-Match. */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["ListRun"];
                 };
+            };
+            /** @description It is what you have. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Error */
             default: {
@@ -2802,7 +2958,10 @@ export interface operations {
     "run.show": {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description ETags of answers that you have: 304 when it is one of them. */
+                "If-None-Match"?: string;
+            };
             path: {
                 id: string;
             };
@@ -2813,11 +2972,20 @@ export interface operations {
             /** @description OK */
             200: {
                 headers: {
+                    /** @description Names this answer, for If-None-Match. */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["RunDetail"];
                 };
+            };
+            /** @description It is what you have. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Error */
             default: {
@@ -2877,7 +3045,10 @@ export interface operations {
                 /** @description text: all of the log in one answer, a line of text for each, as a file. */
                 format?: "json" | "text";
             };
-            header?: never;
+            header?: {
+                /** @description ETags of answers that you have: 304 when it is one of them. */
+                "If-None-Match"?: string;
+            };
             path: {
                 id: string;
             };
@@ -2888,6 +3059,8 @@ export interface operations {
             /** @description A page, or a stream. */
             200: {
                 headers: {
+                    /** @description Names this answer, for If-None-Match. */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2895,6 +3068,13 @@ export interface operations {
                     "text/event-stream": string;
                     "text/plain": string;
                 };
+            };
+            /** @description It is what you have. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Error */
             default: {
@@ -2948,7 +3128,10 @@ export interface operations {
     "run.streams": {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description ETags of answers that you have: 304 when it is one of them. */
+                "If-None-Match"?: string;
+            };
             path: {
                 id: string;
             };
@@ -2959,11 +3142,20 @@ export interface operations {
             /** @description OK */
             200: {
                 headers: {
+                    /** @description Names this answer, for If-None-Match. */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["ListStreamOfRun"];
                 };
+            };
+            /** @description It is what you have. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Error */
             default: {
@@ -2982,7 +3174,10 @@ export interface operations {
                 /** @description How many next times of each. */
                 fires?: number;
             };
-            header?: never;
+            header?: {
+                /** @description ETags of answers that you have: 304 when it is one of them. */
+                "If-None-Match"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -2991,11 +3186,20 @@ export interface operations {
             /** @description OK */
             200: {
                 headers: {
+                    /** @description Names this answer, for If-None-Match. */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["ListSchedule"];
                 };
+            };
+            /** @description It is what you have. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Error */
             default: {
@@ -3014,7 +3218,10 @@ export interface operations {
                 /** @description How many next times. */
                 fires?: number;
             };
-            header?: never;
+            header?: {
+                /** @description ETags of answers that you have: 304 when it is one of them. */
+                "If-None-Match"?: string;
+            };
             path: {
                 name: string;
             };
@@ -3025,11 +3232,20 @@ export interface operations {
             /** @description OK */
             200: {
                 headers: {
+                    /** @description Names this answer, for If-None-Match. */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Schedule"];
                 };
+            };
+            /** @description It is what you have. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Error */
             default: {
@@ -3117,7 +3333,10 @@ export interface operations {
                 /** @description Only of the newest limit slots. */
                 outcome?: "fired" | "missed" | "skipped" | "seen";
             };
-            header?: never;
+            header?: {
+                /** @description ETags of answers that you have: 304 when it is one of them. */
+                "If-None-Match"?: string;
+            };
             path: {
                 name: string;
             };
@@ -3128,11 +3347,20 @@ export interface operations {
             /** @description OK */
             200: {
                 headers: {
+                    /** @description Names this answer, for If-None-Match. */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["ListSlot"];
                 };
+            };
+            /** @description It is what you have. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Error */
             default: {
@@ -3148,7 +3376,10 @@ export interface operations {
     "session.show": {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description ETags of answers that you have: 304 when it is one of them. */
+                "If-None-Match"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -3157,11 +3388,20 @@ export interface operations {
             /** @description OK */
             200: {
                 headers: {
+                    /** @description Names this answer, for If-None-Match. */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Me"];
                 };
+            };
+            /** @description It is what you have. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Error */
             default: {
@@ -3239,7 +3479,10 @@ export interface operations {
     "session.methods": {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description ETags of answers that you have: 304 when it is one of them. */
+                "If-None-Match"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -3248,11 +3491,20 @@ export interface operations {
             /** @description OK */
             200: {
                 headers: {
+                    /** @description Names this answer, for If-None-Match. */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["LoginMethods"];
                 };
+            };
+            /** @description It is what you have. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Error */
             default: {
@@ -3271,17 +3523,35 @@ export interface operations {
                 /** @description The page to come back to. */
                 next?: string;
             };
-            header?: never;
+            header?: {
+                /** @description ETags of answers that you have: 304 when it is one of them. */
+                "If-None-Match"?: string;
+            };
             path?: never;
             cookie?: never;
         };
         requestBody?: never;
         responses: {
+            200: {
+                headers: {
+                    /** @description Names this answer, for If-None-Match. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             /** @description Found */
             302: {
                 headers: {
                     Location?: string;
                     "Set-Cookie"?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It is what you have. */
+            304: {
+                headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -3305,17 +3575,35 @@ export interface operations {
                 error?: string;
                 error_description?: string;
             };
-            header?: never;
+            header?: {
+                /** @description ETags of answers that you have: 304 when it is one of them. */
+                "If-None-Match"?: string;
+            };
             path?: never;
             cookie?: never;
         };
         requestBody?: never;
         responses: {
+            200: {
+                headers: {
+                    /** @description Names this answer, for If-None-Match. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             /** @description Found */
             302: {
                 headers: {
                     Location?: string;
                     "Set-Cookie"?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description It is what you have. */
+            304: {
+                headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -3342,7 +3630,10 @@ export interface operations {
                 pipeline?: string;
                 state_id?: string;
             };
-            header?: never;
+            header?: {
+                /** @description ETags of answers that you have: 304 when it is one of them. */
+                "If-None-Match"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -3351,11 +3642,20 @@ export interface operations {
             /** @description OK */
             200: {
                 headers: {
+                    /** @description Names this answer, for If-None-Match. */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["ListStreamStatus"];
                 };
+            };
+            /** @description It is what you have. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Error */
             default: {
@@ -3371,7 +3671,10 @@ export interface operations {
     "stream.show": {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description ETags of answers that you have: 304 when it is one of them. */
+                "If-None-Match"?: string;
+            };
             path: {
                 state_id: string;
                 stream: string;
@@ -3383,11 +3686,20 @@ export interface operations {
             /** @description OK */
             200: {
                 headers: {
+                    /** @description Names this answer, for If-None-Match. */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["StreamDetail"];
                 };
+            };
+            /** @description It is what you have. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Error */
             default: {
@@ -3403,7 +3715,10 @@ export interface operations {
     "token.list": {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description ETags of answers that you have: 304 when it is one of them. */
+                "If-None-Match"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -3412,11 +3727,20 @@ export interface operations {
             /** @description OK */
             200: {
                 headers: {
+                    /** @description Names this answer, for If-None-Match. */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["ListToken"];
                 };
+            };
+            /** @description It is what you have. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Error */
             default: {
@@ -3531,7 +3855,10 @@ export interface operations {
     "worker.list": {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description ETags of answers that you have: 304 when it is one of them. */
+                "If-None-Match"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -3540,11 +3867,20 @@ export interface operations {
             /** @description OK */
             200: {
                 headers: {
+                    /** @description Names this answer, for If-None-Match. */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Workers"];
                 };
+            };
+            /** @description It is what you have. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Error */
             default: {
