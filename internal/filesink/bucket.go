@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 	"strings"
 	"sync"
 
@@ -187,29 +188,71 @@ func (b *bucket) spread(ctx context.Context, s *Sink, list []publication) (out [
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, p := range list {
-		if err := b.look(ctx, p.file); err != nil {
-			return nil, err
+		parted := len(s.o.partitions(p.stream)) > 0
+		if p.replace && parted {
+			if err := b.lookBelow(ctx, parent(p.file)); err != nil {
+				return nil, err
+			}
 		}
-		n := 0
+		var names numbers
+		used := map[string]bool{}
 		for _, segment := range p.part.segments {
+			if err := b.look(ctx, inFolder(p.file, segment.folder)); err != nil {
+				return nil, err
+			}
 			one := p
 			one.only = segment
-			for n++; !p.replace && b.taken[numbered(p.file, n)]; n++ {
+			for one.file = names.next(p.file, segment.folder); !p.replace && b.taken[one.file]; {
+				one.file = names.next(p.file, segment.folder)
 			}
-			if one.file = numbered(p.file, n); p.stream != "" {
+			if p.stream != "" {
 				if err := s.own(p.stream, one.file); err != nil {
 					return nil, err
 				}
 			}
 			one.replace = p.replace && b.taken[one.file]
-			b.taken[one.file] = true
+			b.taken[one.file], used[one.file] = true, true
 			out = append(out, one)
 		}
-		for n++; p.replace && b.taken[numbered(p.file, n)]; n++ {
-			out = append(out, publication{file: numbered(p.file, n), remove: true})
+		if !p.replace {
+			continue
+		}
+		for _, file := range b.older(p.file, parted) {
+			if !used[file] {
+				out = append(out, publication{file: file, remove: true})
+			}
 		}
 	}
 	return out, nil
+}
+
+// older are the names that earlier runs gave to a stream's files.
+func (b *bucket) older(file string, parted bool) (out []string) {
+	if parted {
+		for name, there := range b.taken {
+			if there && isOf(file, name) {
+				out = append(out, name)
+			}
+		}
+		slices.Sort(out)
+		return out
+	}
+	for n := 1; b.taken[numbered(file, n)]; n++ {
+		out = append(out, numbered(file, n))
+	}
+	return out
+}
+
+// lookBelow finds out which names in and below a folder are taken.
+func (b *bucket) lookBelow(ctx context.Context, folder string) error {
+	prefix := b.at.Key
+	if folder != "." {
+		prefix += folder + "/"
+	}
+	return b.store.List(ctx, prefix, func(o objectstore.Object) error {
+		b.taken[strings.TrimPrefix(o.Key, b.at.Key)] = true
+		return nil
+	})
 }
 
 // look finds out which names beside that of a file are taken.

@@ -67,6 +67,7 @@ func (s *Sink) commit(ctx context.Context, list []publication, c targets.Commit)
 			return errors.Join(err, steps.takeBack())
 		}
 		s.dir.dropBackups(steps.before.Undo)
+		s.dir.prune(list)
 		return nil
 	})
 }
@@ -227,7 +228,7 @@ func (d *dir) put(p publication) error {
 		}
 		return d.syncDir(parent(p.file))
 	}
-	if err := d.root.MkdirAll(parent(p.file), 0o777); err != nil {
+	if err := d.makeFolder(parent(p.file)); err != nil {
 		return err
 	}
 	if p.only != nil {

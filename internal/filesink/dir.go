@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"elt/internal/fault"
+	"elt/internal/hive"
 )
 
 // dir is the destination directory. Nothing outside of it can be touched.
@@ -135,4 +136,38 @@ func (d *dir) standing(files []string) (there, gone []string, err error) {
 		}
 	}
 	return there, gone, nil
+}
+
+// makeFolder makes a folder, durably, and those above it.
+func (d *dir) makeFolder(name string) error {
+	var above []string // where new names stand
+	for at := name; at != "."; at = parent(at) {
+		if _, err := d.root.Stat(at); err == nil {
+			break
+		}
+		above = append(above, parent(at))
+	}
+	if len(above) == 0 {
+		return nil
+	}
+	if err := d.root.MkdirAll(name, 0o777); err != nil {
+		return err
+	}
+	for _, at := range above {
+		if err := d.syncDir(at); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// prune removes the folders of partitions that have lost their last file.
+func (d *dir) prune(list []publication) {
+	for _, p := range list {
+		for at := parent(p.file); p.remove && hive.IsFolder(path.Base(at)); at = parent(at) {
+			if d.root.Remove(at) != nil { // it is not empty
+				break
+			}
+		}
+	}
 }

@@ -176,7 +176,10 @@ func (d *dir) undo(u undo) error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return d.syncDir(parent(u.File))
+	if err := d.syncDir(parent(u.File)); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil // the folder was not made yet
 }
 
 func (d *dir) truncate(name string, size int64) error {

@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"elt/internal/fault"
+	"elt/internal/hive"
 	"elt/internal/row"
 )
 
@@ -36,6 +37,7 @@ type segment struct {
 	packer *packer // nil: nothing is being compressed
 	whole  File    // nil: the part's Format writes
 	rows   int64   // in whole
+	folder string  // of its partition, "": there are none
 }
 
 // open starts a segment unless the open one has that layout.
@@ -48,11 +50,17 @@ func (p *part) open(layout []string) error {
 			return err
 		}
 	}
+	_, err := p.create(layout, nil)
+	return err
+}
+
+// create starts a segment; one of a partition is told its values.
+func (p *part) create(layout []string, partition []hive.Value) (*segment, error) {
 	var f *os.File
 	var name string
 	err := p.d.locked(func() (err error) { f, name, err = p.d.createHidden(); return err })
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if p.d.nameless && p.d.root.Remove(name) == nil {
 		name = ""
@@ -60,15 +68,15 @@ func (p *part) open(layout []string) error {
 	s := &segment{name: name, file: f, layout: layout}
 	p.segments = append(p.segments, s)
 	if p.whole != nil {
-		s.whole, err = p.whole.Begin(f, p.schema)
-		return err
+		s.whole, err = p.whole.Begin(f, p.schema, partition)
+		return s, err
 	}
 	head, err := p.compress.member(p.format.Head(layout))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	s.head = int64(len(head))
-	return s.write(head)
+	return s, s.write(head)
 }
 
 // createHidden makes a part file and locks it, so that others see its process

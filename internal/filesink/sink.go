@@ -1,6 +1,7 @@
 package filesink
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -35,11 +36,23 @@ type Options struct {
 	// Dated: names change from run to run, so that older files may go. In a
 	// bucket they always may.
 	Dated bool
+	// Partitions are the columns whose values make folders, outermost first;
+	// of Whole files only. nil: no stream has any.
+	Partitions func(stream string) []string
+	// MaxPartitions of a stream are written in one commit, 0: as many as there are.
+	MaxPartitions int
 	// Empty: a stream without rows makes a file, too.
 	Empty bool
 	// OnSchemaChange is evolve, add, freeze or fail: new columns are written,
 	// dropped, or an error. Values need no widening in a file.
 	OnSchemaChange string
+}
+
+func (o Options) partitions(stream string) []string {
+	if o.Partitions == nil {
+		return nil
+	}
+	return o.Partitions(stream)
 }
 
 // Place is where and how a stream is written; nothing for Options without File.
@@ -283,6 +296,9 @@ func (s *Sink) published(list []publication) {
 func (l *lane) Close() error {
 	var errs []error
 	for _, d := range l.loaders {
+		if d.parted != nil {
+			errs = append(errs, d.parted.drop())
+		}
 		errs = append(errs, d.part.drop())
 	}
 	if l.rejects != nil {
@@ -302,6 +318,7 @@ type loader struct {
 	columns []string // names seen, for freeze and fail
 	kept    *row.Schema
 	texts   []string // columns of a whole file that had to become text
+	parted  *partitioned
 	enc     Encoder
 	ended   bool
 }
@@ -335,10 +352,23 @@ func (d *loader) shape(schema *row.Schema) error {
 		names = append(names, c.Name)
 	}
 	d.columns = union(d.columns, names)
-	if d.kept = kept; d.l.s.o.Whole != nil {
-		d.reshape()
-		d.enc = whole{d}
-	} else {
+	switch {
+	case d.parted != nil && kept.Same(d.kept) && bytes.Equal(kept.Source, d.kept.Source):
+		d.enc = d.parted // said again
+	case d.l.s.o.Whole != nil:
+		if d.parted != nil { // its rows have the shape before
+			if err := d.parted.drain(); err != nil {
+				return err
+			}
+		}
+		d.kept = kept
+		enc, err := d.wholeEncoder()
+		if err != nil {
+			return err
+		}
+		d.enc = enc
+	default:
+		d.kept = kept
 		d.layout = d.l.s.o.Format.Layout(d.layout, kept)
 		d.enc = d.l.s.o.Format.Encoder(kept, d.layout)
 	}
@@ -379,8 +409,10 @@ func (d *loader) changed(schema *row.Schema) (*row.Schema, error) {
 
 func (d *loader) Write(_ context.Context, b *row.Batch) error {
 	defer b.Release()
-	if err := d.part.open(d.layout); err != nil {
-		return err
+	if d.parted == nil {
+		if err := d.part.open(d.layout); err != nil {
+			return err
+		}
 	}
 	return d.part.append(d.enc, b)
 }
@@ -402,7 +434,15 @@ func (d *loader) publication(ctx context.Context) (publication, bool, error) {
 	if s.o.Replace && !d.ended {
 		return publication{}, false, nil
 	}
+	if d.parted != nil {
+		if err := d.parted.drain(); err != nil {
+			return publication{}, false, err
+		}
+	}
 	empty := len(d.part.segments) == 0
+	if empty && d.parted != nil { // nothing to write, perhaps something to take away
+		return publication{stream: d.stream, file: d.file, part: d.part, replace: true}, fresh, nil
+	}
 	if empty && !d.ended || empty && !fresh && !s.o.Empty {
 		return publication{}, false, nil
 	}

@@ -43,12 +43,16 @@ type leaf struct {
 	nested func() *node // nil: it is plain. Each row group has its own
 	// decode appends a value that is not NULL in the column's wire.
 	decode func(dst []byte, v parquet.Value) ([]byte, error)
+	// constant: all rows have the value that the file's path says (nil: NULL).
+	constant bool
+	value    []byte
+	vague    bool // it is NULL, and of no type that is known
 }
 
 // remoteBuffer is how much of a column is asked for at once.
 const remoteBuffer = 256 << 10
 
-func open(ctx context.Context, from files.File) (*file, error) {
+func (e *entity) open(ctx context.Context, from files.File) (*file, error) {
 	f := &file{path: from.Path}
 	var err error
 	if f.bytes, err = from.Random(ctx); err != nil {
@@ -57,6 +61,12 @@ func open(ctx context.Context, from files.File) (*file, error) {
 	if err := f.read(); err != nil {
 		f.close()
 		return nil, f.broken(err)
+	}
+	if e.hive {
+		if err := f.partition(from, e.types); err != nil {
+			f.close()
+			return nil, err
+		}
 	}
 	return f, nil
 }
@@ -137,6 +147,7 @@ func guarded(do func() error) (err error) {
 type cell struct {
 	leaf    *leaf       // nil: the file has no such column
 	convert row.Convert // nil: as it is
+	value   []byte      // of a leaf that is constant, in the stream's type; nil: NULL
 }
 
 // cells matches the stream's columns with the file's.
@@ -152,10 +163,21 @@ func (f *file) cells(s *row.Schema) ([]cell, error) {
 			if !ok {
 				return nil, fault.New(fault.BadInput, "%s: column %q is %s, which does not go with %s in other files", f.path, c.Name, l.column.Kind, c.Kind)
 			}
-			out[i] = cell{l, convert}
+			out[i] = cell{leaf: l, convert: convert}
+			if err := out[i].fix(); err != nil {
+				return nil, fmt.Errorf("%s: column %q: %w", f.path, c.Name, err)
+			}
 		}
 	}
 	return out, nil
+}
+
+// fix converts a constant once for all rows.
+func (c *cell) fix() (err error) {
+	if c.value = c.leaf.value; c.value != nil && c.convert != nil {
+		c.value, err = c.convert([]byte{}, c.leaf.value)
+	}
+	return err
 }
 
 // column reads one column of a row group.
@@ -174,7 +196,7 @@ func (f *file) columns(group rowGroup, cells []cell, skip int64) (out []*column,
 	for _, c := range cells {
 		one := &column{cell: c}
 		out = append(out, one)
-		if c.leaf == nil {
+		if c.leaf == nil || c.leaf.constant {
 			continue
 		}
 		if err := guarded(func() error { return one.open(f, group, skip) }); err != nil {
@@ -217,7 +239,7 @@ func closeAll(columns []*column) {
 
 // fill reads n values.
 func (c *column) fill(n int) error {
-	if c.leaf == nil || c.nested != nil {
+	if c.leaf == nil || c.leaf.constant || c.nested != nil {
 		return nil
 	}
 	if cap(c.buf) < n {
@@ -275,7 +297,11 @@ func (c *column) put(b *row.Batch, i int) (err error) {
 	if c.nested != nil {
 		return guarded(func() error { return c.putNested(b) })
 	}
-	if c.leaf == nil || c.buf[i].IsNull() {
+	switch {
+	case c.leaf != nil && c.leaf.constant && c.value != nil:
+		b.Field(c.value)
+		return nil
+	case c.leaf == nil, c.leaf.constant, c.buf[i].IsNull():
 		b.Null()
 		return nil
 	}

@@ -61,7 +61,7 @@ func (r *reader) file(ctx context.Context, from files.File) error {
 		return err
 	}
 	r.out.From(from, skip)
-	f, err := open(ctx, from)
+	f, err := r.entity.open(ctx, from)
 	if err != nil {
 		return err
 	}

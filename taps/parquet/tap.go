@@ -22,11 +22,17 @@ type tap struct{}
 
 type settings struct {
 	Files []*entity `json:"files"`
+	Hive  bool      `json:"hive_partitioning"`
+	Types hiveTypes `json:"hive_types"`
 	files.Settings
 }
 
 // entity is one stream.
-type entity struct{ files.Stream }
+type entity struct {
+	files.Stream
+	hive  bool // folders column=value are columns
+	types hiveTypes
+}
 
 const filesExample = `[{"entity": "orders", "path": "data/orders/**/*.parquet", "keys": ["id"]}]`
 
@@ -36,6 +42,10 @@ func (tap) Spec() spec.Spec {
 		Summary: "Reads Parquet files.",
 		Settings: append([]spec.Setting{
 			{Name: "files", Type: spec.Array, Required: true, Help: "The streams: per entry entity, path (a file, a folder, a glob with **; also of a bucket: s3://, gs://, az://) and optionally keys.", Example: filesExample},
+			{Name: "hive_partitioning", Type: spec.Boolean, Default: true, Example: "false",
+				Help: "Folders called column=value, as Hive, Spark and target-parquet make them, are columns of the files below them."},
+			{Name: "hive_types", Type: spec.Object, Example: `{"month": "integer"}`,
+				Help: "The types of such columns, where they shall not be those that the names of the folders suggest: " + typeNames() + "."},
 		}, files.Specs()...),
 		Capabilities: []string{"catalog", "discover", "state", "about"},
 	}
@@ -45,6 +55,14 @@ func load(cfg spec.Config) (*settings, error) {
 	s := &settings{}
 	if err := cfg.Decode(s); err != nil {
 		return nil, files.Shapeless("tap-parquet", filesExample, err)
+	}
+	for _, e := range s.Files {
+		if e != nil {
+			e.hive, e.types = s.Hive, s.Types
+		}
+	}
+	if err := s.Types.check(); err != nil {
+		return nil, err
 	}
 	return s, files.Accept("tap-parquet", filesExample, s.Settings, s.Files)
 }
@@ -57,19 +75,27 @@ func (e *entity) set() files.Set {
 // wide enough for all of them.
 func (e *entity) shape(ctx context.Context, found []files.File) (*row.Schema, error) {
 	schema := &row.Schema{Stream: e.Entity, Key: e.Keys}
+	var vague []row.Column
 	for _, from := range found {
-		f, err := open(ctx, from)
+		f, err := e.open(ctx, from)
 		if err != nil {
 			return nil, err
 		}
 		for _, l := range f.leaves {
-			if at := schema.Index(l.column.Name); at < 0 {
+			if at := schema.Index(l.column.Name); l.vague {
+				vague = append(vague, l.column)
+			} else if at < 0 {
 				schema.Columns = append(schema.Columns, l.column)
 			} else {
 				schema.Columns[at] = row.Widen(schema.Columns[at], l.column)
 			}
 		}
 		f.close()
+	}
+	for _, c := range vague { // no file has more than NULL
+		if schema.Index(c.Name) < 0 {
+			schema.Columns = append(schema.Columns, c)
+		}
 	}
 	var names []string
 	for _, c := range schema.Columns {

@@ -11,6 +11,7 @@ import (
 
 	"elt/internal/fault"
 	"elt/internal/filesink"
+	"elt/internal/hive"
 	"elt/internal/row"
 )
 
@@ -30,6 +31,9 @@ const (
 	// tap-parquet makes of them again what they were.
 	kindsKey = "elt.kinds"
 )
+
+// MostHeld implements filesink.Whole.
+func (f format) MostHeld() int64 { return f.rowGroup }
 
 // Layout tells apart what needs files of their own.
 func (f format) Layout(s *row.Schema) []string {
@@ -70,7 +74,7 @@ func (f field) Name() string                        { return f.name }
 func (f field) Value(v reflect.Value) reflect.Value { return v }
 
 // Begin implements filesink.Whole.
-func (f format) Begin(w io.Writer, s *row.Schema) (filesink.File, error) {
+func (f format) Begin(w io.Writer, s *row.Schema, partition []hive.Value) (filesink.File, error) {
 	if len(s.Columns) == 0 {
 		return nil, fault.New(fault.Failed, "stream %s has no columns, which a Parquet file must have", s.Stream)
 	}
@@ -100,6 +104,13 @@ func (f format) Begin(w io.Writer, s *row.Schema) (filesink.File, error) {
 			return nil, err
 		}
 		options = append(options, parquet.KeyValueMetadata(kindsKey, string(text)))
+	}
+	if len(partition) > 0 {
+		text, err := json.Marshal(partition)
+		if err != nil {
+			return nil, err
+		}
+		options = append(options, parquet.KeyValueMetadata(hive.NoteKey, string(text)))
 	}
 	for i, leaf := range out.leaves {
 		leaf.index = i
@@ -177,6 +188,14 @@ func (f *file) Write(b *row.Batch) error {
 	if f.size += int64(len(b.Data)); f.size < f.rowGroup {
 		return nil
 	}
+	return f.Flush()
+}
+
+// Held implements filesink.File.
+func (f *file) Held() int64 { return f.size }
+
+// Flush implements filesink.File: it ends the row group.
+func (f *file) Flush() error {
 	f.size = 0
 	return f.w.Flush()
 }

@@ -11,6 +11,7 @@ package parquet
 
 import (
 	"context"
+	"encoding/json"
 	"os"
 	"time"
 
@@ -50,6 +51,10 @@ func (Target) Spec() spec.Spec {
 				Help: "The directory that takes the files; it is made when it is missing. Or a bucket: s3://bucket/path, gs://bucket/path, az://container/path."},
 			{Name: "file_naming_scheme", Type: spec.String, Example: "raw_data/{stream}/{yyyy}/{mm}/{dd}/{stream}_{timestamp}.parquet",
 				Help: "How files are named, out of " + filesink.SchemeHelp + ". By default {stream}/{stream}_{timestamp}.parquet, and {stream}.parquet with load_method: overwrite. Further files of the same name get .part2, .part3 before their ending."},
+			{Name: "partition_cols", Aliases: []string{"partition_by"}, Type: spec.Array, Example: partitionExample,
+				Help: "Columns whose values make folders, as in Hive (country=DE/day=2024-01-02), outermost first: of all streams; or a list of entries with stream (a name or pattern) and columns, of which the first that fits counts. The files do not have these columns."},
+			{Name: "max_partitions", Type: spec.Integer, Default: 1000,
+				Help: "A stream whose rows of one commit (with load_method: overwrite, of the run) have more partitions fails; 0 is no limit."},
 			{Name: "timestamp_timezone", Type: spec.String, Default: "UTC", Example: "Europe/Berlin", Help: "The time zone of file_naming_scheme."},
 			{Name: "compression", Type: spec.String, Default: "zstd", OneOf: []string{"zstd", "snappy", "gzip", "none"},
 				Help: "How pages are compressed."},
@@ -90,14 +95,16 @@ func (t Target) Check(ctx context.Context, cfg spec.Config, report *check.Report
 
 func (t Target) options(cfg spec.Config) (o filesink.Options, err error) {
 	var set struct {
-		Path     string `json:"destination_path"`
-		Scheme   string `json:"file_naming_scheme"`
-		Zone     string `json:"timestamp_timezone"`
-		Compress string `json:"compression"`
-		RowGroup int64  `json:"row_group_bytes"`
-		Nested   string `json:"nested"`
-		Method   string `json:"load_method"`
-		OnChange string `json:"on_schema_change"`
+		Path     string            `json:"destination_path"`
+		Scheme   string            `json:"file_naming_scheme"`
+		Columns  []json.RawMessage `json:"partition_cols"`
+		Most     int               `json:"max_partitions"`
+		Zone     string            `json:"timestamp_timezone"`
+		Compress string            `json:"compression"`
+		RowGroup int64             `json:"row_group_bytes"`
+		Nested   string            `json:"nested"`
+		Method   string            `json:"load_method"`
+		OnChange string            `json:"on_schema_change"`
 		objectstore.Access
 	}
 	if err := cfg.Decode(&set); err != nil {
@@ -110,15 +117,12 @@ func (t Target) options(cfg spec.Config) (o filesink.Options, err error) {
 	if err != nil {
 		return o, fault.Wrap(fault.BadConfig, err, "target-parquet: setting \"timestamp_timezone\"")
 	}
-	replace := set.Method == "overwrite"
-	if set.Scheme == "" {
-		set.Scheme = "{stream}/{stream}_{timestamp}.parquet"
-		if replace {
-			set.Scheme = "{stream}.parquet"
-		}
+	parts, err := readPartitions(set.Columns)
+	if err != nil {
+		return o, err
 	}
-	file, _, err := filesink.Naming{Target: "target-parquet", Scheme: set.Scheme,
-		Now: t.now().In(zone), Datestamp: "%Y-%m-%d", Timestamp: "%Y%m%dT%H%M%S"}.File()
+	replace := set.Method == "overwrite"
+	file, err := t.naming(set.Scheme, zone, replace, parts)
 	if err != nil {
 		return o, err
 	}
@@ -128,11 +132,40 @@ func (t Target) options(cfg spec.Config) (o filesink.Options, err error) {
 		Access:         set.Access,
 		Whole:          format{codec: codec(set.Compress), rowGroup: set.RowGroup, typed: set.Nested == "typed"},
 		File:           file,
+		Partitions:     parts.of,
+		MaxPartitions:  set.Most,
 		Dated:          true, // files of a lake are taken away by others
 		Replace:        replace,
 		Empty:          replace,
 		OnSchemaChange: set.OnChange,
 	}, nil
+}
+
+// naming is what files are called. What replaces its stream has a name that
+// stays, and where there are partitions a folder of its own.
+func (t Target) naming(scheme string, zone *time.Location, replace bool, parts partitions) (func(stream string) string, error) {
+	named := func(scheme string) (func(stream string) string, error) {
+		file, _, err := filesink.Naming{Target: "target-parquet", Scheme: scheme,
+			Now: t.now().In(zone), Datestamp: "%Y-%m-%d", Timestamp: "%Y%m%dT%H%M%S"}.File()
+		return file, err
+	}
+	switch {
+	case scheme != "":
+		return named(scheme)
+	case !replace:
+		return named("{stream}/{stream}_{timestamp}.parquet")
+	}
+	plain, err := named("{stream}.parquet")
+	if err != nil {
+		return nil, err
+	}
+	parted, err := named("{stream}/{stream}.parquet")
+	return func(stream string) string {
+		if len(parts.of(stream)) > 0 {
+			return parted(stream)
+		}
+		return plain(stream)
+	}, err
 }
 
 func codec(name string) compress.Codec {
