@@ -201,7 +201,7 @@ func (b *binlogged) killOnce() {
 	if err != nil {
 		b.broken++
 	}
-	if left := survivors(mark, b.dir, 5*time.Second); len(left) > 0 {
+	if left := survivors(mark, b.dir, soon); len(left) > 0 {
 		for _, p := range left {
 			syscall.Kill(p.pid, syscall.SIGKILL)
 		}

@@ -1,6 +1,6 @@
 // Package crash kills the runner, the tap and the target at random moments
 // and runs once more: no row may be lost, none doubled where the destination
-// lets us, no process may survive for two seconds, nobody unlocks anything.
+// lets us, no process may survive, nobody unlocks anything.
 // `go test` does a few rounds of each; ELT_TEST_LONG=1 does sixty.
 package crash
 
@@ -193,9 +193,9 @@ func (j job) killOnce(t *testing.T, kind string, match func(string) bool, delay 
 		t.Errorf("the run after the kill fails: %v\n%s\nthe killed run said:\n%s", err, again, &out)
 		return
 	}
-	if left := survivors(mark, d.dir, 2*time.Second); len(left) > 0 {
+	if left := survivors(mark, d.dir, soon); len(left) > 0 {
 		sum.survivors += len(left)
-		t.Errorf("two seconds later these still run: %v\n%s", left, &out)
+		t.Errorf("these still run: %v\n%s", left, &out)
 	}
 	d.check(t, j.total, j.once(kind), sum)
 }

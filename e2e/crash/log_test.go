@@ -212,7 +212,7 @@ func (f *following) killOnce() {
 	if err != nil {
 		f.broken++
 	}
-	if left := survivors(mark, f.dir, 5*time.Second); len(left) > 0 {
+	if left := survivors(mark, f.dir, soon); len(left) > 0 {
 		for _, p := range left {
 			syscall.Kill(p.pid, syscall.SIGKILL)
 		}

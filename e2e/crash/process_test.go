@@ -41,6 +41,10 @@ func marked(mark, folder string) []process {
 	return out
 }
 
+// soon is when the processes of a killed run are gone: at once, unless the
+// machine is busy. One that nobody ends stays.
+const soon = 15 * time.Second
+
 // survivors are the marked processes still there after the time given.
 func survivors(mark, folder string, within time.Duration) []process {
 	for end := time.Now().Add(within); ; time.Sleep(20 * time.Millisecond) {

@@ -145,7 +145,7 @@ func withTLS(t *testing.T) pgdial.Settings {
 	port, _ := strconv.Atoi(u.Port())
 	password, _ := u.User.Password()
 	s := pgdial.Settings{Host: u.Hostname(), Port: port, User: u.User.Username(), Password: password, Database: strings.TrimPrefix(u.Path, "/")}
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) { // a reload is noticed soon
+	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(20 * time.Millisecond) { // a reload is noticed soon
 		required := s
 		required.SSL = "true"
 		if c, err := required.Dial(t.Context()); err == nil {

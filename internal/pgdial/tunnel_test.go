@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -46,11 +47,25 @@ func TestTunnel(t *testing.T) {
 		t.Errorf("forwarded to %v", b.Forwards())
 	}
 	// What runs is cancelled on the server, by a tunnel of its own.
-	time.AfterFunc(20*time.Millisecond, cancel)
-	before := len(b.Forwards())
+	direct := server(t)
+	other, err := direct.Dial(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close(context.Background())
+	before, pid := len(b.Forwards()), c.PgConn().PID()
+	var watching sync.WaitGroup
+	watching.Go(func() { // cancelled once it runs
+		for n := 0; n == 0 && ctx.Err() == nil; time.Sleep(5 * time.Millisecond) {
+			_ = other.QueryRow(ctx, "select count(*) from pg_stat_activity where pid = $1 and state = 'active' and query like '%pg_sleep%'", pid).Scan(&n)
+		}
+		cancel()
+	})
 	if _, err := c.Exec(ctx, "select pg_sleep(600)"); err == nil || len(b.Forwards()) != before+1 || b.Forwards()[before] != b.Forwards()[0] {
 		t.Errorf("%v, forwarded to %v", err, b.Forwards())
 	}
+	cancel()
+	watching.Wait()
 }
 
 func TestTunnelIsCut(t *testing.T) {

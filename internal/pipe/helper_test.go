@@ -177,11 +177,11 @@ func runStages(t *testing.T, h *heard, stages ...Stage) Outcome {
 func runChain(t *testing.T, h *heard, c Chain, stages ...Stage) Outcome {
 	t.Helper()
 	c.Host, c.Stages, c.Events, c.Grace = proc.Direct{}, stages, h.events(), 300*time.Millisecond
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	o := Run(ctx, c)
 	if ctx.Err() != nil {
-		t.Fatalf("the chain had not ended after 10 s and was stopped: %+v", o.Failure)
+		t.Fatalf("the chain had not ended after three minutes and was stopped: %+v", o.Failure)
 	}
 	return o
 }

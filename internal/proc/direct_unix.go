@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"runtime"
 	"syscall"
@@ -54,4 +55,31 @@ func Running(pid int) bool {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	_, rest, found := bytes.Cut(stat, []byte(") "))
 	return err != nil || !found || !bytes.HasPrefix(rest, []byte("Z"))
+}
+
+// readNow reads what a pipe holds and waits for nothing: EAGAIN says that it
+// is empty, io.EOF that nobody can write any more.
+func readNow(f *os.File, b []byte) (n int, err error) {
+	if err := f.SetReadDeadline(time.Time{}); err != nil {
+		return 0, err
+	}
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	tried := raw.Read(func(fd uintptr) bool {
+		for n, err = syscall.Read(int(fd), b); err == syscall.EINTR; {
+			n, err = syscall.Read(int(fd), b)
+		}
+		return true
+	})
+	switch {
+	case tried != nil:
+		return 0, tried
+	case err != nil:
+		return 0, err
+	case n == 0:
+		return 0, io.EOF
+	}
+	return n, nil
 }

@@ -200,6 +200,10 @@ func (o *output) Read(b []byte) (int, error) {
 		case errors.Is(err, os.ErrDeadlineExceeded) && !armed:
 			continue
 		case errors.Is(err, os.ErrDeadlineExceeded):
+			// We may have stood still since the limit was set, and not have looked.
+			if n, err := readNow(o.file, b); !errors.Is(err, syscall.EAGAIN) {
+				return n, err
+			}
 			o.process.Kill()
 			return 0, io.EOF
 		case errors.Is(err, os.ErrClosed):

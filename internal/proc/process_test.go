@@ -140,10 +140,9 @@ func TestPipesHeldByAnother(t *testing.T) {
 // What a child wrote before its end is never lost, however late it is read.
 func TestLateReaderLosesNothing(t *testing.T) {
 	c := self("args", strings.Repeat("x", 30_000))
-	c.Linger = time.Millisecond
+	c.Linger = time.Nanosecond // has passed whenever a Read begins
 	p := mustStart(t, Direct{}, c)
 	<-p.Exited()
-	time.Sleep(10 * time.Millisecond)
 	got, err := io.ReadAll(p.Stdout)
 	if err != nil || len(got) < 30_000 {
 		t.Fatalf("%d bytes, %v", len(got), err)

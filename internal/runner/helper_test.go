@@ -152,7 +152,7 @@ func (b *bench) begin(t *testing.T, ctx context.Context, file string) (finish fu
 		report, err := b.runIn(t, ctx)
 		done <- result{report, err}
 	}()
-	for range 2000 {
+	for range 40000 {
 		if _, err := os.Stat(filepath.Join(b.dir, file)); err == nil {
 			return func() (*BlockReport, error) { r := <-done; return r.report, r.err }
 		}

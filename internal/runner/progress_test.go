@@ -14,10 +14,10 @@ import (
 // its end too.
 func TestProgressIsStoredWhileARunGoesOn(t *testing.T) {
 	b := newBench(t, `{steps: [`+tenRows+`, {touch: begun}, {wait: go}]}`, `{path: out.jsonl}`)
-	b.LeaseTTL = 60 * time.Millisecond
+	b.LeaseTTL = 300 * time.Millisecond // progress is told three times in it
 	finish := b.begin(t, t.Context(), "begun")
 	var r state.Run
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(3 * time.Minute); ; time.Sleep(5 * time.Millisecond) {
 		b.store.mu.Lock()
 		for _, r = range b.store.runs { // there is one
 			break

@@ -57,7 +57,7 @@ func open(t *testing.T, dir string, clock func() time.Time) *Store {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { inner.Close() })
-	return Wrap(inner, Options{Dir: filepath.Join(dir, "states"), LockTimeout: 200 * time.Millisecond, LockRetry: time.Millisecond})
+	return Wrap(inner, Options{Dir: filepath.Join(dir, "states"), LockTimeout: time.Minute, LockRetry: time.Millisecond})
 }
 
 func (s *Store) path(id string) string { return filepath.Join(s.o.Dir, id, "state.json") }

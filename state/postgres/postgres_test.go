@@ -25,7 +25,7 @@ func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
 
 func mustOpen(t *testing.T, uri string) *sqlstore.Store {
 	t.Helper()
-	s, err := Open(t.Context(), Options{URI: uri, Keep: statetest.Keep, Wait: time.Second})
+	s, err := Open(t.Context(), Options{URI: uri, Keep: statetest.Keep, Wait: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -234,7 +234,7 @@ func TestLostConnection(t *testing.T) {
 
 // A server that does not answer breaks its connection, and counts as away.
 func TestSilentServer(t *testing.T) {
-	s, err := Open(t.Context(), Options{URI: pgtest.URL(t), Silence: 300 * time.Millisecond})
+	s, err := Open(t.Context(), Options{URI: pgtest.URL(t), Silence: 2 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
