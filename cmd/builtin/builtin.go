@@ -25,7 +25,7 @@ import (
 func NewTapCmd(app *cli.App) *cobra.Command {
 	cmd := connector("tap", "Run a built-in tap, as any Singer runner would")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		saveMemory(app.Environ)
+		program.SaveMemory(app.Environ)
 		name, rest, err := nameOf("tap", args, app.Taps.Names())
 		if err != nil {
 			return err
@@ -39,7 +39,7 @@ func NewTapCmd(app *cli.App) *cobra.Command {
 func NewTargetCmd(app *cli.App) *cobra.Command {
 	cmd := connector("target", "Run a built-in target, as any Singer runner would")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		saveMemory(app.Environ)
+		program.SaveMemory(app.Environ)
 		name, rest, err := nameOf("target", args, app.Targets.Names())
 		if err != nil {
 			return err
@@ -93,7 +93,7 @@ func NewFuseCmd(app *cli.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "fuse TAP TARGET", Short: "Run a built-in tap into a built-in target in one process", Hidden: true, Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			saveMemory(app.Environ)
+			program.SaveMemory(app.Environ)
 			f, err := fused(app, args[0], args[1], tapConfig, targetConfig, catalog)
 			if err != nil {
 				return err

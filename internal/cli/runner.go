@@ -4,9 +4,11 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"elt/internal/proc"
+	"elt/internal/program"
 	"elt/internal/project"
 	"elt/internal/runner"
 	"elt/internal/singer"
@@ -61,6 +63,7 @@ func (a *App) Runner(ctx context.Context, p *project.Project, o runner.Options) 
 	return &runner.Runner{
 		Project: p, Plugins: resolver, Redactor: a.Redactor, Console: a.Console(a.IO.Err),
 		Machine: runner.Machine(p.Root), Version: a.Version, Options: o,
+		Launched: sync.OnceFunc(func() { program.SaveMemory(a.Environ) }),
 	}, nil
 }
 

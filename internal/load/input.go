@@ -346,7 +346,7 @@ func (in *Input) acknowledge(state json.RawMessage) error {
 	if state == nil {
 		return nil
 	}
-	marks := singer.NewBookmarks(state)
+	marks := singer.NewMarks(singer.NewBookmarks(state))
 	for _, st := range in.order {
 		st.meter.at(marks.Stream(st.name))
 	}

@@ -2,7 +2,6 @@ package load
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -27,7 +26,6 @@ type Output struct {
 	free  []targets.Lane
 
 	mu    sync.Mutex // guards what follows
-	marks singer.Bookmarks
 	acked chan taps.Position
 	open  map[*outputStream]struct{}
 	errs  []error // of streams, in case the tap swallows them
@@ -35,11 +33,11 @@ type Output struct {
 
 // Output starts loading; bookmarks are what the tap starts from.
 func (s *Session) Output(bookmarks singer.Bookmarks) *Output {
+	s.acks.marks = singer.NewMarks(bookmarks)
 	return &Output{
 		s:     s,
 		clean: cleaner{policy: singer.NULKeep},
 		slots: make(chan struct{}, s.parallel()),
-		marks: bookmarks,
 		acked: make(chan taps.Position, 64),
 		open:  map[*outputStream]struct{}{},
 	}
@@ -145,12 +143,7 @@ func (o *Output) fail(err error) {
 func (o *Output) committed(p taps.Position) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	marks, err := o.marks.With(map[string]json.RawMessage{p.Stream: p.Value})
-	if err != nil {
-		return err
-	}
-	o.marks = marks
-	if err := o.s.acks.print(marks.Raw()); err != nil {
+	if err := o.s.acks.moved(p.Stream, p.Value); err != nil {
 		return err
 	}
 	if o.s.opt.NoUpdate {

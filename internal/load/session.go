@@ -137,13 +137,15 @@ func (s *Session) overwrites() bool {
 	return ok && p.Method(&row.Schema{}) == targets.Overwrite
 }
 
-// Close undoes what is not committed and writes the last statistics.
+// Close undoes what is not committed, prints the newest STATE and writes the
+// last statistics.
 func (s *Session) Close() error {
 	s.meters.close()
-	if err := s.sink.Abort(); err != nil {
-		return fmt.Errorf("release the destination: %w", err)
+	err := s.acks.flush()
+	if failed := s.sink.Abort(); failed != nil {
+		err = errors.Join(err, fmt.Errorf("release the destination: %w", failed))
 	}
-	return nil
+	return err
 }
 
 // Stats are the streams' figures so far.

@@ -128,7 +128,7 @@ func (r *run) judge() Outcome {
 			blame(Failure{Kind: Broken, Stage: h.blamed().name, Status: h.blamed().wait(), Err: err, at: h.lostAt})
 		}
 		if h.scan != nil {
-			o.Forwarded = h.scan.last
+			o.Forwarded = h.scan.forwarded()
 		}
 	}
 	if why := r.stop.reason(); why != nil && (first == nil || first.at.After(why.at)) {

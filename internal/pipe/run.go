@@ -72,7 +72,7 @@ func (r *run) join(pace context.Context) {
 		h := &hop{from: r.stages[i], to: r.stages[i+1], meter: r.Meter}
 		h.index = r.Meter.addHop(h.from.name, h.to.name)
 		if i == len(r.stages)-2 {
-			h.scan = &scanner{events: &r.Events, trace: r.trace, source: h.from.name, windowed: r.Windowed}
+			h.scan = &scanner{events: &r.Events, trace: r.trace, start: singer.NewBookmarks(r.Start), source: h.from.name, windowed: r.Windowed}
 		}
 		ended := make(chan struct{})
 		before := r.hops

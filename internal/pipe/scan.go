@@ -14,8 +14,10 @@ type scanner struct {
 	tally
 	events *Events
 	trace  *singer.Trace
-	source string // whose lines these are, for messages
+	start  singer.Bookmarks // what the tap was given
+	source string           // whose lines these are, for messages
 	last   json.RawMessage
+	marks  *singer.Marks // instead of last, of a tap that says what it moves
 	// windowed: an ACTIVATE_VERSION, which would purge what is outside of the
 	// window, goes no further (invariant 9).
 	windowed bool
@@ -97,19 +99,35 @@ func (s *scanner) remember(head []byte, stream *streamTally) {
 func (s *scanner) state(line []byte) {
 	var m struct {
 		Value json.RawMessage `json:"value"`
-		Moved json.RawMessage `json:"x-elt-moved"`
+		Moved *struct {
+			Stream string `json:"stream"`
+		} `json:"x-elt-moved"`
 	}
 	if json.Unmarshal(line, &m) != nil || m.Value == nil {
 		s.strange()
 		return
 	}
-	if m.Moved != nil {
-		s.trace.Moved(m.Value)
-	} else {
-		s.trace.Forwarded(m.Value)
-	}
-	s.last = m.Value
 	s.events.State(m.Value)
+	if m.Moved == nil {
+		s.trace.Forwarded(m.Value)
+		s.last, s.marks = m.Value, nil
+		return
+	}
+	s.trace.Moved(m.Moved.Stream, m.Value)
+	if s.marks == nil {
+		s.marks = singer.NewMarks(s.start)
+	}
+	if s.marks.Set(m.Moved.Stream, singer.NewBookmarks(m.Value).Stream(m.Moved.Stream)) != nil {
+		s.strange()
+	}
+}
+
+// forwarded is the last state value that went to the target, nil for none.
+func (s *scanner) forwarded() json.RawMessage {
+	if s.marks == nil {
+		return s.last
+	}
+	return s.marks.Raw()
 }
 
 func (s *scanner) strange() {

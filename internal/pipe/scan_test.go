@@ -97,6 +97,27 @@ func records(form string, n int) []byte {
 	return b
 }
 
+// A tap of ours says one stream's bookmark at a time; what it has said is all
+// of them, with those that the run began with.
+func TestForwardedByAPeer(t *testing.T) {
+	s := newScanner()
+	s.start = singer.NewBookmarks([]byte(`{"bookmarks":{"z":{"at":1},"y":2}}`))
+	for _, line := range []string{
+		`{"type":"STATE","value":{"bookmarks":{"a":{"at":5}}},"x-elt-moved":{"stream":"a","exact":true,"rows":1}}`,
+		`{"type":"STATE","value":{"bookmarks":{"b":{"at":6}}},"x-elt-moved":{"stream":"b","exact":true,"rows":1}}`,
+		`{"type":"STATE","value":{"bookmarks":{}},"x-elt-moved":{"stream":"y","exact":true,"rows":1}}`,
+	} {
+		s.lines([]byte(line + "\n"))
+	}
+	if got := s.forwarded(); string(got) != `{"bookmarks":{"a":{"at":5},"b":{"at":6},"z":{"at":1}}}` {
+		t.Errorf("forwarded %s", got)
+	}
+	s.lines([]byte(`{"type":"STATE","value":{"bookmarks":{"c":1}}}` + "\n"))
+	if got := s.forwarded(); string(got) != `{"bookmarks":{"c":1}}` {
+		t.Errorf("after a whole value: %s", got)
+	}
+}
+
 func TestScanAllocatesNothing(t *testing.T) {
 	for _, form := range []string{`{"type":"RECORD","stream":"users","record":%s}`, `{"stream":"users","record":%s,"type":"RECORD"}`} {
 		s, m := newScanner(), &Meter{}

@@ -140,13 +140,13 @@ func (c *counts) bookmark() json.RawMessage {
 // streams are the streams so far, by name.
 func (c *counts) streams() []StreamReport {
 	c.mu.Lock()
-	told, marks := c.told, c.marks
+	told, marks := c.told, singer.NewMarks(singer.NewBookmarks(c.marks))
 	c.mu.Unlock()
 	seconds := time.Since(c.started).Seconds()
 	var out []StreamReport
 	for _, s := range told {
 		if s.Bookmark == nil {
-			s.Bookmark = singer.NewBookmarks(marks).Stream(s.Stream)
+			s.Bookmark = marks.Stream(s.Stream)
 		}
 		r := StreamReport{StreamStats: state.StreamStats{Stream: s.Stream, Rows: s.Rows, Bytes: s.Bytes,
 			Seconds: s.Seconds, Bookmark: s.Bookmark, Error: s.Error}, Rejected: s.Rejected}
@@ -155,7 +155,7 @@ func (c *counts) streams() []StreamReport {
 	if told == nil {
 		for _, s := range c.meter.Read().Streams {
 			out = append(out, StreamReport{StreamStats: state.StreamStats{Stream: s.Stream, Rows: s.Rows, Bytes: s.Bytes,
-				Seconds: seconds, Bookmark: singer.NewBookmarks(marks).Stream(s.Stream)}})
+				Seconds: seconds, Bookmark: marks.Stream(s.Stream)}})
 		}
 	}
 	for i := range out {

@@ -30,6 +30,9 @@ type Runner struct {
 	Teller   Teller       // nil: nobody
 	Machine  string       // stable id of machine and boot
 	Version  string       // of elt, for pins
+	// Launched is called once a run's first process comes up, from when on the
+	// runner does little but wait; nil: nobody cares.
+	Launched func()
 	// Guard starts the process that stands behind a run; nil: a real one.
 	Guard func(lock string) (Guard, error)
 	Options
@@ -93,6 +96,9 @@ func (r *Runner) fill() {
 	}
 	if r.Teller == nil {
 		r.Teller = nobody{}
+	}
+	if r.Launched == nil {
+		r.Launched = func() {}
 	}
 	if r.Guard == nil {
 		r.Guard = func(lock string) (Guard, error) { return proc.StartGuard(r.Plugins.Self, lock) }

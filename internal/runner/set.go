@@ -209,6 +209,7 @@ func (s *set) load(ctx context.Context) error {
 			return err
 		}
 	}
+	s.Launched()
 	catalogPath, err := s.writeCatalog(ctx)
 	if err != nil {
 		if target != nil {

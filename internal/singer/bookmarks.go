@@ -3,7 +3,6 @@ package singer
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 )
 
 // Bookmarks is a Singer state value: the object a tap gets as --state and a
@@ -67,30 +66,11 @@ func (b Bookmarks) With(streams map[string]json.RawMessage) (Bookmarks, error) {
 	if len(streams) == 0 {
 		return b, nil
 	}
-	whole := map[string]json.RawMessage{}
-	if b.raw != nil {
-		if err := json.Unmarshal(b.raw, &whole); err != nil {
-			return Bookmarks{}, fmt.Errorf("the state value is no JSON object: %w", err)
-		}
-	}
-	marks := map[string]json.RawMessage{}
-	if old := whole["bookmarks"]; old != nil && string(old) != "null" {
-		if err := json.Unmarshal(old, &marks); err != nil {
-			return Bookmarks{}, fmt.Errorf("\"bookmarks\" of the state value is no JSON object: %w", err)
-		}
-	}
+	m := NewMarks(b)
 	for stream, value := range streams {
-		if value == nil {
-			delete(marks, stream)
-		} else {
-			marks[stream] = value
+		if err := m.Set(stream, value); err != nil {
+			return Bookmarks{}, err
 		}
 	}
-	inner, err := json.Marshal(marks)
-	if err != nil {
-		return Bookmarks{}, err
-	}
-	whole["bookmarks"] = inner
-	raw, err := json.Marshal(whole)
-	return Bookmarks{raw: raw}, err
+	return Bookmarks{raw: m.Raw()}, nil
 }

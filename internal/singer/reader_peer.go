@@ -11,7 +11,10 @@ import (
 // which one it moved and the handler can tell.
 func (r *Reader) state(ctx context.Context, line []byte, m *envelope) error {
 	peer, ok := r.h.(PeerHandler)
-	if !ok || m.moved == nil {
+	if !ok && m.moved != nil {
+		return r.fail("", line, &flaw{text: "a STATE of one stream alone (" + eltMoved + "), meant for a target of elt's own that was told of it"})
+	}
+	if m.moved == nil {
 		if err := r.handOverAll(ctx); err != nil {
 			return err
 		}

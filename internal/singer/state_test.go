@@ -98,8 +98,8 @@ func TestTrace(t *testing.T) {
 // A target of ours acknowledges each stream by itself.
 func TestTraceOfAPeer(t *testing.T) {
 	tr := NewTrace(NewBookmarks(json.RawMessage(`{"bookmarks":{"z":1}}`)))
-	tr.Moved(json.RawMessage(`{"bookmarks":{"a":1,"z":1}}`))
-	tr.Moved(json.RawMessage(`{"bookmarks":{"a":1,"b":1,"z":1}}`))
+	tr.Moved("a", json.RawMessage(`{"bookmarks":{"a":1}}`))
+	tr.Moved("b", json.RawMessage(`{"bookmarks":{"b":1}}`))
 	for acked, good := range map[string]bool{
 		`{"bookmarks":{"a":1,"z":1}}`: true, `{"bookmarks":{"b":1,"z":1}}`: true, `{"bookmarks":{"a":1,"b":1,"z":1}}`: true,
 		`{"bookmarks":{"a":1}}`: false, `{"bookmarks":{"b":2,"z":1}}`: false, `{}`: false,
@@ -107,6 +107,18 @@ func TestTraceOfAPeer(t *testing.T) {
 		if err := tr.Check(json.RawMessage(acked)); (err == nil) != good {
 			t.Errorf("%s: %v", acked, err)
 		}
+	}
+}
+
+// A tap of ours may take a stream's bookmark back, of which others are silent.
+func TestTraceOfAPeerThatTakesBack(t *testing.T) {
+	tr := NewTrace(NewBookmarks(json.RawMessage(`{"bookmarks":{"y":1,"z":1}}`)))
+	tr.Moved("z", json.RawMessage(`{"bookmarks":{}}`))
+	if err := tr.Check(json.RawMessage(`{"bookmarks":{"y":1}}`)); err != nil {
+		t.Error(err)
+	}
+	if err := tr.Check(json.RawMessage(`{"bookmarks":{"z":1}}`)); err == nil {
+		t.Error("y was lost")
 	}
 }
 

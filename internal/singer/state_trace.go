@@ -30,7 +30,7 @@ type Trace struct {
 func NewTrace(start Bookmarks) *Trace {
 	t := &Trace{seed: maphash.MakeSeed(), exact: map[uint64]struct{}{}}
 	if !start.IsZero() {
-		t.learn(start.Raw(), true)
+		t.whole(start.Raw())
 	}
 	return t
 }
@@ -39,32 +39,40 @@ func NewTrace(start Bookmarks) *Trace {
 func (t *Trace) Forwarded(value json.RawMessage) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.learn(value, true)
+	t.whole(value)
 }
 
-// Moved takes note of a STATE value that moved one stream of a tap of ours.
-// Its target acknowledges each stream by itself, so the others of the value
-// may be missing from what it prints.
-func (t *Trace) Moved(value json.RawMessage) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.learn(value, false)
-}
-
-// learn remembers the parts of a value; whole: an acknowledged one has them all.
-func (t *Trace) learn(value json.RawMessage, whole bool) {
-	parts := stateParts(value)
-	t.known = t.known || !emptyState(parts)
-	for name, v := range parts {
-		t.remember(t.hash(name, v))
-	}
-	if t.always == nil && whole {
+// whole learns a value that has all of its parts.
+func (t *Trace) whole(value json.RawMessage) {
+	parts := t.learn(value)
+	if t.always == nil {
 		t.always = map[string]bool{}
 		for name := range parts {
 			t.always[name] = true
 		}
 	}
 	maps.DeleteFunc(t.always, func(name string, _ bool) bool { _, ok := parts[name]; return !ok })
+}
+
+// Moved takes note of a STATE value by which a tap of ours moves one stream;
+// the others are not in it, and stay as they were.
+func (t *Trace) Moved(stream string, value json.RawMessage) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	parts := t.learn(value)
+	if _, ok := parts[stream]; !ok {
+		delete(t.always, stream) // it was taken back
+	}
+}
+
+// learn remembers the parts of a value.
+func (t *Trace) learn(value json.RawMessage) (parts map[string]json.RawMessage) {
+	parts = stateParts(value)
+	t.known = t.known || !emptyState(parts)
+	for name, v := range parts {
+		t.remember(t.hash(name, v))
+	}
+	return parts
 }
 
 // Check judges an acknowledged STATE value; nil means that it counts. The

@@ -45,8 +45,7 @@ type Writer struct {
 	mu    sync.Mutex // guards what follows and every write to out
 	out   io.Writer
 	err   error // of the first write that failed; all later ones fail with it
-	start Bookmarks
-	marks map[string]json.RawMessage
+	marks *Marks
 	open  map[*StreamWriter]struct{}
 	stats []StreamCount
 
@@ -65,8 +64,7 @@ type StreamCount struct {
 // which flushes what has been idle for a second.
 func NewWriter(out io.Writer, o WriterOptions) *Writer {
 	w := &Writer{
-		style: o.Style, now: o.Now, out: out, start: o.Bookmarks,
-		marks: map[string]json.RawMessage{}, open: map[*StreamWriter]struct{}{},
+		style: o.Style, now: o.Now, out: out, marks: NewMarks(o.Bookmarks), open: map[*StreamWriter]struct{}{},
 		stop: make(chan struct{}), done: make(chan struct{}),
 	}
 	if w.now == nil {
@@ -125,13 +123,6 @@ func (w *Writer) Close() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.err
-}
-
-// Bookmarks is the state value as of the last position.
-func (w *Writer) Bookmarks() (Bookmarks, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.start.With(w.marks)
 }
 
 // Counts is what each stream sent, in the order in which they ended.
@@ -255,7 +246,9 @@ func (s *StreamWriter) mindDeletes(b *row.Batch) error {
 const epoch = 946684800e6 // 2000-01-01 in Unix microseconds
 
 // Position says that everything written so far is covered by value, and
-// writes a STATE. A nil value takes the stream's bookmark away.
+// writes a STATE. A nil value takes the stream's bookmark away. To a reader of
+// ours the STATE has this stream alone, so that a thousand streams do not each
+// repeat the bookmarks of the others.
 func (s *StreamWriter) Position(p Position) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -268,23 +261,19 @@ func (s *StreamWriter) Position(p Position) error {
 	if stream == "" {
 		stream = s.schema.Stream
 	}
-	s.w.marks[stream] = p.Value
-	state, err := s.w.start.With(s.w.marks)
-	if err != nil {
+	if err := s.w.marks.Set(stream, p.Value); err != nil {
 		return err
 	}
-	message := struct {
+	if s.w.style != Native {
+		return s.w.write(append(append([]byte(`{"type":"STATE","value":`), s.w.marks.Raw()...), "}\n"...))
+	}
+	var only Marks
+	only.Set(stream, p.Value)
+	line, err := marshal(struct {
 		Type  string          `json:"type"`
 		Value json.RawMessage `json:"value"`
-		Moved *moved          `json:"x-elt-moved,omitempty"` // eltMoved
-	}{Type: "STATE", Value: state.Raw()}
-	if message.Value == nil {
-		message.Value = json.RawMessage(`{}`)
-	}
-	if s.w.style == Native {
-		message.Moved = &moved{stream, p.Exact, p.Rows}
-	}
-	line, err := marshal(message)
+		Moved moved           `json:"x-elt-moved"` // eltMoved
+	}{"STATE", only.Raw(), moved{stream, p.Exact, p.Rows}})
 	if err != nil {
 		return err
 	}
@@ -302,7 +291,7 @@ type Position struct {
 // eltMoved is the key of moved in a STATE message.
 const eltMoved = "x-elt-moved"
 
-// moved tells one of our own targets which stream a STATE moved, and whether
+// moved tells one of our own targets which stream a STATE is about, and whether
 // resuming there repeats nothing (invariant 4).
 type moved struct {
 	Stream string `json:"stream"`
