@@ -25,11 +25,13 @@ import (
 	"elt/internal/row"
 	"elt/internal/singer"
 	"elt/taps"
+	tapcsv "elt/taps/csv"
 	tapjsonl "elt/taps/jsonl"
 	tapparquet "elt/taps/parquet"
 	tappostgres "elt/taps/postgres"
 	tapsqlite "elt/taps/sqlite"
 	"elt/targets"
+	targetcsv "elt/targets/csv"
 	targetjsonl "elt/targets/jsonl"
 	targetparquet "elt/targets/parquet"
 	targetpostgres "elt/targets/postgres"
@@ -75,6 +77,7 @@ func homes(url string) []home {
 			`{"sqlalchemy_url": "` + url + `", "filter_schemas": ["raw"]}`, true, nil},
 		{"SQLite", targetsqlite.New(), tapsqlite.New(), `{"database": "%s/out.db", "add_record_metadata": false}`, `{"database": "%s/out.db"}`, false, number},
 		{"Parquet", targetparquet.New(), tapparquet.New(), `{"destination_path": "%s"}`, `{"files": [{"entity": "t", "path": "%s/**/*.parquet"}]}`, false, nil},
+		{"CSV", targetcsv.New(), tapcsv.New(), `{"output_path": "%s"}`, `{"files": [{"entity": "t", "path": "%s/*.csv"}], "empty": "unquoted"}`, false, nil},
 		{"JSON lines", targetjsonl.New(), tapjsonl.New(), `{"destination_path": "%s"}`, `{"files": [{"entity": "t", "path": "%s/**/*.jsonl"}]}`, false, finite},
 	}
 }
@@ -170,9 +173,13 @@ func same(h home, from *row.Column, want []byte, to *row.Column, got []byte) boo
 		return true
 	}
 	switch from.Kind {
-	case row.Float64:
-		a, err := strconv.ParseFloat(text(from, want), 64)
-		b, err2 := strconv.ParseFloat(text(to, got), 64)
+	case row.Float64: // a float4 may be in a double of the same value
+		bits := 64
+		if from.Wire == row.WireFloat4 {
+			bits = 32
+		}
+		a, err := strconv.ParseFloat(text(from, want), bits)
+		b, err2 := strconv.ParseFloat(text(to, got), bits)
 		return err == nil && err2 == nil && a == b
 	case row.Numeric: // 1.0 is 1 where numbers have no scale of their own
 		a, ok := new(big.Rat).SetString(text(from, want))

@@ -2,6 +2,10 @@ package row
 
 import "slices"
 
+// Nanos is the Unit of timestamps (WireTimestampExt) whose source counts
+// nanoseconds of 1677 to 2262, as Parquet's TIMESTAMP(NANOS).
+const Nanos = "ns"
+
 // Column describes one field of every row of a stream.
 type Column struct {
 	Name      string
@@ -9,7 +13,7 @@ type Column struct {
 	Wire      Wire
 	Precision int    // Numeric: total digits, 0 unbounded. Text: maximum length, 0 unbounded
 	Scale     int    // Numeric: digits after the point; meaningful when Precision > 0
-	Unit      string // what a number counts where the source says so ("ms", "USD"); for documentation
+	Unit      string // what a number counts where the source says so ("ms", "USD"), for documentation; Nanos of timestamps
 	Nullable  bool
 	// Mixed: Kind JSON whose values are of several types, none of them known
 	// to be an object or array, or of no declared type. A SQL target keeps

@@ -40,7 +40,8 @@ func newScanner(in io.Reader, f format) *scanner {
 }
 
 // record returns the next record's fields, valid until the next call, or
-// io.EOF. Blank lines are passed over.
+// io.EOF. A field of which there is nothing, not even quotes, is nil. Blank
+// lines are passed over.
 func (s *scanner) record() ([][]byte, error) {
 	for {
 		if s.pos == s.end && s.eof {
@@ -120,6 +121,7 @@ func (s *scanner) cut() (after int, lines int64, err error) {
 			}
 		}
 		var field []byte
+		start := i
 		if i < len(data) && s.format.quote != 0 && data[i] == s.format.quote {
 			var breaks int64
 			if field, i, breaks, err = s.quoted(data, i+1); err != nil {
@@ -127,7 +129,6 @@ func (s *scanner) cut() (after int, lines int64, err error) {
 			}
 			lines += breaks
 		} else if s.format.escape == 0 {
-			start := i
 			for i < len(data) && data[i] != s.format.delimiter && data[i] != '\n' && data[i] != '\r' {
 				i++
 			}
@@ -137,6 +138,9 @@ func (s *scanner) cut() (after int, lines int64, err error) {
 		}
 		if i >= len(data) && !s.eof {
 			return 0, 0, errMore
+		}
+		if i == start {
+			field = nil
 		}
 		s.fields = append(s.fields, field)
 		if i >= len(data) {

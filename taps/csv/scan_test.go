@@ -3,6 +3,7 @@ package csv
 import (
 	stdcsv "encoding/csv"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -130,6 +131,27 @@ func BenchmarkScanner(b *testing.B) {
 			if _, err := s.record(); err != nil {
 				break
 			}
+		}
+	}
+}
+
+// What is not there is told from what is empty in quotes.
+func TestNothingIsNotAnEmptyText(t *testing.T) {
+	for _, f := range []format{{delimiter: ',', quote: '"', doubleQuote: true}, {delimiter: ',', quote: '"', escape: '\\'}, {delimiter: ',', quote: '"', skipSpace: true}} {
+		s := newScanner(strings.NewReader("a,,\"\"\n\"\",,b\n,\"\""), f)
+		var got []string
+		for {
+			fields, err := s.record()
+			if err != nil {
+				break
+			}
+			for _, field := range fields {
+				got = append(got, fmt.Sprintf("%q/%v", field, field == nil))
+			}
+		}
+		want := `"a"/false ""/true ""/false ""/false ""/true "b"/false ""/true ""/false`
+		if s := strings.Join(got, " "); s != want {
+			t.Errorf("%+v: %s", f, s)
 		}
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"elt/internal/fault"
@@ -35,6 +37,9 @@ type entity struct {
 	Empty            string  `json:"empty"`
 }
 
+// emptyRules are the values of empty.
+var emptyRules = [...]string{"string", "null", "unquoted"}
+
 const filesExample = `[{"entity": "orders", "path": "data/orders*.csv.gz", "keys": ["id"]}]`
 
 func (tap) Spec() spec.Spec {
@@ -46,7 +51,7 @@ func (tap) Spec() spec.Spec {
 			{Name: "csv_files_definition", Type: spec.String, Help: "A JSON file with such a list, instead of files.", Example: "files.json"},
 			{Name: "add_metadata_columns", Type: spec.Boolean, Default: false, Help: "Adds _sdc_source_file, _sdc_source_file_mtime and _sdc_source_lineno to each row.", Example: "true"},
 			{Name: "infer", Type: spec.Boolean, Default: false, Help: "Finds out numbers, dates and truth values; else every column is text.", Example: "true"},
-			{Name: "empty", Type: spec.String, Default: "string", OneOf: []string{"string", "null"}, Help: "What an empty field of a text column becomes: an empty string, or NULL. In other columns it is NULL.", Example: "null"},
+			{Name: "empty", Type: spec.String, Default: "string", OneOf: emptyRules[:], Help: "What an empty field of a text column becomes: an empty string, or NULL, or NULL unless it is in quotes, as target-csv and COPY of PostgreSQL write it (unquoted). In other columns it is NULL.", Example: "unquoted"},
 		}, files.TextSpecs()...),
 		Capabilities: []string{"catalog", "discover", "state", "about"},
 		Replaces: []spec.Replacement{
@@ -76,6 +81,9 @@ func load(cfg spec.Config) (*settings, error) {
 		}
 		if e.Empty == "" {
 			e.Empty = s.Empty
+		}
+		if !slices.Contains(emptyRules[:], e.Empty) {
+			return nil, fault.New(fault.BadConfig, "tap-csv: empty of %s is %q", e, e.Empty).WithHint("it is %s", strings.Join(emptyRules[:], ", "))
 		}
 		if _, err := e.format(); err != nil {
 			return nil, err

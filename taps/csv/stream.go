@@ -281,7 +281,7 @@ func (f *file) try(fields [][]byte, line int64) (misfit int, err error) {
 		}
 		field := fields[at]
 		switch {
-		case len(field) == 0 && (c.Kind != row.Text || f.entity.Empty == "null"):
+		case len(field) == 0 && (c.Kind != row.Text || f.entity.Empty == "null" || f.entity.Empty == "unquoted" && field == nil):
 			if slices.Contains(f.schema.Key, c.Name) {
 				return -1, unreadable{fault.New(fault.BadInput, "key column %q is empty", c.Name).
 					WithPosition(fault.Position{File: f.path, Line: int(line)}, "").WithHint("choose other keys for %s, or none", f.entity)}

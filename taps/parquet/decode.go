@@ -106,6 +106,7 @@ func leafOf(c *parquet.Column, noted row.Kind) leaf {
 			set(kind, row.WireTimestampExt, func(dst []byte, v parquet.Value) ([]byte, error) {
 				return instant(dst, v.Int64(), offset), nil
 			})
+			l.column.Unit = row.Nanos
 		case *format.MilliSeconds:
 			set(kind, wire, func(dst []byte, v parquet.Value) ([]byte, error) {
 				if v.Int64() > math.MaxInt64/1000 || v.Int64() < math.MinInt64/1000 {

@@ -47,6 +47,8 @@ var kinds = []struct {
 	}},
 	{row.Column{Kind: row.Timestamp, Wire: row.WireTimestamp}, micros},
 	{row.Column{Kind: row.TimestampTZ, Wire: row.WireTimestampTZ}, micros},
+	{row.Column{Kind: row.Timestamp, Wire: row.WireTimestampExt, Unit: row.Nanos}, nanos(row.NoOffset)},
+	{row.Column{Kind: row.TimestampTZ, Wire: row.WireTimestampExt, Unit: row.Nanos}, nanos(0)},
 	{row.Column{Kind: row.UUID, Wire: row.WireUUID}, fixed(16)},
 	{row.Column{Kind: row.JSON, Wire: row.WireJSON}, document},
 	{row.Column{Kind: row.JSON, Wire: row.WireJSONB}, func(t *rapid.T) []byte { return append([]byte{1}, document(t)...) }},
@@ -73,6 +75,15 @@ func number(whole, frac int) func(*rapid.T) []byte {
 func micros(t *rapid.T) []byte {
 	v := rapid.OneOf(rapid.Int64Range(-211813488000000000, 9223371331200000000-1), rapid.SampledFrom([]int64{math.MaxInt64, math.MinInt64})).Draw(t, "micros")
 	return binary.BigEndian.AppendUint64(nil, uint64(v))
+}
+
+// nanos are instants, of which some are beyond what 64 bits of nanoseconds hold.
+func nanos(offset int32) func(*rapid.T) []byte {
+	return func(t *rapid.T) []byte {
+		sec := rapid.OneOf(rapid.Int64Range(-9223372036, 9223372036), rapid.Int64Range(-9223372038, -9223372034), rapid.Int64Range(9223372034, 9223372038),
+			rapid.Just(int64(16725225600))).Draw(t, "sec") // the last is of the year 2500
+		return row.AppendTimestampExt(nil, row.Instant{Sec: sec, Nano: rapid.Int32Range(0, 999_999_999).Draw(t, "nano"), Offset: offset})
+	}
 }
 
 func document(t *rapid.T) []byte {

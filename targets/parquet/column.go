@@ -20,7 +20,8 @@ type typ struct {
 	node parquet.Node
 	text bool
 	dec  decimal
-	size int // bytes of a fixed-length decimal, 0: it is an integer
+	size int  // bytes of a fixed-length decimal, 0: it is an integer
+	nano bool // a timestamp counts nanoseconds
 }
 
 // typeOf is the Parquet type of a column, by the table in the format's
@@ -66,10 +67,11 @@ func typeOf(c row.Column) typ {
 		return typ{node: delta(parquet.Date())}
 	case row.Time:
 		return typ{node: delta(parquet.TimeAdjusted(parquet.Microsecond, false))}
-	case row.Timestamp:
-		return typ{node: delta(parquet.TimestampAdjusted(parquet.Microsecond, false))}
-	case row.TimestampTZ:
-		return typ{node: delta(parquet.TimestampAdjusted(parquet.Microsecond, true))}
+	case row.Timestamp, row.TimestampTZ:
+		if c.Wire == row.WireTimestampExt && c.Unit == row.Nanos {
+			return typ{node: delta(parquet.TimestampAdjusted(parquet.Nanosecond, c.Kind == row.TimestampTZ)), nano: true}
+		}
+		return typ{node: delta(parquet.TimestampAdjusted(parquet.Microsecond, c.Kind == row.TimestampTZ))}
 	case row.UUID:
 		return typ{node: parquet.UUID()}
 	case row.JSON:
@@ -147,6 +149,9 @@ func (c *column) reader(from row.Column) func([]byte) (parquet.Value, bool) {
 	case row.WireTimestamp, row.WireTimestampTZ:
 		return func(f []byte) (parquet.Value, bool) { return timestamp(int64(binary.BigEndian.Uint64(f))) }
 	}
+	if c.typ.nano {
+		return nanos
+	}
 	return func(f []byte) (parquet.Value, bool) { // row.WireTimestampExt
 		micros, exact := row.TimestampExt(f).Micros()
 		if !exact {
@@ -187,6 +192,16 @@ func date(f []byte) (parquet.Value, bool) {
 func timeOfDay(f []byte) (parquet.Value, bool) {
 	micros := int64(binary.BigEndian.Uint64(f))
 	return parquet.Int64Value(micros), micros < 86400e6
+}
+
+// nanos of Unix time, which 64 bits hold for the years 1678 to 2261.
+func nanos(f []byte) (parquet.Value, bool) {
+	i := row.TimestampExt(f)
+	const most = math.MaxInt64 / 1_000_000_000
+	if i.Sec >= most || i.Sec < -most {
+		return parquet.Value{}, false
+	}
+	return parquet.Int64Value(i.Sec*1_000_000_000 + int64(i.Nano)), true
 }
 
 func timestamp(micros int64) (parquet.Value, bool) {
