@@ -11,23 +11,24 @@ import (
 
 // readDotenv reads a .env file as Meltano does (python-dotenv): ${NAME} and
 // ${NAME:-default} are filled in, $NAME is not; quotes may span lines. The
-// dotenv library of Go expands $NAME too and cannot be told not to.
-func readDotenv(path, shown string, environ map[string]string) (map[string]string, error) {
+// dotenv library of Go expands $NAME too and cannot be told not to. Lines that
+// are no NAME=value are passed over, and come back as mistakes.
+func readDotenv(path, shown string, environ map[string]string) (out map[string]string, mistakes []*fault.Error, err error) {
 	text, err := os.ReadFile(path)
+	out = map[string]string{}
 	if os.IsNotExist(err) {
-		return map[string]string{}, nil
+		return out, nil, nil
 	}
 	if err != nil {
-		return nil, fault.Wrap(fault.Failed, err, "cannot read %s", shown)
+		return nil, nil, fault.Wrap(fault.Failed, err, "cannot read %s", shown)
 	}
-	out := map[string]string{}
 	rest, line := strings.ReplaceAll(strings.TrimPrefix(string(text), "\ufeff"), "\r\n", "\n"), 1
 	for rest != "" {
 		d, ok := cutDotenv(rest)
 		if !ok {
 			first, _, _ := strings.Cut(rest, "\n")
-			return nil, fault.New(fault.Failed, "this is not NAME=value").
-				WithPosition(fault.Position{File: shown, Line: line, Column: 1}, redactLine(first))
+			mistakes = append(mistakes, fault.New(fault.Failed, "this is not NAME=value").
+				WithPosition(fault.Position{File: shown, Line: line, Column: 1}, redactLine(first)))
 		}
 		if d.name != "" && d.assigned {
 			out[d.name] = fillDotenv(d.value, environ, out)
@@ -35,7 +36,7 @@ func readDotenv(path, shown string, environ map[string]string) (map[string]strin
 		line += strings.Count(d.raw, "\n")
 		rest = rest[len(d.raw):]
 	}
-	return out, nil
+	return out, mistakes, nil
 }
 
 // dotenvLine is one binding with the text it takes, line end included.
@@ -54,13 +55,14 @@ var (
 	dotenvNote   = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\s+#.*`) })
 )
 
+// cutDotenv cuts the first binding off a text; false if it is none, with the text to pass over.
 func cutDotenv(text string) (dotenvLine, bool) {
 	if m := dotenvEnd().FindString(text); m != "" || text == "" {
 		return dotenvLine{raw: m}, true // blank, or a comment
 	}
 	m := dotenvName().FindStringSubmatch(text)
 	if m == nil {
-		return dotenvLine{}, false
+		return unreadable(text, 0), false
 	}
 	d := dotenvLine{name: m[1] + m[2]}
 	at := len(m[0])
@@ -73,13 +75,13 @@ func cutDotenv(text string) (dotenvLine, bool) {
 		case strings.HasPrefix(rest, "'"):
 			q := dotenvSingle().FindStringSubmatch(rest)
 			if q == nil {
-				return dotenvLine{}, false
+				return unreadable(text, at), false
 			}
 			d.value, at = strings.NewReplacer(`\\`, `\`, `\'`, `'`).Replace(q[1]), at+len(q[0])
 		case strings.HasPrefix(rest, `"`):
 			q := dotenvDouble().FindStringSubmatch(rest)
 			if q == nil {
-				return dotenvLine{}, false
+				return unreadable(text, at), false
 			}
 			d.value, at = dotenvEscapes.Replace(q[1]), at+len(q[0])
 		default:
@@ -89,10 +91,18 @@ func cutDotenv(text string) (dotenvLine, bool) {
 	}
 	end := dotenvEnd().FindString(text[at:])
 	if end == "" && at < len(text) {
-		return dotenvLine{}, false
+		return unreadable(text, at), false
 	}
 	d.raw = text[:at+len(end)]
 	return d, true
+}
+
+// unreadable takes what was understood and the rest of that line, as python-dotenv goes on.
+func unreadable(text string, at int) dotenvLine {
+	if end := strings.IndexByte(text[at:], '\n'); end >= 0 {
+		return dotenvLine{raw: text[:at+end+1]}
+	}
+	return dotenvLine{raw: text}
 }
 
 var dotenvEscapes = strings.NewReplacer(`\\`, `\`, `\'`, `'`, `\"`, `"`, `\a`, "\a", `\b`, "\b",

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"testing"
 )
 
@@ -11,11 +12,40 @@ import (
 func TestDotenv(t *testing.T) {
 	path := filepath.Join(t.TempDir(), ".env")
 	writeFile(t, path, "# comment\nA=1\nexport B = two words  # note\nC='single $A ${A} #x'\nD=\"a\\nb\\\"\"\nE=\nF\nG=raw-$A-${A}-${NONE:-dflt}-${HOME}\nH='two\nlines'\n\nI=a#b\r\nJ='it\\'s'\n'K'=quoted name\n")
-	got, err := readDotenv(path, ".env", map[string]string{"HOME": "/home/x", "A": "shell"})
+	got, odd, err := readDotenv(path, ".env", map[string]string{"HOME": "/home/x", "A": "shell"})
 	want := map[string]string{"A": "1", "B": "two words", "C": "single $A 1 #x", "D": "a\nb\"", "E": "", "G": "raw-$A-1-dflt-/home/x",
 		"H": "two\nlines", "I": "a#b", "J": "it's", "K": "quoted name"}
-	if err != nil || !reflect.DeepEqual(got, want) {
-		t.Errorf("%v\n got %q\nwant %q", err, got, want)
+	if err != nil || len(odd) > 0 || !reflect.DeepEqual(got, want) {
+		t.Errorf("%v %v\n got %q\nwant %q", err, odd, got, want)
+	}
+}
+
+// TestDotenvLinesThatAreNone: python-dotenv passes over them and goes on; beside an elt.yml they are mistakes.
+func TestDotenvLinesThatAreNone(t *testing.T) {
+	const text = "A='it''s'\nB=1\nC=\"x\ny\" z\nD='open\nE=2\n=3\n"
+	want := map[string]string{"B": "1", "E": "2"}
+	for _, name := range []string{"meltano.yml", "elt.yml"} {
+		dir := t.TempDir()
+		writeFile(t, filepath.Join(dir, name), "jobs: []\n")
+		writeFile(t, filepath.Join(dir, ".env"), text)
+		p, mistakes, err := load(Options{Dir: dir})
+		if err != nil || !reflect.DeepEqual(p.dotenv, want) {
+			t.Errorf("%s: %v\n got %q\nwant %q", name, err, p.dotenv, want)
+		}
+		odd := mistakes
+		if name == "meltano.yml" {
+			odd = p.oddities
+			if len(mistakes) > 0 {
+				t.Errorf("%s: %v, although Meltano goes on", name, mistakes)
+			}
+		}
+		var lines []int
+		for _, e := range odd {
+			lines = append(lines, e.At.Line)
+		}
+		if !slices.Equal(lines, []int{1, 3, 5, 7}) {
+			t.Errorf("%s: lines %v are named, not 1, 3, 5 and 7", name, lines)
+		}
 	}
 }
 

@@ -233,7 +233,9 @@ func (p *Project) stateID(tap, target *Plugin, suffix string) string {
 	return id
 }
 
-// suffix is the flag's, else the environment's with variables filled in.
+// suffix is the flag's, else the environment's with variables filled in. In a
+// meltano.yml these are not those of the environment's own env:, as in Meltano:
+// another suffix would be another state id, and its bookmarks out of sight.
 func (p *Project) suffix(o PlanOptions) (string, error) {
 	if o.StateIDSuffix != "" {
 		return o.StateIDSuffix, nil
@@ -243,8 +245,12 @@ func (p *Project) suffix(o PlanOptions) (string, error) {
 		return "", nil
 	}
 	s := p.newStack()
-	for _, blocks := range []*node{p.file.get("env"), p.environment.get("env")} {
-		if _, err := s.block(blocks); err != nil {
+	blocks := []*node{p.file.get("env")}
+	if p.own {
+		blocks = append(blocks, p.environment.get("env"))
+	}
+	for _, block := range blocks {
+		if _, err := s.block(block); err != nil {
 			return "", err
 		}
 	}

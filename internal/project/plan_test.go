@@ -2,6 +2,8 @@ package project
 
 import (
 	"fmt"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -46,6 +48,32 @@ func planText(plan *Plan) string {
 		out = append(out, fmt.Sprintf("%s > %s (%s)", s, b.Set.Loader.Name, b.Set.StateID))
 	}
 	return strings.Join(out, "; ")
+}
+
+// TestSuffixSeesNoEnvOfItsEnvironmentInAMeltanoYML: state ids stay those that Meltano gave.
+func TestSuffixSeesNoEnvOfItsEnvironmentInAMeltanoYML(t *testing.T) {
+	const text = `
+default_environment: dev
+env: {OUTER: out}
+environments:
+- {name: dev, env: {INNER: in}, state_id_suffix: "${OUTER}${INNER}${SHELL_ONLY}"}
+`
+	for name, want := range map[string]string{"meltano.yml": "out-sh", "elt.yml": "outin-sh"} {
+		dir := t.TempDir()
+		writeFile(t, filepath.Join(dir, name), text)
+		p := load1(t, Options{Dir: dir, Environ: []string{"SHELL_ONLY=-sh"}})
+		p, err := p.In("dev")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := p.suffix(PlanOptions{}); got != want || err != nil {
+			t.Errorf("%s: suffix %q (%v), want %q", name, got, err, want)
+		}
+		named := slices.ContainsFunc(p.References(nil), func(r Reference) bool { return r.Variable == "INNER" })
+		if named != (name == "meltano.yml") {
+			t.Errorf("%s: INNER is named as a variable that nothing defines: %v", name, named)
+		}
+	}
 }
 
 func TestPlan(t *testing.T) {

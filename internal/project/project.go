@@ -81,10 +81,10 @@ func load(o Options) (*Project, []*fault.Error, error) {
 		return nil, nil, err
 	}
 	p.Root, p.own = filepath.Dir(p.File), filepath.Base(p.File) == ownFile
-	if err := p.readDotenv(); err != nil {
+	c := &checker{own: p.own}
+	if err := p.readDotenv(c); err != nil {
 		return nil, nil, err
 	}
-	c := &checker{own: p.own}
 	if err := p.readFiles(c); err != nil {
 		return nil, nil, err
 	}
@@ -118,7 +118,9 @@ func environMap(environ []string) map[string]string {
 	return out
 }
 
-func (p *Project) readDotenv() (err error) {
+// readDotenv reads the .env file. A line that cannot be read is a mistake
+// beside an elt.yml, and a warning beside a meltano.yml: Meltano goes on.
+func (p *Project) readDotenv(c *checker) error {
 	path, shown := filepath.Join(p.Root, ".env"), ".env"
 	if p.options.EnvFile != "" {
 		path, shown = p.options.EnvFile, p.options.EnvFile
@@ -126,7 +128,13 @@ func (p *Project) readDotenv() (err error) {
 			path = filepath.Join(p.Root, path)
 		}
 	}
-	p.dotenv, err = readDotenv(path, shown, p.environ)
+	values, odd, err := readDotenv(path, shown, p.environ)
+	p.dotenv = values
+	if p.own {
+		c.mistakes = append(c.mistakes, odd...)
+	} else {
+		c.warnings = append(c.warnings, odd...)
+	}
 	return err
 }
 

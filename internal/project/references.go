@@ -1,6 +1,7 @@
 package project
 
 import (
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -36,6 +37,7 @@ func (p *Project) References(plugins []*Plugin) []Reference {
 			r.defined[name] = true
 		}
 	}
+	outside := maps.Clone(r.defined) // all that a suffix in a meltano.yml sees
 	r.block(nil, p.environment.get("env"), "env")
 	r.node(nil, p.environment.get("state_id_suffix"), "state_id_suffix")
 	seen := map[*Plugin]bool{}
@@ -47,7 +49,11 @@ func (p *Project) References(plugins []*Plugin) []Reference {
 		}
 	}
 	out := slices.DeleteFunc(r.found, func(f Reference) bool {
-		return f.Variable != "" && (p.supplied(f.Variable) || r.defined[f.Variable] && !strings.HasSuffix(f.Setting, "env."+f.Variable))
+		defined := r.defined
+		if f.Setting == "state_id_suffix" && !p.own {
+			defined = outside
+		}
+		return f.Variable != "" && (p.supplied(f.Variable) || defined[f.Variable] && !strings.HasSuffix(f.Setting, "env."+f.Variable))
 	})
 	slices.SortStableFunc(out, func(a, b Reference) int {
 		if a.At.File != b.At.File {
