@@ -40,9 +40,9 @@ func dialTCP(ctx context.Context, network, address string) (net.Conn, error) {
 	return c, err
 }
 
-// Bulk makes reading a lot from c cheap until the returned function is called:
+// bulk makes reading a lot from c cheap until the returned function is called:
 // while data flows fast the kernel wakes the reader for large pieces only.
-func Bulk(c *pgx.Conn) (done func()) {
+func bulk(c *pgx.Conn) (done func()) {
 	conn := c.PgConn().Conn()
 	for wrapped, ok := conn.(interface{ NetConn() net.Conn }); ok; wrapped, ok = conn.(interface{ NetConn() net.Conn }) {
 		conn = wrapped.NetConn() // TLS

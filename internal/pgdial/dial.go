@@ -1,7 +1,6 @@
 package pgdial
 
 import (
-	"bufio"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -22,10 +21,6 @@ import (
 
 	"elt/internal/fault"
 )
-
-// readBuffer is what one read from the socket may bring: PostgreSQL sends
-// 8 KiB at a time, but several wait when the reader was busy.
-const readBuffer = 128 << 10
 
 // statement_timeout comes first: the role's own may be shorter than the rest takes.
 const session = `set statement_timeout = 0; set timezone = 'UTC'; set datestyle = 'ISO, YMD'; set intervalstyle = 'postgres'; set extra_float_digits = 3;
@@ -86,13 +81,16 @@ func patience(seconds int, say func()) retrypolicy.RetryPolicy[*pgx.Conn] {
 func prepare(cfg *pgx.ConnConfig) {
 	cfg.RuntimeParams["application_name"] = "elt"
 	cfg.RuntimeParams["client_encoding"] = "UTF8"
+	var last *wire // of the attempt that succeeded: the last one
 	// By statement, not as startup parameters: PgBouncer refuses those it does not know.
 	cfg.AfterConnect = func(ctx context.Context, c *pgconn.PgConn) error {
+		c.CustomData()[wireKey] = last
 		return c.Exec(ctx, session).Close()
 	}
 	cfg.DefaultQueryExecMode = pgx.QueryExecModeExec // behind PgBouncer too
 	cfg.BuildFrontend = func(r io.Reader, w io.Writer) *pgproto3.Frontend {
-		return pgproto3.NewFrontend(bufio.NewReaderSize(r, readBuffer), w)
+		last = newWire(r)
+		return pgproto3.NewFrontend(last, w)
 	}
 	cfg.BuildContextWatcherHandler = func(c *pgconn.PgConn) ctxwatch.Handler {
 		return &pgconn.CancelRequestContextWatcherHandler{Conn: c, DeadlineDelay: 2 * time.Second}

@@ -90,11 +90,10 @@ func TestPreferUsesTLS(t *testing.T) {
 	if _, secret := c.PgConn().Conn().(*tls.Conn); !secret || connections.Load() != 1 {
 		t.Errorf("TLS: %v, %d connections", secret, connections.Load())
 	}
-	done := pgdial.Bulk(c)
-	_, err = c.PgConn().CopyTo(t.Context(), io.Discard, "copy (select generate_series(1, 1000)) to stdout")
-	done()
-	if err != nil {
-		t.Error(err)
+	rows := 0
+	err = pgdial.CopyOut(t.Context(), c, "copy (select generate_series(1, 1000)) to stdout", func([]byte) error { rows++; return nil })
+	if err != nil || rows != 1000 {
+		t.Errorf("%d rows, %v", rows, err)
 	}
 	s.Database = "no_such"
 	if _, err := s.Dial(t.Context()); err == nil || !strings.Contains(err.Error(), "no_such") {

@@ -43,10 +43,9 @@ func newReader(ctx context.Context, w *worker, p *plan, pieces chan<- piece) *re
 
 // copy runs one statement; keyAt is the field to watch as replication key, -1 for none.
 func (r *reader) copy(ctx context.Context, keyAt int, sql string) error {
-	defer pgdial.Bulk(r.w.conn)()
 	r.version = r.p.version
 	r.start(keyAt)
-	if _, err := r.w.conn.PgConn().CopyTo(ctx, r.splitter, sql); err != nil {
+	if err := pgdial.CopyOut(ctx, r.w.conn, sql, r.take); err != nil {
 		return explain(err, r.p)
 	}
 	return r.finish()

@@ -13,9 +13,13 @@ import (
 // cache from the socket to the target.
 const batchBytes = 256 << 10
 
-// splitter cuts the stream of COPY's binary format into batches. It is the
-// io.Writer that pgconn copies to; tuples may come in any pieces, though a
-// server sends each as one.
+// sureAfter is how many messages of a COPY stream have to be one tuple each
+// before the others are taken for one without a look at every field. A server
+// sends a tuple per message (CopySendEndOfRow), but does not promise it.
+const sureAfter = 100
+
+// splitter cuts the stream of COPY's binary format into batches. Its take gets
+// the messages; tuples may come in any pieces.
 type splitter struct {
 	schema   *row.Schema
 	version  int64
@@ -37,6 +41,7 @@ type splitter struct {
 	pending []byte // the head of a tuple whose rest has not come
 	head    bool   // the stream's header was read
 	end     bool   // the trailer was read
+	exact   int    // messages that were one tuple; negative: some was not
 	key     []byte // of the last row, valid when keyed
 	keyed   bool
 	rows    int64 // handed to full or in batch
@@ -50,7 +55,7 @@ const headerSize = 11 + 4 + 4
 // start is called before each COPY stream; key says whether its rows have a
 // replication key that is not NULL.
 func (s *splitter) start(keyAt int) {
-	s.head, s.end, s.pending, s.keyAt = false, false, s.pending[:0], keyAt
+	s.head, s.end, s.exact, s.pending, s.keyAt = false, false, 0, s.pending[:0], keyAt
 	if s.batch == nil {
 		s.batch = s.pool.Get(s.schema)
 		s.batch.Version = s.version
@@ -58,23 +63,32 @@ func (s *splitter) start(keyAt int) {
 	}
 }
 
-// Write takes the next piece of the stream.
-func (s *splitter) Write(p []byte) (int, error) {
-	size := len(p)
+// take takes what the next message holds.
+func (s *splitter) take(p []byte) error {
+	if s.exact >= sureAfter && len(p) > 2 {
+		if int(binary.BigEndian.Uint16(p)) != s.fields() {
+			return s.wrongCount(p)
+		}
+		return s.add(p)
+	}
 	if len(s.pending) > 0 {
 		s.pending = append(s.pending, p...)
 		p = s.pending
+		s.exact = -1 << 62
 	}
+	rows, headed := s.rows, s.head
 	rest, err := s.split(p)
 	if err != nil {
-		return 0, err
+		return err
 	}
-	if len(rest) > 0 {
-		s.pending = append(s.pending[:0], rest...)
-	} else {
-		s.pending = s.pending[:0]
+	s.pending = append(s.pending[:0], rest...)
+	switch {
+	case headed && len(rest) == 0 && s.rows == rows+1:
+		s.exact++
+	case headed && !s.end:
+		s.exact = -1 << 62
 	}
-	return size, nil
+	return nil
 }
 
 // finish is called after each COPY stream.
@@ -115,17 +129,14 @@ func (s *splitter) split(p []byte) ([]byte, error) {
 		}
 		s.head, p = true, p[n:]
 	}
-	fields := len(s.schema.Columns)
-	if s.hidden {
-		fields++
-	}
+	fields := s.fields()
 	for len(p) >= 2 {
 		if count := int(binary.BigEndian.Uint16(p)); count != fields {
 			if count == 0xffff && len(p) == 2 && !s.end {
 				s.end = true
 				return nil, nil
 			}
-			return p, fmt.Errorf("the server sent a row of %d fields instead of %d", count, fields)
+			return p, s.wrongCount(p)
 		}
 		n := s.tuple(p, fields)
 		if n == 0 {
@@ -140,6 +151,18 @@ func (s *splitter) split(p []byte) ([]byte, error) {
 		p = p[n:]
 	}
 	return p, nil
+}
+
+// fields is how many fields a tuple has.
+func (s *splitter) fields() int {
+	if s.hidden {
+		return len(s.schema.Columns) + 1
+	}
+	return len(s.schema.Columns)
+}
+
+func (s *splitter) wrongCount(tuple []byte) error {
+	return fmt.Errorf("the server sent a row of %d fields instead of %d", binary.BigEndian.Uint16(tuple), s.fields())
 }
 
 // header is the size of the stream's header, 0 when it is not all there.

@@ -59,7 +59,7 @@ func TestAnyPiecesGiveTheSameRows(t *testing.T) {
 		whole := copyStream(rows)
 		for rest := whole; len(rest) > 0; {
 			n := rapid.IntRange(1, len(rest)).Draw(t, "piece")
-			if _, err := s.Write(rest[:n]); err != nil {
+			if err := s.take(rest[:n]); err != nil {
 				t.Fatal(err)
 			}
 			rest = rest[n:]
@@ -90,7 +90,7 @@ func TestBrokenStreamsAreErrors(t *testing.T) {
 	} {
 		s := &splitter{schema: textSchema(2), keyAt: -1, pool: row.NewPool(64), full: func(*row.Batch, []byte) error { return nil }}
 		s.start(-1)
-		_, err := s.Write(c.stream)
+		err := s.take(c.stream)
 		if err == nil {
 			err = s.finish()
 		}
@@ -158,7 +158,7 @@ func TestPositionsStandBetweenKeys(t *testing.T) {
 			return nil
 		}
 		s.start(0)
-		if _, err := s.Write(copyStream(rows)); err != nil {
+		if err := s.take(copyStream(rows)); err != nil {
 			t.Fatal(err)
 		}
 		if err := s.flush(); err != nil || len(seen) != len(rows) {
@@ -201,7 +201,7 @@ func lineitem(rows int) (pieces [][]byte, bytes int, schema *row.Schema) {
 func feed(s *splitter, pieces [][]byte, keyAt int) error {
 	s.start(keyAt)
 	for _, p := range pieces {
-		if _, err := s.Write(p); err != nil {
+		if err := s.take(p); err != nil {
 			return err
 		}
 	}
