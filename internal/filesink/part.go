@@ -3,6 +3,7 @@ package filesink
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"syscall"
@@ -32,6 +33,7 @@ type part struct {
 type segment struct {
 	name   string
 	file   *os.File
+	out    io.Writer // file, by way of what writes to the disk early
 	layout []string
 	head   int64   // its length, as it is in the file
 	packer *packer // nil: nothing is being compressed
@@ -65,10 +67,13 @@ func (p *part) create(layout []string, partition []hive.Value) (*segment, error)
 	if p.d.nameless && p.d.root.Remove(name) == nil {
 		name = ""
 	}
-	s := &segment{name: name, file: f, layout: layout}
+	s := &segment{name: name, file: f, out: f, layout: layout}
+	if !p.d.nameless { // those for a bucket are read again, whole
+		s.out = &behind{file: f}
+	}
 	p.segments = append(p.segments, s)
 	if p.whole != nil {
-		s.whole, err = p.whole.Begin(f, p.schema, partition)
+		s.whole, err = p.whole.Begin(s.out, p.schema, partition)
 		return s, err
 	}
 	head, err := p.compress.member(p.format.Head(layout))
@@ -119,7 +124,7 @@ func (p *part) flush() error {
 		return err
 	}
 	if s.packer == nil {
-		packer, err := newPacker(p.compress, s.file)
+		packer, err := newPacker(p.compress, s.out)
 		if err != nil {
 			return err
 		}
@@ -130,7 +135,7 @@ func (p *part) flush() error {
 }
 
 func (s *segment) write(data []byte) error {
-	_, err := s.file.Write(data)
+	_, err := s.out.Write(data)
 	return err
 }
 
