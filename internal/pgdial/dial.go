@@ -3,6 +3,7 @@ package pgdial
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -103,12 +104,13 @@ func prepare(cfg *pgx.ConnConfig) {
 func transient(err error) bool {
 	var pg *pgconn.PgError
 	var certificate *tls.CertificateVerificationError
+	var unknown x509.UnknownAuthorityError // verify-ca: the chain is checked by pgconn
 	var tunnel *fault.Error
 	switch {
 	case errors.As(err, &tunnel):
 		kind := fault.KindOf(tunnel)
 		return kind == fault.KindConnect || kind == fault.KindTimeout
-	case err == nil || errors.Is(err, context.Canceled) || errors.As(err, &certificate):
+	case err == nil || errors.Is(err, context.Canceled) || errors.As(err, &certificate) || errors.As(err, &unknown):
 		return false
 	case errors.As(err, &pg):
 		return strings.HasPrefix(pg.Code, "57P") || pg.Code == "53300" || strings.HasPrefix(pg.Code, "08")
@@ -126,7 +128,10 @@ func explain(cfg *pgx.ConnConfig, err error) error {
 	}
 	e := fault.Wrap(fault.Failed, because(err), "cannot connect to PostgreSQL at %s, database %q as %q", address(cfg), cfg.Database, cfg.User).WithKind(kind(err))
 	var pg *pgconn.PgError
+	var unknown x509.UnknownAuthorityError
 	switch {
+	case errors.As(err, &unknown):
+		return e.WithHint("is ssl_certificate_authority the authority that signed the server's certificate? ssl_mode: require encrypts without checking it")
 	case e.Kind == fault.KindDNS, e.Kind == fault.KindTLS && !refusesTLS(err):
 		return e.WithHint("%s", fault.Advice(err))
 	case !errors.As(err, &pg):

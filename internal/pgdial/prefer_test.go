@@ -20,6 +20,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"elt/internal/fault"
 	"elt/internal/pgdial"
 	"elt/internal/pgtest"
 )
@@ -95,34 +96,55 @@ func TestPreferUsesTLS(t *testing.T) {
 	if err != nil || rows != 1000 {
 		t.Errorf("%d rows, %v", rows, err)
 	}
+	checkAnotherAuthority(t, s, connections)
 	s.Database = "no_such"
 	if _, err := s.Dial(t.Context()); err == nil || !strings.Contains(err.Error(), "no_such") {
 		t.Error(err)
 	}
 }
 
-// withTLS is a server of its own with a certificate made for the test.
-func withTLS(t *testing.T) pgdial.Settings {
+// A certificate that another authority signed is a mistake in the settings:
+// it is said at once, not tried again for connect_retry_seconds.
+func checkAnotherAuthority(t *testing.T, s pgdial.Settings, connections *atomic.Int32) {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	cert, _ := certificate(t)
+	s.SSLEnable, s.SSLMode, s.Authority, s.Retry = true, "verify-ca", string(pem.EncodeToMemory(cert)), 600
+	before := connections.Load()
+	_, err := s.Dial(t.Context())
+	if err == nil || !strings.Contains(fault.Advice(err), "ssl_certificate_authority") || connections.Load() != before+1 {
+		t.Errorf("%v (%s), %d connections", err, fault.Advice(err), connections.Load()-before)
+	}
+}
+
+// certificate is one that signs itself, and its key.
+func certificate(t *testing.T) (cert, key *pem.Block) {
+	t.Helper()
+	pair, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
 	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), DNSNames: []string{"localhost"}}
-	cert, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	signed, err := x509.CreateCertificate(rand.Reader, template, template, &pair.PublicKey, pair)
 	if err != nil {
 		t.Fatal(err)
 	}
-	private, err := x509.MarshalPKCS8PrivateKey(key)
+	private, err := x509.MarshalPKCS8PrivateKey(pair)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return &pem.Block{Type: "CERTIFICATE", Bytes: signed}, &pem.Block{Type: "PRIVATE KEY", Bytes: private}
+}
+
+// withTLS is a server of its own with a certificate made for the test.
+func withTLS(t *testing.T) pgdial.Settings {
+	t.Helper()
+	cert, private := certificate(t)
 	own := pgtest.NewServer(t)
 	c, err := pgx.Connect(t.Context(), own.URL())
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, block := range map[string]*pem.Block{"server.crt": {Type: "CERTIFICATE", Bytes: cert}, "server.key": {Type: "PRIVATE KEY", Bytes: private}} {
+	for name, block := range map[string]*pem.Block{"server.crt": cert, "server.key": private} {
 		var object uint32
 		if err := c.QueryRow(t.Context(), "select lo_from_bytea(0, $1)", pem.EncodeToMemory(block)).Scan(&object); err != nil {
 			t.Fatal(err)

@@ -126,6 +126,7 @@ func (tap) Spec() spec.Spec {
 		{Name: "ssl_key", Type: spec.String, Secret: true, Help: "Key of the client certificate: a file, or the PEM text itself.", Example: "client.key"},
 		{Name: "internal_hostname", Type: spec.String, Help: "The name that the server's certificate bears, where that is another than host.", Example: "project:instance"},
 		{Name: "session_sqls", Type: spec.Array, Help: "Statements that set up the session; one that the server refuses is warned about.", Example: `["SET @@session.wait_timeout=28800"]`},
+		{Name: "cursorclass", Type: spec.String, Help: "Accepted for compatibility: rows are always read as they come.", Example: "pymysql.cursors.SSCursor"},
 		{Name: "connect_retry_seconds", Type: spec.Integer, Default: 30, Help: "For how long an absent server is tried again at the start.", Example: "60"},
 		{Name: "default_replication_method", Type: spec.String, Default: singer.FullTable, OneOf: []string{singer.FullTable, singer.Incremental, singer.LogBased}, Help: "How streams are replicated of which the catalog does not say it.", Example: "INCREMENTAL"},
 		{Name: "start_date", Type: spec.Date, Help: "Of INCREMENTAL streams, read no row whose replication key, a date or timestamp, is older; rows without a key are not read then.", Example: "2024-01-01T00:00:00Z"},

@@ -29,7 +29,7 @@ func newReader(ctx context.Context, w *worker, p *plan, pieces chan<- piece) *re
 			return ctx.Err()
 		}
 	}
-	r.splitter = &splitter{schema: p.schema, elements: p.elements(), hidden: p.hidden, every: positionEvery, pool: w.pool}
+	r.splitter = &splitter{schema: p.schema, elements: p.elements(), hidden: p.hidden, keyWire: p.keyReading.Wire, every: positionEvery, pool: w.pool}
 	r.full = func(b *row.Batch, key []byte) error {
 		next := piece{batch: b}
 		if key != nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 
 	"elt/internal/row"
 )
@@ -28,7 +29,8 @@ type splitter struct {
 	// replication key as text.
 	hidden bool
 	// keyAt is the field to watch as replication key, -1 for none.
-	keyAt int
+	keyAt   int
+	keyWire row.Wire
 	// every is after how many rows a position is due, at the next new key.
 	every int64
 
@@ -227,8 +229,14 @@ func (s *splitter) add(tuple []byte) error {
 // watch remembers the replication key of the row. When a position is due and
 // the key is a new one, the batch ends before the row: a run that resumes at
 // this key, with >=, reads this row first and repeats none.
+//
+// A key without an end (infinity, NaN) is no place to go on from: every later
+// row would lie below it. Such rows come again in each run instead.
 func (s *splitter) watch(tuple []byte) error {
 	key := fieldAt(tuple, s.keyAt)
+	if endless(s.keyWire, key) {
+		return nil
+	}
 	if s.rows >= s.due && (!s.keyed || !bytes.Equal(s.key, key)) {
 		s.due = s.rows + s.every
 		if err := s.next(key); err != nil {
@@ -277,6 +285,27 @@ func (s *splitter) rebuild(tuple []byte) error {
 	}
 	b.End()
 	return nil
+}
+
+// endless says that a replication key is infinite or no number.
+func endless(wire row.Wire, key []byte) bool {
+	switch {
+	case wire == row.WireDate && len(key) == 4:
+		v := int32(binary.BigEndian.Uint32(key))
+		return v == math.MaxInt32 || v == math.MinInt32
+	case (wire == row.WireTimestamp || wire == row.WireTimestampTZ) && len(key) == 8:
+		v := int64(binary.BigEndian.Uint64(key))
+		return v == math.MaxInt64 || v == math.MinInt64
+	case wire == row.WireFloat4 && len(key) == 4:
+		v := float64(math.Float32frombits(binary.BigEndian.Uint32(key)))
+		return math.IsNaN(v) || math.IsInf(v, 0)
+	case wire == row.WireFloat8 && len(key) == 8:
+		v := math.Float64frombits(binary.BigEndian.Uint64(key))
+		return math.IsNaN(v) || math.IsInf(v, 0)
+	case wire == row.WireNumeric && len(key) >= 8:
+		return binary.BigEndian.Uint16(key[4:])&0x8000 != 0 // the sign: NaN, an infinity
+	}
+	return false
 }
 
 // fieldAt is field i of a tuple; nil for NULL.

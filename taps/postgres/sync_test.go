@@ -140,7 +140,6 @@ func TestIncrementalOnEveryType(t *testing.T) {
 		{"int8", []string{"-9223372036854775808", "9007199254740992", "9007199254740993"}, "9007199254740993"},
 		{"numeric", []string{"-0.1", "12345678901234567890.1234567890123456789", "12345678901234567890.1234567890123456790"}, "12345678901234567890.1234567890123456790"},
 		{"numeric(20,2)", []string{"1.10", "1.20"}, "1.20"},
-		{"numeric", []string{"1", "'Infinity'", "'NaN'"}, `"NaN"`},
 		{"cents", []string{"1.10", "1.20"}, "1.20"},
 		{"float8", []string{"-1e300", "0.1", "0.30000000000000004"}, "0.30000000000000004"},
 		{"float4", []string{"0.1", "16777216"}, "16777216"},
@@ -155,14 +154,12 @@ func TestIncrementalOnEveryType(t *testing.T) {
 		{"bytea", []string{`'\x'`, `'\x00ff'`, `'\x5c27'`}, `"\\x5c27"`},
 		{"bool", []string{"false", "true"}, "true"},
 		{"date", []string{"'-infinity'", "'0044-03-15 BC'", "'2024-02-29'", "'20240-01-01'"}, `"20240-01-01"`},
-		{"date", []string{"'2024-02-29'", "'infinity'"}, `"infinity"`},
 		{"date", []string{"'4713-01-01 BC'", "'0044-03-15 BC'"}, `"0044-03-15 BC"`},
 		{"time", []string{"'00:00'", "'23:59:59.999999'", "'24:00'"}, `"24:00:00"`},
 		{"timetz", []string{"'00:00+01'", "'12:00:00.5+05:30'"}, `"12:00:00.5+05:30"`},
 		{"timestamp", []string{"'-infinity'", "'2024-01-02 03:04:05.678901'", "'2024-01-02 03:04:05.678902'"}, `"2024-01-02T03:04:05.678902"`},
 		{"timestamp", []string{"'4000-01-01 BC'", "'0044-03-15 12:00 BC'"}, `"0044-03-15T12:00:00 BC"`},
 		{"timestamptz", []string{"'2024-01-02 03:04:05.678901+02'", "'294276-12-31 23:59:59.999999+00'"}, `"294276-12-31T23:59:59.999999+00:00"`},
-		{"timestamptz", []string{"'0044-03-15 12:00:00.25+00 BC'", "'infinity'"}, `"infinity"`},
 		{"timestamptz", []string{"'0045-03-15 12:00:00.25+00 BC'", "'0044-03-15 12:00:00.25+00 BC'"}, `"0044-03-15T12:00:00.250000+00:00 BC"`},
 		{"interval", []string{"'1 day'", "'1 mon 2 days 03:04:05.6'"}, `"1 mon 2 days 03:04:05.6"`},
 		{"inet", []string{"'9.0.0.1'", "'10.0.0.1'"}, `"10.0.0.1/32"`},
@@ -204,6 +201,54 @@ func TestIncrementalOnEveryType(t *testing.T) {
 			}
 			if third := w.mustSync(cat, second.state()).streams[id]; len(third.rows) != 1 || third.state() != second.state() {
 				t.Errorf("third run after %s: %v, %s", second.state(), third.rows, third.state())
+			}
+		})
+	}
+}
+
+// A key that is infinite or no number is no place to go on from: what comes
+// later lies below it. Its rows come again with each run, and hide none.
+func TestKeysWithoutAnEnd(t *testing.T) {
+	w := newWorld(t)
+	for i, c := range []struct{ sqlType, low, high, endless string }{
+		{"date", "2024-01-01", "2024-01-02", "infinity"},
+		{"timestamp", "2024-01-01", "2024-01-02", "infinity"},
+		{"timestamptz", "2024-01-01", "2024-01-02", "infinity"},
+		{"numeric", "1", "2", "NaN"},
+		{"numeric", "1", "2", "Infinity"},
+		{"float8", "1", "2", "NaN"},
+		{"float4", "1", "2", "Infinity"},
+	} {
+		t.Run(c.sqlType+" "+c.endless, func(t *testing.T) {
+			table := fmt.Sprintf("t%d", i)
+			w.exec(fmt.Sprintf("create table %s (k %s, n int)", table, c.sqlType))
+			insert := func(n int, key string) { w.exec(fmt.Sprintf("insert into %s values ('%s', %d)", table, key, n)) }
+			id := "public-" + table
+			cat := w.catalog(`{"filter_schemas": ["public"]}`, id+"=k")
+			cat.Streams = []*singer.CatalogStream{cat.Stream(id)}
+			read := func(state string) (string, string) {
+				s := w.mustSync(cat, state).streams[id]
+				var ns []string
+				for _, r := range s.rows {
+					ns = append(ns, r[1])
+				}
+				return strings.Join(ns, " "), s.state()
+			}
+			insert(1, c.endless)
+			rows, state := read("")
+			if rows != "1" {
+				t.Fatalf("first run: %s", rows)
+			}
+			insert(2, c.low)
+			if rows, state = read(state); rows != "2 1" {
+				t.Fatalf("a row below it: %s", rows)
+			}
+			insert(3, c.high)
+			if rows, state = read(state); rows != "2 3 1" {
+				t.Fatalf("a row between them: %s after %s", rows, state)
+			}
+			if rows, _ = read(state); rows != "3 1" {
+				t.Errorf("nothing new: %s after %s", rows, state)
 			}
 		})
 	}

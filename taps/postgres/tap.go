@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/rs/zerolog"
 
 	"elt/internal/fault"
 	"elt/internal/row"
@@ -38,6 +40,14 @@ func (tap) Discover(ctx context.Context, cfg spec.Config) (*singer.Catalog, erro
 	defer w.close()
 	db, err := discover(ctx, conn, s.schemas(), nil)
 	if err != nil {
+		return nil, orCancelled(ctx, err)
+	}
+	for _, name := range s.schemas() {
+		if !slices.ContainsFunc(db.relations, func(r *relation) bool { return r.schema == name }) {
+			zerolog.Ctx(ctx).Warn().Msgf("filter_schemas names %q, in which there is no table or view to read", name)
+		}
+	}
+	if err := warnUnreadable(ctx, conn, s.schemas()); err != nil {
 		return nil, orCancelled(ctx, err)
 	}
 	return db.catalog(s)

@@ -228,6 +228,7 @@ func rowError(refused *pgconn.PgError, stream, key, column string) error {
 		if slices.Contains(strings.Split(key, ", "), column+"=NULL") {
 			return fault.New(fault.BadInput, "stream %q: key property %q of a record is null", stream, column).WithHint("every record needs its whole key")
 		}
+		return e.WithHint("the table demands a value in column %q, which the stream does not bring: drop the column's NOT NULL or give it a default", column)
 	case "23505":
 		return e.WithHint("the table has a unique constraint that the stream's rows do not keep; is its key right?")
 	}

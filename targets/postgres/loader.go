@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/rs/zerolog"
 
 	"elt/internal/fault"
 	"elt/internal/row"
@@ -108,7 +109,7 @@ func (ld *loader) open(ctx context.Context, schema *row.Schema) error {
 // (a-users and b-users): the table belongs to the stream in its comment, or
 // to the first that asks in this run, and the other's name gets a suffix.
 func (ld *loader) find(ctx context.Context, schema, name, stream string) (*table, string, error) {
-	s := ld.sink
+	s, clash := ld.sink, ""
 	for {
 		found, err := describe(ctx, ld.lane.session, schema, name)
 		if err != nil {
@@ -126,12 +127,20 @@ func (ld *loader) find(ctx context.Context, schema, name, stream string) (*table
 		}
 		s.mu.Unlock()
 		if taken && first == stream && (!commented || owner == stream) {
+			if clash != "" && found == nil { // said once, when the table is made
+				zerolog.Ctx(ctx).Warn().Msg(clash)
+			}
 			return found, name, nil
 		}
 		suffixed := s.set.naming().Suffixed(stream)
 		if suffixed == name {
 			return nil, "", fault.New(fault.BadInput, "table %s belongs to another stream", ref)
 		}
+		if owner == "" {
+			owner = first
+		}
+		clash = fmt.Sprintf("streams %q and %q both come to table %s: %q is loaded into %s (schema_mapping, or an empty default_target_schema, gives each source schema one of its own)",
+			owner, stream, ref, stream, sqltarget.Qualify(schema, suffixed))
 		name = suffixed
 	}
 }
@@ -261,7 +270,9 @@ func (ld *loader) committed() {
 func hint(pg *pgconn.PgError) string {
 	switch {
 	case pg.Code == "42501":
-		return "the role needs usage and create on the schema, and select, insert, update and delete on tables that others made (to change their columns it must own them)"
+		return "the role needs create on the database (or a schema that is there, with usage and create on it), and select, insert, update and delete on tables that others made (to change their columns it must own them)"
+	case pg.Code == "42704" && strings.HasPrefix(pg.Message, "role "):
+		return "make the role, or take it out of default_target_schema_select_permission"
 	case pg.Code == "55P03":
 		return "another session holds a lock on the table for longer than the setting lock_timeout allows; look for it in pg_locks, or raise lock_timeout"
 	case pg.Code == "57014" && strings.Contains(pg.Message, "statement timeout"):

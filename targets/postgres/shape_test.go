@@ -1,10 +1,13 @@
 package postgres
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/rs/zerolog"
 
 	"elt/internal/row"
 	"elt/targets"
@@ -116,6 +119,31 @@ func TestNames(t *testing.T) {
 		d.load(nil, schema("b-users", "", "x int64"), []any{2})
 	}
 	d.want("select x from raw.users", "1")
+}
+
+// A stream whose table's name is another stream's already is told where it goes.
+func TestNameOfAnotherStreamIsTold(t *testing.T) {
+	d := newDB(t)
+	var log bytes.Buffer
+	ctx := zerolog.New(&log).WithContext(context.Background())
+	users := func(of string) { // one load
+		l := d.lane(d.sink(nil))
+		s := schema(of+"-users", "", "x int64")
+		ld, err := l.Stream(ctx, s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.write(ld, batch(s, []any{1}))
+		d.end(l, ld)
+	}
+	users("a")
+	if users("a"); log.Len() > 0 {
+		t.Errorf("nothing was wrong: %s", log.String())
+	}
+	users("b")
+	if users("b"); strings.Count(log.String(), "\n") != 1 || !strings.Contains(strings.ReplaceAll(log.String(), `\"`, "'"), "streams 'a-users' and 'b-users' both come to table 'raw'.'users': 'b-users' is loaded into 'raw'.'b-users_") {
+		t.Errorf("said %s", log.String())
+	}
 }
 
 func TestSchemas(t *testing.T) {

@@ -155,7 +155,10 @@ func (s *sink) ensure(ctx context.Context, c session, schema, table, create stri
 	}
 	if err := c.exec(ctx, missing+"commit"); err != nil {
 		c.exec(context.WithoutCancel(ctx), "rollback")
-		return fmt.Errorf("create schema %q: %w", schema, err)
+		if table == "" || rows[0][0] == "f" {
+			return fmt.Errorf("create schema %q: %w", schema, plain(err))
+		}
+		return fmt.Errorf("create table %s: %w", sqltarget.Qualify(schema, table), plain(err))
 	}
 	return nil
 }

@@ -255,24 +255,19 @@ func (ld *loader) merge(ctx context.Context) error {
 	if ld.stage == nil || ld.staged == 0 {
 		return nil
 	}
-	d := sqltarget.Postgres{}
 	if ld.staged >= analyzeRows && ld.stage.Ops { // those statements join the stage
 		if err := ld.lane.exec(ctx, "analyze "+ld.stage.Ref); err != nil {
 			return err
 		}
 	}
-	if !ld.keyed {
-		if err := ld.lane.exec(ctx, ld.stage.Append(&ld.at.Table)); err != nil {
-			return err
-		}
-	} else if ld.stage.Ops {
-		for _, sql := range ld.stage.Apply(d, &ld.at.Table, ld.sink.set.HardDelete) {
-			if err := ld.lane.exec(ctx, sql); err != nil {
-				return err
-			}
-		}
-	} else if err := ld.upsert(ctx); err != nil {
-		return err
+	var err error
+	if ld.keyed && !ld.stage.Ops {
+		err = ld.upsert(ctx)
+	} else {
+		err = ld.lane.attempt(ctx, ld.mergeSQL(ld.stage))
+	}
+	if err != nil {
+		return ld.culprit(ctx, err)
 	}
 	clear(ld.seen)
 	ld.staged = 0
@@ -286,7 +281,7 @@ const analyzeRows = 1000
 // it is not looked for: the server refuses, and only then are they dropped.
 func (ld *loader) upsert(ctx context.Context) error {
 	staged := int64(ld.staged)
-	sql := ld.stage.Upsert(sqltarget.Postgres{}, &ld.at.Table)
+	sql := ld.mergeSQL(ld.stage)
 	if ld.steady {
 		if changed, err := ld.changed(ctx); err != nil {
 			return err
@@ -300,7 +295,7 @@ func (ld *loader) upsert(ctx context.Context) error {
 		if err := ld.dedupe(ctx); err != nil {
 			return err
 		}
-		touched, err = ld.lane.affected(ctx, sql)
+		touched, err = ld.lane.tried(ctx, sql)
 	}
 	ld.steady = staged >= analyzeRows && touched < staged/2
 	return err
