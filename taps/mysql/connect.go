@@ -121,12 +121,11 @@ func (s settings) connect(ctx context.Context) (*session, error) {
 			}
 			return ses, nil
 		}
-		var refused *mysql.MySQLError
 		var tunnel *fault.Error // of the bastion, with its own hint
 		if errors.As(err, &tunnel) {
 			return nil, err
 		}
-		if ctx.Err() != nil || errors.As(err, &refused) && refused.Number != 1040 || time.Now().Add(pause).After(until) {
+		if ctx.Err() != nil || final(err) || time.Now().Add(pause).After(until) {
 			return nil, s.explainLogin(err)
 		}
 		select {
@@ -135,6 +134,13 @@ func (s settings) connect(ctx context.Context) (*session, error) {
 			return nil, context.Cause(ctx)
 		}
 	}
+}
+
+// final says that a connection fails again however often it is tried.
+func final(err error) bool {
+	var refused *mysql.MySQLError
+	var certificate *tls.CertificateVerificationError
+	return errors.As(err, &refused) && refused.Number != 1040 || errors.Is(err, mysql.ErrNoTLS) || errors.As(err, &certificate)
 }
 
 func (s *session) begin(ctx context.Context, set settings) error {
@@ -209,7 +215,14 @@ func (s *session) query(ctx context.Context, sql string, args ...string) ([][]st
 func (s settings) explainLogin(err error) error {
 	_, address := s.address()
 	var refused *mysql.MySQLError
-	if !errors.As(err, &refused) {
+	var certificate *tls.CertificateVerificationError
+	switch {
+	case errors.Is(err, mysql.ErrNoTLS):
+		return fault.Wrap(fault.Failed, err, "tap-mysql: there is no connection to %s", address).WithKind(fault.KindTLS).WithHint("the server has no TLS: give it a certificate, or leave the setting ssl out")
+	case errors.As(err, &certificate):
+		return fault.Wrap(fault.Failed, err, "tap-mysql: there is no connection to %s", address).WithKind(fault.KindTLS).
+			WithHint("is ssl_ca the authority that signed the server's certificate, and does that bear the host's name (else internal_hostname)?")
+	case !errors.As(err, &refused):
 		return fault.Wrap(fault.Failed, err, "tap-mysql: there is no connection to %s", address).WithHint("check host, port and ssl, and whether the server can be reached from here")
 	}
 	e := fault.Wrap(fault.BadConfig, err, "tap-mysql: cannot log in at %s as %q", address, s.User)

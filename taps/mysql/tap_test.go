@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"elt/internal/fault"
 	"elt/internal/row"
@@ -251,4 +252,17 @@ func TestTroubleIsExplained(t *testing.T) {
 	w.cfg = maps.Clone(base)
 	w.cfg["unix_socket"], w.cfg["host"] = server.Socket, "gone.invalid"
 	w.mustSync("t", "", "")
+}
+
+// TLS of a server that has none is a mistake in the settings: it is said at
+// once, not tried again for connect_retry_seconds.
+func TestNoTLSAtTheServerIsSaid(t *testing.T) {
+	w := newWorld(t)
+	w.cfg["ssl"], w.cfg["connect_retry_seconds"] = "true", 600
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	_, err := mysql.New().Discover(ctx, w.settings())
+	if err == nil || ctx.Err() != nil || !strings.Contains(fault.Advice(err), "leave the setting ssl out") {
+		t.Errorf("%v (%s)", err, fault.Advice(err))
+	}
 }
