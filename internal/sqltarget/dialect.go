@@ -11,6 +11,8 @@ type Column struct {
 	Type string // its SQL type; "" until the dialect fills it in
 	// Cast: the type is none of ours, values go in as text and are cast.
 	Cast bool
+	// Composite: of a Cast column, its type is a row of columns.
+	Composite bool
 }
 
 // Dialect is what differs between SQL destinations in text.

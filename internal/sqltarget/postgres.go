@@ -92,9 +92,11 @@ func (p Postgres) Convert(expr string, from, to row.Column) string {
 	return expr + "::" + p.Type(to)
 }
 
+// Distinct compares texts where the type may have no equality (json, xml,
+// point, an extension's in a schema that is not looked at), or one that calls
+// different values equal: a citext's case, a box's corners.
 func (Postgres) Distinct(c Column, a, b string) string {
-	switch c.Type {
-	case "json", "xml", "point": // types without equality
+	if c.Cast || c.Type == "json" {
 		a, b = a+"::text", b+"::text"
 	}
 	return a + " is distinct from " + b

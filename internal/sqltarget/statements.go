@@ -332,11 +332,7 @@ func (s *Stage) value(alias, name string) string {
 	if i < 0 || !s.Columns[i].Cast {
 		return v
 	}
-	sqlType := s.Columns[i].Type
-	if strings.HasSuffix(sqlType, "[]") { // a JSON array, or its own text form
-		return "case when " + v + " like '[%' then array(select jsonb_array_elements_text(" + v + "::jsonb))::" + sqlType + " else " + v + "::" + sqlType + " end"
-	}
-	return v + "::" + sqlType
+	return cast(s.Columns[i], v)
 }
 
 // epochMillis is where versions in milliseconds begin (targets.VersionMillis).

@@ -183,6 +183,8 @@ func explain(err error, p *plan) error {
 	switch {
 	case pg.Code == "42501":
 		return e.WithHint("grant select on %s to the role that the tap logs in as, or deselect the stream", p.table())
+	case pg.Code == "22021" || pg.Code == "22P05":
+		return e.WithHint("a text of the table is not valid in the encoding of its database: repair it, or deselect its column")
 	case pg.Code == "42883" && p.key != nil:
 		return e.WithHint("%s has the type %s, which has no order: choose another replication key", p.key.name, p.key.sqlType)
 	case len(pg.Code) == 5 && pg.Code[:2] == "22" && p.resumed:

@@ -89,6 +89,34 @@ func TestOthersTables(t *testing.T) {
 	d.want("select ip from raw.people where id is null", "10.0.0.2")
 }
 
+// JSON of a tap becomes what an existing column holds: arrays of any
+// dimension, hstore, composites; the types' own text goes in as it is.
+func TestJSONIntoOthersTypes(t *testing.T) {
+	d := newDB(t)
+	d.exec(`create schema ext; create extension hstore schema ext; create schema raw; create type raw.pair as (a int, b text);
+		create table raw.odd (id int primary key, ints int[], words text[], raws bytea[], h ext.hstore, p raw.pair, n numeric(10,2)[]);
+		create extension citext schema ext; create table raw.same (id int primary key, c ext.citext, b box)`)
+	odd := schema("odd", "id", "id int64", "ints json", "words json", "raws json", "h json", "p json", "n json")
+	odd.Columns[0].Wire = row.WireInt4
+	for range 2 { // into the empty table, and merged with what is there
+		d.load(nil, odd,
+			[]any{1, `[1,null]`, `["a]b","x,\"y",null]`, `["AP8=",null]`, `{"a":"1","b":null,"c d":"{}"}`, `{"a":7,"b":"x\"y"}`, `[1.10,"NaN"]`},
+			[]any{2, `[[1,2],[3,null]]`, `[]`, `[]`, `{}`, `{}`, `[[1.5],[2]]`},
+			[]any{3, nil, nil, nil, nil, nil, nil})
+		d.want("select * from raw.odd order by id", `1|{1,NULL}|{a]b,"x,\"y",NULL}|{"\\x00ff",NULL}|"a"=>"1", "b"=>NULL, "c d"=>"{}"|(7,"x""y")|{1.10,NaN}`+
+			"\n2|{{1,2},{3,NULL}}|{}|{}||(,)|{{1.50},{2.00}}\n3|∅|∅|∅|∅|∅|∅")
+	}
+	same := schema("same", "id", "id int64", "c text", "b text")
+	same.Columns[0].Wire = row.WireInt4
+	d.load(nil, same, []any{1, "abc", "(1,1),(0,0)"})
+	d.load(nil, same, []any{1, "ABC", "(2,2),(1,1)"}) // equal for their types
+	d.want("select c, b from raw.same", "ABC|(2,2),(1,1)")
+	texts := schema("odd", "id", "id int64", "ints text", "h text", "p text")
+	texts.Columns[0].Wire = row.WireInt4
+	d.load(nil, texts, []any{1, "{5}", "k=>v", "(1,z)"})
+	d.want("select ints, h, p from raw.odd where id = 1", `{5}|"k"=>"v"|(1,z)`)
+}
+
 func TestRekey(t *testing.T) {
 	d := newDB(t)
 	d.load(nil, orders, []any{1, "a"}, []any{2, "b"})

@@ -129,6 +129,7 @@ func kindOf(oid int64, typmod int, typtype string) sqltarget.Column {
 			}
 		default:
 			c.Cast = typtype != "e" // an enum's binary form is its label
+			c.Composite = typtype == "c"
 		}
 	}
 	return c
