@@ -63,6 +63,10 @@ func (s Settings) dial(ctx context.Context, params map[string]string) (*pgx.Conn
 		}
 		return nil, explain(cfg, err)
 	}
+	if err := supported(conn.PgConn().ParameterStatus("server_version"), address(cfg)); err != nil {
+		conn.Close(ctx)
+		return nil, err
+	}
 	return conn, nil
 }
 

@@ -124,10 +124,6 @@ func askSource(ctx context.Context, ask *pgx.Conn) (source, error) {
 	}
 	version := ask.PgConn().ParameterStatus("server_version")
 	switch {
-	case s.version < 100000:
-		return s, fault.New(fault.Failed, "PostgreSQL %s is too old for LOG_BASED replication, which needs 10 or newer", version).WithHint("use INCREMENTAL or FULL_TABLE")
-	case s.version < 100007, s.version >= 110000 && s.version < 110002:
-		return s, fault.New(fault.Failed, "PostgreSQL %s loses changes in logical replication (BUG #15114)", version).WithHint("upgrade the server to 10.7, 11.2 or newer")
 	case s.standby && s.version < 160000:
 		return s, fault.New(fault.Failed, "the server is a replica, and PostgreSQL %s cannot decode its log there; 16 is the first that can", version).
 			WithHint("let host and port name the primary; with use_secondary the other streams are read from the replica")
