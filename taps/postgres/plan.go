@@ -1,10 +1,13 @@
 package postgres
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/rs/zerolog"
 
 	"elt/internal/fault"
 	"elt/internal/row"
@@ -148,6 +151,23 @@ func (p *plan) incremental(key string, mark bookmark) error {
 		p.version = newVersion()
 	}
 	return nil
+}
+
+// warnUnmapped names the columns whose types are not known here, once per run.
+func (p *plan) warnUnmapped(ctx context.Context) {
+	var named []string
+	for _, c := range p.columns {
+		of := p.rel.column(c.name)
+		if of == nil {
+			continue // one of ours, of a stream that is read from the log
+		}
+		if t := p.db.unmapped(of.typ); t != "" {
+			named = append(named, c.name+" ("+t+")")
+		}
+	}
+	if named != nil {
+		zerolog.Ctx(ctx).Warn().Msgf("stream %q: the types of these columns are not known here, so the text that the server prints is read: %s", p.id, strings.Join(named, ", "))
+	}
 }
 
 // elements are those of the columns whose arrays are made JSON here, nil when there are none.

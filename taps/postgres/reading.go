@@ -137,6 +137,20 @@ func (db *database) resolve(oid uint32, mod int32) (uint32, int32) {
 	}
 }
 
+// unmapped is the name of a type that is none of the server's own and not
+// known here, "" for any other: its values are read as the text they print.
+func (db *database) unmapped(oid uint32) string {
+	oid, _ = db.resolve(oid, -1)
+	t := db.types[oid]
+	switch {
+	case t.send == "array_send":
+		return db.unmapped(t.elem)
+	case t.send != "" || t.name == "hstore" || t.schema == "pg_catalog":
+		return ""
+	}
+	return t.schema + "." + t.name
+}
+
 // castType is the type's name for a cast of a literal, without a modifier
 // that could cut or round the literal.
 func (db *database) castType(oid uint32) string {

@@ -168,6 +168,7 @@ func plansFor(ctx context.Context, conn *pgx.Conn, s settings, catalog *singer.C
 		if err != nil {
 			return fmt.Errorf("stream %q: %w", sel.id, err)
 		}
+		p.warnUnmapped(ctx)
 		plans = append(plans, p)
 		return nil
 	}
