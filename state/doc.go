@@ -169,7 +169,7 @@ type Run struct {
 	Ended       *time.Time      `json:"ended_at,omitempty"`
 	LogPath     string          `json:"log_path,omitempty"`
 	Streams     []StreamStats   `json:"streams,omitempty"`
-	Detail      json.RawMessage `json:"detail,omitempty"` // plugins and why they ran, bottleneck, schema changes, versions
+	Detail      json.RawMessage `json:"detail,omitempty"` // plugins and why they ran, bottleneck, schema changes, versions, what it was given
 }
 
 // StreamStats is what one stream moved in one run.
@@ -195,8 +195,11 @@ type Runs interface {
 	Runs(ctx context.Context, stateID string, limit int) ([]Run, error)
 	// RunsOf lists what executions made, oldest first.
 	RunsOf(ctx context.Context, executions ...string) ([]Run, error)
-	// LoneRuns lists runs that no execution made, newest first; of w it takes
-	// Environment, Name, Statuses, Since, At, Before and Limit.
+	// BriefRunsOf is RunsOf without Detail, for lists.
+	BriefRunsOf(ctx context.Context, executions ...string) ([]Run, error)
+	// LoneRuns lists runs that no execution made, newest first and without
+	// Detail; of w it takes Environment, Name, Statuses, Since, At, Before and
+	// Limit.
 	LoneRuns(ctx context.Context, w Which) ([]Run, error)
 	// PruneRuns deletes ended runs beyond keep per state id or older than age, but
 	// each state id's newest, and returns the log paths that go with them.

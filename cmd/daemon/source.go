@@ -138,7 +138,7 @@ func (s *source) command(self string, e state.Execution) (proc.Command, error) {
 		}
 	}
 	more := []string{"--execution", e.ID, "--trigger", e.Trigger}
-	for name, v := range map[string]string{"--from": o.From, "--to": o.To, "--chunk": o.Chunk, "--backfill": o.Backfill} {
+	for name, v := range map[string]string{"--from": o.From, "--to": o.To, "--chunk": o.Chunk, "--backfill": o.Backfill, "--state-of": o.StateOf} {
 		if v != "" {
 			more = append(more, name, v)
 		}

@@ -64,7 +64,7 @@ run finds.`,
 				return err
 			}
 			var err error
-			if o.Backfill, err = o.Window.Given(cmd, "full-refresh", "force", "state", "state-strategy", "merge-state", "run-id", "trust-state", "dump"); err != nil {
+			if o.Backfill, err = o.Window.Given(cmd, "full-refresh", "force", "state", "state-of", "state-strategy", "merge-state", "run-id", "trust-state", "dump"); err != nil {
 				return err
 			}
 			if o.Backfill && o.StateID == "" {
@@ -82,6 +82,7 @@ run finds.`,
 	f.StringArrayVarP(&o.Exclude, "exclude", "e", nil, "no streams that match the `PATTERN`")
 	f.StringVar(&o.Catalog, "catalog", "", "use this catalog `FILE`")
 	f.StringVar(&o.State, "state", "", "give the tap the state in this `FILE`")
+	f.StringVar(&o.Run.StateOf, "state-of", "", "take the bookmark back to where the run `RUN_ID` began")
 	f.StringVar(&o.Dump, "dump", "", "print catalog, state, extractor-config or loader-config, and run nothing")
 	f.BoolVar(&o.Dry, "dry", false, "check, say what would run, start nothing")
 	f.BoolVar(&o.Run.FullRefresh, "full-refresh", false, "start over: give the tap no state")
@@ -94,6 +95,7 @@ run finds.`,
 	f.BoolVar(&o.Run.TrustState, "trust-state", false, "go on although the destination has lost its position")
 	f.StringVar(&o.Run.Trigger, "trigger", "", "who asked for this run")
 	f.StringVar(&o.Run.Execution, "execution", "", "the execution that this run belongs to")
+	cmd.MarkFlagsMutuallyExclusive("state-of", "state")
 	f.MarkHidden("merge-state")
 	f.MarkHidden("trigger")
 	f.MarkHidden("execution")

@@ -11,7 +11,7 @@ import (
 
 // here are flags that mean something to a run on this machine only.
 var here = []string{"dry-run", "refresh-catalog", "no-state-update", "force", "state-id-suffix", "state-strategy", "merge-state", "run-id", "no-fuse",
-	"trust-state", "catalog", "state", "max-rows", "max-bytes", "max-duration", "max-rate", "limit"}
+	"trust-state", "catalog", "state", "state-of", "max-rows", "max-bytes", "max-duration", "max-rate", "limit"}
 
 // remote lets a daemon run the blocks, shows its log and ends as the run did.
 func remote(cmd *cobra.Command, app *cli.App, server *client.Client, o *Options, err error) error {

@@ -104,9 +104,12 @@ mappings, a target. All blocks are checked before the first is started.`,
 	f.StringArrayVarP(&o.Exclude, "exclude", "e", nil, "no streams that match the `PATTERN`, in this run")
 	f.StringVar(&o.Catalog, "catalog", "", "use this catalog `FILE`")
 	f.StringVar(&o.State, "state", "", "give the tap the state in this `FILE`")
+	f.StringVar(&o.Run.StateOf, "state-of", "", "take the bookmark back to where the run `RUN_ID` began")
 	o.Window.Add(cmd)
 	app.ServerFlag(cmd)
 	cli.InstallFlags(cmd)
+	cmd.MarkFlagsMutuallyExclusive("state-of", "state")
+	cmd.MarkFlagsMutuallyExclusive("state-of", "no-state-update")
 	f.MarkHidden("merge-state")
 	f.MarkHidden("trigger")
 	f.MarkHidden("execution")
@@ -116,7 +119,7 @@ mappings, a target. All blocks are checked before the first is started.`,
 }
 
 // notInWindow are flags that a backfill does not take.
-var notInWindow = []string{"full-refresh", "no-state-update", "force", "state", "state-strategy", "merge-state", "run-id", "trust-state",
+var notInWindow = []string{"full-refresh", "no-state-update", "force", "state", "state-of", "state-strategy", "merge-state", "run-id", "trust-state",
 	"max-rows", "max-bytes", "max-duration", "max-rate", "limit"}
 
 // variables stand for flags that are not typed.

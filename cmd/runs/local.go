@@ -57,8 +57,8 @@ func (l *local) Cancel(ctx context.Context, id string) (api.RunDetail, error) {
 	return l.Detail(ctx, id)
 }
 
-func (l *local) Retry(ctx context.Context, id string) (api.RunDetail, error) {
-	e, err := api.Again(ctx, l.Store, id)
+func (l *local) Retry(ctx context.Context, id string, fromState bool) (api.RunDetail, error) {
+	e, err := api.Again(ctx, l.Store, id, fromState)
 	if err != nil {
 		return api.RunDetail{}, err
 	}

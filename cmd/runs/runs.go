@@ -21,7 +21,7 @@ type book interface {
 	Runs(ctx context.Context, f api.RunFilter) ([]api.Run, error)
 	Run(ctx context.Context, id string) (api.RunDetail, error)
 	Cancel(ctx context.Context, id string) (api.RunDetail, error)
-	Retry(ctx context.Context, id string) (api.RunDetail, error)
+	Retry(ctx context.Context, id string, fromState bool) (api.RunDetail, error)
 }
 
 // NewCmd is the command with its subcommands.
@@ -163,13 +163,19 @@ func newCmdCancel(app *cli.App) *cobra.Command {
 }
 
 func newCmdRetry(app *cli.App) *cobra.Command {
-	return withRun(app, &cobra.Command{
-		Use:     "retry RUN_ID",
-		Short:   "Run again what a run was",
-		Long:    "Put a new run into the queue, with the blocks and options of one that has ended.",
-		Example: "  elt runs retry 0198f6c2-7d1c-7a52-9c1f-0e2a6d1b4c3d",
-	}, func(ctx context.Context, b book, id string) error {
-		d, err := b.Retry(ctx, id)
+	var fromState bool
+	cmd := &cobra.Command{
+		Use:   "retry RUN_ID",
+		Short: "Run again what a run was",
+		Long: `Put a new run into the queue, with the blocks and options of one that has ended. It
+goes on from the bookmarks as they are now, or with --from-state from where that run
+began: what it and later runs loaded is loaded again.`,
+		Example: `  elt runs retry 0198f6c2-7d1c-7a52-9c1f-0e2a6d1b4c3d
+  elt runs retry 0198f6c2-7d1c-7a52-9c1f-0e2a6d1b4c3d --from-state`,
+	}
+	cmd.Flags().BoolVar(&fromState, "from-state", false, "start from the bookmarks as they were before that run")
+	return withRun(app, cmd, func(ctx context.Context, b book, id string) error {
+		d, err := b.Retry(ctx, id, fromState)
 		if err != nil {
 			return err
 		}

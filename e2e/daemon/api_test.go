@@ -153,6 +153,25 @@ func TestRunByAPI(t *testing.T) {
 	}
 }
 
+// A run that is repeated from its state is a rollback and a run; the record
+// says what it was given.
+func TestRetryFromStateByAPI(t *testing.T) {
+	w := newWorld(t, "")
+	s := w.server()
+	d := s.run(200, "POST", "/runs?wait=60s", `{"job":"load"}`)
+	from := s.run(200, "POST", "/runs/"+d.ID+"/retry?wait=60s&from_state=true", "")
+	if from.Status != "succeeded" || from.Rows != d.Rows || from.Options.StateOf != d.ID {
+		t.Errorf("%d rows, then %+v", d.Rows, from)
+	}
+	if given := from.Steps[0].Detail.Given; given == nil || len(given.Settings) == 0 || string(from.Steps[0].Detail.Start) != "{}" {
+		t.Errorf("%+v %s", given, from.Steps[0].Detail.Start)
+	}
+	if history, talk, code := s.elt("state", "history", d.Steps[0].StateID); code != 0 || !strings.Contains(history, "rollback") {
+		t.Errorf("exit code %d: %s %s", code, history, talk)
+	}
+	w.wantRows("1,2,3")
+}
+
 // A cancelled run leaves no process behind, not even a child's child that has
 // left its group.
 func TestCancelByAPI(t *testing.T) {

@@ -76,7 +76,7 @@ func (s *Server) pluginRoutes() {
 }
 
 func (s *Server) pluginOf(p *project.Plugin) Plugin {
-	v := Plugin{Kind: string(p.Kind), Name: p.Name, Label: p.Label, Variant: p.Variant, Namespace: p.Namespace, PipURL: s.Mask(withoutLogin(p.PipURL)),
+	v := Plugin{Kind: string(p.Kind), Name: p.Name, Label: p.Label, Variant: p.Variant, Namespace: p.Namespace, PipURL: s.Mask(p.PipURL),
 		Executable: p.Executable, Native: p.Native, Docs: p.Docs, Capabilities: some(p.Capabilities), Commands: some(p.CommandNames), Mappings: []string{}}
 	if p.Kind == project.Mappers {
 		v.Mappings = some(p.Mappings())
@@ -169,8 +169,7 @@ func (s *Server) shown(v any, secret bool) json.RawMessage {
 	if secret {
 		return masked
 	}
-	text := withoutLogin(string(jsonOf(v)))
-	if once := s.Mask(text); json.Valid([]byte(once)) {
+	if once := s.Mask(string(jsonOf(v))); json.Valid([]byte(once)) {
 		return json.RawMessage(once)
 	}
 	return masked

@@ -65,6 +65,7 @@ type RunOptions struct {
 	Exclude        []string `json:"exclude,omitempty"`
 	EnvNames       []string `json:"env_names,omitempty" doc:"Variables that it was given; their values are not told."`
 	TimeoutSeconds float64  `json:"timeout_seconds,omitempty"`
+	StateOf        string   `json:"state_of,omitempty" doc:"It starts from the bookmarks with which this run did."`
 }
 
 // Step is the run of one block.
@@ -165,5 +166,5 @@ func between(from, to *time.Time) float64 {
 }
 
 func optionsOf(o schedule.Options) RunOptions {
-	return RunOptions{o.From, o.To, o.Chunk, o.FullRefresh, o.Select, o.Exclude, slices.Sorted(maps.Keys(o.Env)), o.Timeout.Seconds()}
+	return RunOptions{o.From, o.To, o.Chunk, o.FullRefresh, o.Select, o.Exclude, slices.Sorted(maps.Keys(o.Env)), o.Timeout.Seconds(), o.StateOf}
 }

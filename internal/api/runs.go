@@ -121,7 +121,7 @@ func (s *Server) stepsOf(ctx context.Context, executions []state.Execution) (map
 	for _, e := range executions {
 		ids = append(ids, e.ID)
 	}
-	runs, err := s.Store.RunsOf(ctx, ids...)
+	runs, err := s.Store.BriefRunsOf(ctx, ids...)
 	steps := map[string][]state.Run{}
 	for _, r := range runs {
 		steps[r.Execution] = append(steps[r.Execution], r)

@@ -14,6 +14,7 @@ import (
 	"elt/internal/backfill"
 	"elt/internal/project"
 	"elt/internal/schedule"
+	"elt/internal/secret"
 	"elt/internal/singer"
 	"elt/state"
 )
@@ -95,7 +96,7 @@ func New(c Config) *Server {
 		c.Mask = func(text string) string { return text }
 	}
 	registered := c.Mask
-	c.Mask = func(text string) string { return withoutLogin(registered(text)) }
+	c.Mask = func(text string) string { return secret.WithoutLogin(registered(text)) }
 	if c.Secret == nil {
 		c.Secret = func(...string) {}
 	}

@@ -35,6 +35,33 @@ type StepDetail struct {
 	SchemaChanges []SchemaChanges `json:"schema_changes"`
 	Notes         []string        `json:"notes"`
 	Version       string          `json:"version" doc:"Of elt."`
+	Given         *StepGiven      `json:"given,omitempty"`
+	Start         json.RawMessage `json:"start,omitempty" doc:"The state that the tap got: {} for the beginning. What from_state starts from again."`
+}
+
+// StepGiven is what a block run was given when it began.
+type StepGiven struct {
+	Settings []StepSetting `json:"settings" doc:"Those that had a value."`
+	Streams  []StepStream  `json:"streams" doc:"Those that were selected; none where the tap takes no catalog."`
+}
+
+// StepSetting is a setting as one plugin had it.
+type StepSetting struct {
+	Plugin   string          `json:"plugin"`
+	Name     string          `json:"name"`
+	Value    json.RawMessage `json:"value" doc:"\"***\" where it is a secret."`
+	Source   string          `json:"source" enum:"flag,environment,dotenv,mapping,project_environment,project_file,database,inherited,default" doc:"The layer that won."`
+	Variable string          `json:"variable,omitempty" doc:"The variable that set it."`
+	Secret   bool            `json:"secret"`
+}
+
+// StepStream is a stream that was to be read.
+type StepStream struct {
+	Stream         string   `json:"stream"`
+	Method         string   `json:"method"`
+	ReplicationKey string   `json:"replication_key,omitempty"`
+	Keys           []string `json:"keys"`
+	LeftOut        []string `json:"left_out" doc:"Properties that were not selected."`
 }
 
 // StepPlugin says what ran in a plugin's place and why.
@@ -70,6 +97,11 @@ func detailOf(r state.Run) *StepDetail {
 	d := &StepDetail{Plugins: []StepPlugin{}, SchemaChanges: []SchemaChanges{}, Notes: []string{}}
 	if json.Unmarshal(r.Detail, d) != nil {
 		return nil // of a release that keeps it otherwise
+	}
+	if d.Given != nil {
+		for i := range d.Given.Streams {
+			d.Given.Streams[i].Keys, d.Given.Streams[i].LeftOut = some(d.Given.Streams[i].Keys), some(d.Given.Streams[i].LeftOut)
+		}
 	}
 	return d
 }

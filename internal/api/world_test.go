@@ -82,7 +82,7 @@ func TestOnPostgres(t *testing.T) {
 		"routes": TestEveryRouteForEverybody, "tokens": TestRevokedAtOnceAndNameFree, "start": TestStartRun, "wait": TestWaitForRun,
 		"logs": TestLogPages, "follow": TestFollow, "progress": TestProgress, "hundred": TestHundredFollowers,
 		"elsewhere": TestLogOfAnotherMachine, "gap": TestLogWithAGap, "hundred elsewhere": TestHundredFollowersOfAnotherMachine,
-		"streams": TestStreams, "workers": TestWorkers, "alerts": TestAlerts, "cancel": TestCancelAndRetry, "lists": TestListRuns, "steps": TestStepsAndStreams, "metrics": TestMetrics,
+		"streams": TestStreams, "workers": TestWorkers, "alerts": TestAlerts, "cancel": TestCancelAndRetry, "from state": TestRetryFromState, "lists": TestListRuns, "steps": TestStepsAndStreams, "metrics": TestMetrics,
 		"bookmarks": TestBookmarks, "schedules": TestSchedules, "backfills": TestBackfills, "callbacks": TestCallbacks, "session": TestSession, "login": TestLoginAtAProvider, "states": TestStates,
 	} {
 		t.Run(name, test)

@@ -63,8 +63,8 @@ func (c *Client) Cancel(ctx context.Context, id string) (api.RunDetail, error) {
 }
 
 // Retry runs again what a run was.
-func (c *Client) Retry(ctx context.Context, id string) (api.RunDetail, error) {
-	return repeated[api.RunDetail](ctx, c, "/runs/"+url.PathEscape(id)+"/retry", nil)
+func (c *Client) Retry(ctx context.Context, id string, fromState bool) (api.RunDetail, error) {
+	return repeated[api.RunDetail](ctx, c, "/runs/"+url.PathEscape(id)+"/retry?from_state="+strconv.FormatBool(fromState), nil)
 }
 
 // Follow hands over the lines of a run's log as they come, and returns how it

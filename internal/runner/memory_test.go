@@ -258,6 +258,10 @@ func (m *memory) RunsOf(context.Context, ...string) ([]state.Run, error) {
 	return nil, errors.New("not used here")
 }
 
+func (m *memory) BriefRunsOf(context.Context, ...string) ([]state.Run, error) {
+	return nil, errors.New("not used here")
+}
+
 func (m *memory) LoneRuns(context.Context, state.Which) ([]state.Run, error) {
 	return nil, errors.New("not used here")
 }

@@ -20,10 +20,13 @@ const (
 
 // Options are what a user asks of a run.
 type Options struct {
-	RunID          string // of the first block; "" makes one
-	Trigger        string // "cli", "schedule"
-	Execution      string // that the run belongs to; "" none
-	FullRefresh    bool
+	RunID       string // of the first block; "" makes one
+	Trigger     string // "cli", "schedule"
+	Execution   string // that the run belongs to; "" none
+	FullRefresh bool
+	// StateOf is a run, or an execution: each bookmark is taken back to where it
+	// began. A full refresh needs none.
+	StateOf        string
 	RefreshCatalog bool
 	NoStateUpdate  bool
 	Force          bool // run beside a running one

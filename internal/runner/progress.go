@@ -19,16 +19,11 @@ type detail struct {
 	Gauges     []Gauge         `json:"gauges,omitempty"`
 	Notes      []string        `json:"notes,omitempty"`
 	Version    string          `json:"version"`
+	Given      *given          `json:"given,omitempty"`
 }
 
 func (s *set) detail() detail {
-	return detail{s.report.Plugins, s.report.Fused, s.report.Bottleneck, s.report.Changes, s.report.Gauges, s.report.Notes, s.Version}
-}
-
-// masked is a detail without secrets (invariant 10).
-func (s *set) masked(d detail) json.RawMessage {
-	text, _ := json.Marshal(d)
-	return json.RawMessage(s.Redactor.String(string(text)))
+	return detail{s.report.Plugins, s.report.Fused, s.report.Bottleneck, s.report.Changes, s.report.Gauges, s.report.Notes, s.Version, s.given.Load()}
 }
 
 // telling gives how far the set is, whenever it is asked: of the report only
@@ -37,6 +32,7 @@ func (s *set) telling() func() ([]state.StreamStats, json.RawMessage) {
 	settled, recent := s.detail(), &rates{}
 	return func() ([]state.StreamStats, json.RawMessage) {
 		now := settled
+		now.Given = s.given.Load()
 		now.Bottleneck, now.Changes, now.Gauges = s.bottleneck(), s.counts.changes(), s.gauges.all()
 		streams := (&BlockReport{Streams: s.counts.streams()}).stats()
 		recent.add(time.Now(), streams)

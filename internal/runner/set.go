@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -45,6 +46,7 @@ type set struct {
 	catalog  *singer.Catalog // of the tap; nil: it has none
 	left     string          // what the target said it left (load.KeptLine)
 	bounds   limit.Limits
+	given    atomic.Pointer[given]
 }
 
 func (s *set) tap() *Stage    { return s.stages[0] }
@@ -239,6 +241,7 @@ func (s *set) load(ctx context.Context) error {
 	if chain.Stages, err = s.chain(catalogPath); err != nil {
 		return s.giveUp(first, err)
 	}
+	s.keepGiven(ctx)
 	chain.Host, chain.Start = prestarted{s.guard, first}, s.start
 	return s.pipe(ctx, chain)
 }
@@ -323,6 +326,11 @@ const stateName = "state.json"
 // edits that the destination must know of (invariant 3).
 func (s *set) bookmark(ctx context.Context) (edit int64, err error) {
 	id := s.plan.StateID
+	if s.StateOf != "" && !s.FullRefresh && s.Window == nil {
+		if err := s.rollBack(ctx); err != nil {
+			return 0, err
+		}
+	}
 	have, err := s.Store.Bookmark(ctx, id)
 	if err != nil && !errors.Is(err, state.ErrNotFound) {
 		return 0, fault.Wrap(fault.StoreAway, err, "cannot read the bookmark of %s", id)

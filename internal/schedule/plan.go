@@ -53,8 +53,11 @@ type Options struct {
 	Select      []string          `json:"select,omitempty"`
 	Exclude     []string          `json:"exclude,omitempty"`
 	Env         map[string]string `json:"env,omitempty"`
-	Timeout     time.Duration     `json:"timeout,omitempty"`  // nanoseconds
-	Parallel    int               `json:"parallel,omitempty"` // chunks at the same time
+	// StateOf is an execution: this one starts from the bookmarks with which that
+	// one did.
+	StateOf  string        `json:"state_of,omitempty"`
+	Timeout  time.Duration `json:"timeout,omitempty"`  // nanoseconds
+	Parallel int           `json:"parallel,omitempty"` // chunks at the same time
 	// AllowDuplicates lets a window append rows without a key.
 	AllowDuplicates bool `json:"allow_duplicates,omitempty"`
 	// Backfill is the id of the backfill that a window becomes; one that is there

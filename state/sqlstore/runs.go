@@ -13,8 +13,13 @@ import (
 	"elt/state"
 )
 
-const columnsOfRun = `run_id, state_id, name, environment, trigger_by, status, unconfirmed, exit_code, cause,
-  started_at, heartbeat_at, ended_at, log_path, streams, detail`
+const columnsOfRun = columnsWithoutDetail + `detail`
+
+const columnsWithoutDetail = `run_id, state_id, name, environment, trigger_by, status, unconfirmed, exit_code, cause,
+  started_at, heartbeat_at, ended_at, log_path, streams, `
+
+// briefColumns leave out the detail, which may be long.
+const briefColumns = columnsWithoutDetail + `null`
 
 // StartRun implements state.Runs.
 func (s *Store) StartRun(ctx context.Context, r state.Run) error {
@@ -29,7 +34,16 @@ func (s *Store) StartRun(ctx context.Context, r state.Run) error {
 }
 
 // RunsOf implements state.Runs.
-func (s *Store) RunsOf(ctx context.Context, executions ...string) (out []state.Run, err error) {
+func (s *Store) RunsOf(ctx context.Context, executions ...string) ([]state.Run, error) {
+	return s.runsOf(ctx, columnsOfRun, executions)
+}
+
+// BriefRunsOf implements state.Runs.
+func (s *Store) BriefRunsOf(ctx context.Context, executions ...string) ([]state.Run, error) {
+	return s.runsOf(ctx, briefColumns, executions)
+}
+
+func (s *Store) runsOf(ctx context.Context, columns string, executions []string) (out []state.Run, err error) {
 	for some := range slices.Chunk(executions, 500) { // databases limit the parameters of a statement
 		var args []any
 		var marks []string
@@ -43,7 +57,7 @@ func (s *Store) RunsOf(ctx context.Context, executions ...string) (out []state.R
 			v.Execution = execution
 			out = append(out, v)
 			return err
-		}, `select e.execution_id, `+columnsOfRun+` from elt_execution_runs e join elt_runs using (run_id)
+		}, `select e.execution_id, `+columns+` from elt_execution_runs e join elt_runs using (run_id)
 where e.execution_id in (`+strings.Join(marks, ", ")+`) order by started_at, run_id`, args...)
 		if err != nil {
 			return nil, err
@@ -68,7 +82,7 @@ func (s *Store) LoneRuns(ctx context.Context, w state.Which) (out []state.Run, e
 		v, err := scanRun(r)
 		out = append(out, v)
 		return err
-	}, `select `+columnsOfRun+` from elt_runs `+f.text("started_at desc, run_id desc", w.Limit), f.args...)
+	}, `select `+briefColumns+` from elt_runs `+f.text("started_at desc, run_id desc", w.Limit), f.args...)
 	return out, err
 }
 

@@ -60,7 +60,7 @@ func loneRuns(t *testing.T, e env) {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 678901000, time.UTC)
 	for n, execution := range []string{"", "x", "", ""} {
 		must(t, e.StartRun(e.ctx, state.Run{ID: fmt.Sprint("r", n), Execution: execution, StateID: "s", Name: "tap-x target-y", Environment: "dev",
-			Status: state.Running, Started: at.Add(time.Duration(n/2) * time.Second)}))
+			Status: state.Running, Started: at.Add(time.Duration(n/2) * time.Second), Detail: raw(`{"n":1}`)}))
 	}
 	must(t, e.FinishRun(e.ctx, state.Run{ID: "r0", Status: state.Failed}))
 	for want, w := range map[string]state.Which{
@@ -75,12 +75,18 @@ func loneRuns(t *testing.T, e env) {
 		var words []string
 		for _, r := range list {
 			words = append(words, r.ID)
+			if r.Detail != nil {
+				t.Errorf("a list has the detail of %s: %s", r.ID, r.Detail)
+			}
 		}
 		if got := strings.Join(words, " "); got != want {
 			t.Errorf("%+v: %q, want %q", w, got, want)
 		}
 	}
-	if runs, err := e.RunsOf(e.ctx, "x", "y"); err != nil || len(runs) != 1 || runs[0].ID != "r1" || runs[0].Execution != "x" {
+	if runs, err := e.RunsOf(e.ctx, "x", "y"); err != nil || len(runs) != 1 || runs[0].ID != "r1" || runs[0].Execution != "x" || string(runs[0].Detail) != `{"n":1}` {
+		t.Errorf("%+v, %v", runs, err)
+	}
+	if runs, err := e.BriefRunsOf(e.ctx, "x", "y"); err != nil || len(runs) != 1 || runs[0].ID != "r1" || runs[0].Execution != "x" || runs[0].Detail != nil {
 		t.Errorf("%+v, %v", runs, err)
 	}
 	if runs, err := e.RunsOf(e.ctx); err != nil || len(runs) != 0 {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { failed, go, loaded, page, part, stateID, violations, w } from './stage.mjs'
+import { done, failed, go, loaded, page, part, stateID, violations, w } from './stage.mjs'
 
 test('a run is started by hand, cancelled, and repeated', async () => {
   await go('/pipelines/archive')
@@ -155,6 +155,27 @@ test('a state is cleared only when its id is typed', async () => {
   await page.getByLabel('Type the state id to confirm').fill(stateID)
   await page.getByRole('dialog').getByRole('button', { name: 'Roll back' }).click()
   await page.getByRole('row', { name: /^orders 20/ }).waitFor()
+})
+
+test('a run says what it was given, and is repeated from where it began', async () => {
+  await go(`/runs/${done.id}?tab=detail`)
+  const settings = page.getByRole('region', { name: 'Settings' })
+  assert.match(await settings.getByRole('row').filter({ hasText: 'api_key' }).innerText(), /\*\*\*/)
+  assert.doesNotMatch(await page.locator('main').innerText(), /hunter2/)
+  await page.getByText('What was selected').waitFor()
+  await page.getByRole('button', { name: 'Retry from state' }).click()
+  await page.getByRole('dialog', { name: 'Retry from state' }).getByText(stateID).waitFor()
+  assert.deepEqual(await violations(page), [])
+  await page.getByRole('button', { name: 'Retry from there' }).click()
+  await page.waitForURL((u) => u.pathname.startsWith('/runs/') && !u.pathname.endsWith(done.id))
+  const again = new URL(page.url()).pathname.split('/').at(-1)
+  const ended = await w.until('it is repeated', async () => {
+    const r = await w.api('/runs/' + again)
+    return r.ended_at && r
+  })
+  assert.equal(ended.status, 'succeeded')
+  assert.equal(ended.options.state_of, done.id)
+  assert.deepEqual(ended.steps[0].detail.start, (await w.api(`/runs/${done.id}`)).steps[0].detail.start)
 })
 
 test('an error is shown as the API says it, with its trace id', async () => {

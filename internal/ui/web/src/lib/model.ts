@@ -51,11 +51,11 @@ export const paused = (p: Pipeline) => p.schedules.length > 0 && p.schedules.eve
 
 /** The command that does what a run did. */
 export function command(r: RunDetail): string {
-  const o = r.options as { from?: string; to?: string; chunk?: string; full_refresh?: boolean; select?: string[]; exclude?: string[] }
+  const o = r.options as { from?: string; to?: string; chunk?: string; full_refresh?: boolean; state_of?: string; select?: string[]; exclude?: string[] }
   const quoted = (s: string) => (/^[\w@%+=:,./-]+$/.test(s) ? s : `'${s.replaceAll("'", `'\\''`)}'`)
   return [
     'elt', ...(r.environment ? ['--environment', r.environment] : []), 'run', ...r.blocks,
-    ...(o.from ? ['--from', o.from] : []), ...(o.to ? ['--to', o.to] : []), ...(o.chunk ? ['--chunk', o.chunk] : []), ...(o.full_refresh ? ['--full-refresh'] : []),
+    ...(o.from ? ['--from', o.from] : []), ...(o.to ? ['--to', o.to] : []), ...(o.chunk ? ['--chunk', o.chunk] : []), ...(o.full_refresh ? ['--full-refresh'] : []), ...(o.state_of ? ['--state-of', o.state_of] : []),
     ...(o.select ?? []).flatMap((s) => ['--select', s]), ...(o.exclude ?? []).flatMap((s) => ['--exclude', s]),
   ].map(quoted).join(' ')
 }
@@ -137,9 +137,10 @@ export async function runs(q: { status?: string; pipeline?: string; since?: stri
   const page = await get<Page<Run>>('/runs' + query(q), signal)
   return { items: page.items, next: page.next_cursor ?? '' }
 }
-export const run = (id: string, signal?: AbortSignal) => get<RunDetail>(`/runs/${part(id)}`, signal)
+export const run = async (id: string, signal?: AbortSignal) => (await askExact<RunDetail>(`/runs/${part(id)}`, signal)).value
 export const cancel = (id: string) => post(`/runs/${part(id)}/cancel`)
-export const retry = (id: string) => post<Run>(`/runs/${part(id)}/retry`)
+/** Repeats a run; fromState: from the bookmarks as they were before it. */
+export const retry = (id: string, fromState = false) => post<Run>(`/runs/${part(id)}/retry` + (fromState ? '?from_state=true' : ''))
 /** A name of a request of its own, by which the server knows it again. */
 export const newKey = () => crypto.randomUUID?.() ?? String(Math.random()).slice(2)
 /** The pair of a schedule has a bookmark of its own: it is run by the schedule's name. */

@@ -1558,6 +1558,8 @@ export interface components {
             from?: string;
             full_refresh?: boolean;
             select?: string[];
+            /** @description It starts from the bookmarks with which this run did. */
+            state_of?: string;
             /** Format: double */
             timeout_seconds?: number;
             to?: string;
@@ -1758,11 +1760,20 @@ export interface components {
             bottleneck?: string;
             /** @description Tap and target in one process. */
             fused: boolean;
+            given?: components["schemas"]["StepGiven"];
             notes: string[];
             plugins: components["schemas"]["StepPlugin"][];
             schema_changes: components["schemas"]["SchemaChanges"][];
+            /** @description The state that the tap got: {} for the beginning. What from_state starts from again. */
+            start?: unknown;
             /** @description Of elt. */
             version: string;
+        };
+        StepGiven: {
+            /** @description Those that had a value. */
+            settings: components["schemas"]["StepSetting"][];
+            /** @description Those that were selected; none where the tap takes no catalog. */
+            streams: components["schemas"]["StepStream"][];
         };
         StepPlugin: {
             command?: string;
@@ -1773,6 +1784,28 @@ export interface components {
             pinned?: boolean;
             reason: string;
             type: string;
+        };
+        StepSetting: {
+            name: string;
+            plugin: string;
+            secret: boolean;
+            /**
+             * @description The layer that won.
+             * @enum {string}
+             */
+            source: "flag" | "environment" | "dotenv" | "mapping" | "project_environment" | "project_file" | "database" | "inherited" | "default";
+            /** @description "***" where it is a secret. */
+            value: unknown;
+            /** @description The variable that set it. */
+            variable?: string;
+        };
+        StepStream: {
+            keys: string[];
+            /** @description Properties that were not selected. */
+            left_out: string[];
+            method: string;
+            replication_key?: string;
+            stream: string;
         };
         Stream: {
             key?: string[];
@@ -3092,6 +3125,8 @@ export interface operations {
             query?: {
                 /** @description Answer when the run has ended, or after this time (at most 60s). */
                 wait?: string;
+                /** @description Start from the bookmarks as they were before that run, instead of as they are now: what came since is loaded again. */
+                from_state?: boolean;
             };
             header?: {
                 /** @description Your own name of the request: a second one with it gives the first one's run. */
