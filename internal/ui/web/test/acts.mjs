@@ -17,7 +17,7 @@ test('a run is started by hand, cancelled, and repeated', async () => {
   await page.getByRole('link', { name: 'customers' }).waitFor()
   assert.equal(await page.getByRole('link', { name: 'orders' }).count(), 0)
   const first = page.url().split('?')[0]
-  await page.getByRole('button', { name: 'Retry' }).click()
+  await page.getByRole('button', { name: 'Retry', exact: true }).click()
   await page.waitForURL((u) => /\/runs\//.test(u.pathname) && !first.endsWith(u.pathname))
   await page.locator('.head .succeeded').waitFor()
 })
