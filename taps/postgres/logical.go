@@ -2,12 +2,9 @@ package postgres
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/rs/zerolog"
 
 	"elt/internal/row"
@@ -52,8 +49,8 @@ func syncLogged(ctx context.Context, s settings, plans []*plan, out taps.Output,
 	if err != nil {
 		return []error{err}
 	}
-	defer (&worker{conn: ask}).close()
 	l.ask = ask
+	defer func() { (&worker{conn: l.ask}).close() }() // the one of then
 	first, follow, failed, err := l.prepare(ctx, plans)
 	if err != nil {
 		return append(failed, fmt.Errorf("LOG_BASED replication: %w", orCancelled(ctx, err)))
@@ -186,10 +183,6 @@ func (l *logs) readLog(ctx context.Context, plans, first []*plan) []error {
 	for _, p := range plans {
 		tables = append(tables, p.asRelation())
 	}
-	var decoder replication.Decoder = replication.NewPGOutput(l.publication())
-	if l.slot.Plugin == "wal2json" {
-		decoder = replication.NewWAL2JSON(tables)
-	}
 	var used []uint32
 	for _, t := range tables {
 		for _, c := range t.Columns {
@@ -199,17 +192,19 @@ func (l *logs) readLog(ctx context.Context, plans, first []*plan) []error {
 	if err := plans[0].db.loadLogTypes(ctx, l.ask, used); err != nil {
 		return []error{err}
 	}
-	oldest := plans[0].log.at
-	for _, p := range plans {
-		oldest = min(oldest, p.log.at)
-	}
-	conn, err := l.start(ctx, oldest, decoder)
+	r := &logReader{logs: l, streams: streams, kept: kept, lanes: newLanes(l.out, l.pool, streams), decoder: func() replication.Decoder {
+		if l.slot.Plugin == "wal2json" {
+			return replication.NewWAL2JSON(tables)
+		}
+		return replication.NewPGOutput(l.publication())
+	}}
+	err := r.begin(ctx)
 	if err != nil {
+		r.hangUp(false)
 		return []error{fmt.Errorf("LOG_BASED replication: read the slot %q: %w", l.slot.Name, err)}
 	}
-	stop := kept.follow(l.out.Acked(), conn)
-	r := &logReader{logs: l, conn: conn, streams: streams, lanes: newLanes(l.out, l.pool, streams), began: time.Now()}
-	err = r.read(ctx)
+	stop := kept.follow(l.out.Acked())
+	err = r.readOn(ctx)
 	if err == nil {
 		r.lanes.finish()
 	}
@@ -217,7 +212,7 @@ func (l *logs) readLog(ctx context.Context, plans, first []*plan) []error {
 		r.lanes.drop(s)
 	}
 	stop()
-	conn.Close(err == nil)
+	r.hangUp(err == nil)
 	var failed []error
 	for _, s := range streams {
 		if s.failed != nil {
@@ -225,35 +220,9 @@ func (l *logs) readLog(ctx context.Context, plans, first []*plan) []error {
 		}
 	}
 	if err != nil {
-		err = explainReplication(err, l.set, l.slot.Name)
 		failed = append(failed, fmt.Errorf("LOG_BASED replication: %w", orCancelled(ctx, err)))
 	}
 	return failed
-}
-
-// start begins to read the slot, and waits for one that a run which was just
-// killed has not given back yet.
-func (l *logs) start(ctx context.Context, from replication.LSN, d replication.Decoder) (*replication.Conn, error) {
-	deadline := time.Now().Add(time.Duration(l.set.primary.Retry) * time.Second)
-	for {
-		conn, err := l.set.primary.DialReplication(ctx)
-		if err != nil {
-			return nil, explainReplication(err, l.set, l.slot.Name)
-		}
-		c, err := replication.Start(ctx, conn, l.slot.Name, from, d)
-		var pg *pgconn.PgError
-		if !errors.As(err, &pg) || pg.Code != "55006" || time.Now().After(deadline) {
-			if err != nil {
-				err = orCancelled(ctx, explainReplication(err, l.set, l.slot.Name))
-			}
-			return c, err
-		}
-		select {
-		case <-time.After(300 * time.Millisecond):
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-	}
 }
 
 // asRelation is the table as the log would describe it now.

@@ -3,10 +3,8 @@ package postgres_test
 import (
 	"context"
 	"fmt"
-	"net/url"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -14,7 +12,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"elt/internal/fault"
-	"elt/internal/pgtest"
 )
 
 // logCatalog is a file with the catalog, every stream by method.
@@ -125,20 +122,16 @@ func (l *logged) sender() *pgx.Conn {
 // A server that is not set up for it, that has nothing left, or that has
 // thrown the slot's log away: check and run say the same.
 func TestLogBasedServerIsNotReady(t *testing.T) {
-	server := pgtest.NewServer(t)
-	u, err := url.Parse(server.URL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	port, _ := strconv.Atoi(u.Port())
-	w := &world{t: t, cfg: map[string]any{"host": u.Hostname(), "port": port, "user": "elt", "database": "postgres", "connect_retry_seconds": 0, "replication_slot_name": "ready"}}
-	l := &logged{world: w, out: newMirror(t)}
+	l, server := newLoggedAlone(t)
+	l.cfg["connect_retry_seconds"] = 0
 	restart := func(settings ...string) {
 		t.Helper()
 		server.Restart(settings...)
+		var err error
 		if l.conn, err = pgx.Connect(context.Background(), server.URL()); err != nil {
 			t.Fatal(err)
 		}
+		t.Cleanup(func() { l.conn.Close(context.Background()) })
 	}
 	both := func(kind string, said ...string) {
 		t.Helper()

@@ -37,6 +37,9 @@ func explainReplication(err error, s settings, name string) error {
 			WithHint("raise max_wal_senders and restart the server, or see who takes them: select application_name, client_addr, state from pg_stat_replication")
 	case strings.HasPrefix(pg.Code, "28"):
 		return fmt.Errorf("a connection that reads the log: %w", err)
+	case pg.Code == "42704" && strings.Contains(pg.Message, "replication slot"):
+		return say("the replication slot %q is gone", name).WithKind(fault.KindPath).
+			WithHint("it was dropped, or another server took over that does not have it: read its streams anew: elt run --full-refresh")
 	case pg.Code == "42704" && strings.Contains(pg.Message, "publication"):
 		return say("the publication is younger than the log that is to be read").WithKind(fault.KindShape).
 			WithHint("drop the slot (select pg_drop_replication_slot('%s')), and read its streams anew: elt run --full-refresh", name)
@@ -44,7 +47,7 @@ func explainReplication(err error, s settings, name string) error {
 		return say("the replication slot %q is lost", name).WithKind(fault.KindShape).
 			WithHint("drop it (select pg_drop_replication_slot('%s')), and read its streams anew: elt run --full-refresh", name)
 	}
-	return fmt.Errorf("PostgreSQL refuses: %s (SQLSTATE %s)", text, pg.Code)
+	return fmt.Errorf("PostgreSQL refuses: %w", err)
 }
 
 const (

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"elt/internal/fault"
 	"elt/internal/row"
@@ -32,6 +33,14 @@ type mapped struct {
 
 // mapRelation makes the mapping of a relation as the log describes it. Where
 // that has columns which the plan does not know, the table is looked at again.
+func (l *logs) mapRelation(ctx context.Context, p *plan, r *replication.Relation) (m *mapping, err error) {
+	err = l.asking(ctx, func(ask *pgx.Conn) error {
+		m, err = mapRelation(ctx, ask, p, r, l.set)
+		return err
+	})
+	return m, err
+}
+
 func mapRelation(ctx context.Context, ask *pgx.Conn, p *plan, r *replication.Relation, s settings) (*mapping, error) {
 	var used []uint32
 	fresh := false
@@ -176,7 +185,7 @@ func (m *mapping) lacks(now, old []replication.Value) bool {
 // that got another key: under that key the destination has none to keep. What
 // the table has is as new or newer; where it is newer the log will say so. A
 // row that is gone is left as it is: the log will say that, too.
-func (m *mapping) fill(ctx context.Context, ask *pgx.Conn, now, old []replication.Value) error {
+func (l *logs) fill(ctx context.Context, m *mapping, now, old []replication.Value) error {
 	var names, match []string
 	var from []int
 	for _, c := range m.columns {
@@ -189,7 +198,11 @@ func (m *mapping) fill(ctx context.Context, ask *pgx.Conn, now, old []replicatio
 		match = append(match, fmt.Sprintf("%s = %s::%s", identifier(c.Name), literal(string(now[k].Bytes)), m.plan.db.castType(c.Type)))
 	}
 	sql := "select " + strings.Join(names, ", ") + " from " + m.plan.table() + " where " + strings.Join(match, " and ")
-	results, err := ask.PgConn().Exec(ctx, sql).ReadAll()
+	var results []*pgconn.Result
+	err := l.asking(ctx, func(ask *pgx.Conn) (err error) {
+		results, err = ask.PgConn().Exec(ctx, sql).ReadAll()
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("ask for large values that the log does not repeat: %w", err)
 	}

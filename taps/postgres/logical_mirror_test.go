@@ -26,6 +26,7 @@ type mirror struct {
 	parallel int
 	acks     chan taps.Position
 	hold     time.Duration // once, before the first write
+	onRows   func(all int) // before rows are taken, with how many that makes
 	breakAt  int           // fail the write that brings this many rows, 0: never
 
 	mu      sync.Mutex
@@ -104,6 +105,9 @@ func (s *mirroring) Write(b *row.Batch) error {
 	defer s.m.mu.Unlock()
 	time.Sleep(s.m.hold)
 	s.m.hold = 0
+	if s.m.onRows != nil {
+		s.m.onRows(s.m.rows + b.Len())
+	}
 	if s.m.rows += b.Len(); s.m.breakAt > 0 && s.m.rows >= s.m.breakAt {
 		return errBroken
 	}

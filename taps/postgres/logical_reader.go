@@ -2,9 +2,9 @@ package postgres
 
 import (
 	"context"
-	"fmt"
 	"time"
 
+	"elt/internal/fault"
 	"elt/taps/postgres/replication"
 )
 
@@ -21,10 +21,18 @@ const (
 // logReader takes changes out of the log and gives them to their streams.
 type logReader struct {
 	*logs
-	conn    *replication.Conn
 	streams []*logStream
+	kept    *kept
 	lanes   *lanes
+	decoder func() replication.Decoder
 	began   time.Time
+
+	conn    *replication.Conn
+	sender  uint32          // the server's process at its other end
+	begun   replication.LSN // the transaction that is being read, by its commit
+	taken   int             // changes of it that were handed on
+	awaited bool            // it was begun over another connection, and comes again
+	repeat  int             // so many of its changes have been handed on
 
 	end       replication.LSN // where the log ended at the start, 0: does not matter
 	at        replication.LSN // everything before it was read
@@ -39,14 +47,26 @@ type logReader struct {
 	owners    map[*replication.Relation]*logStream
 }
 
-// read reads until the run's end, with everything handed on and positions
-// said. An error leaves streams as they are.
-func (r *logReader) read(ctx context.Context) error {
-	if err := r.limits(ctx); err != nil {
-		return err
+// begin finds out where to begin and where to end, and connects.
+func (r *logReader) begin(ctx context.Context) (err error) {
+	r.at = r.streams[0].from
+	for _, s := range r.streams {
+		r.at = min(r.at, s.from)
 	}
-	r.owners = map[*replication.Relation]*logStream{}
+	if r.set.Log.Break {
+		if r.end, err = r.logEnd(ctx); err != nil {
+			return err
+		}
+	}
+	r.began = time.Now()
 	r.lastData, r.lastCover, r.lastIdle = r.began, r.began, r.began
+	return r.connect(ctx)
+}
+
+// read reads until the run's end, with everything handed on and positions
+// said. An error leaves streams as they are; of a connection that broke it is
+// a replication.Lost.
+func (r *logReader) read(ctx context.Context) error {
 	tick := time.NewTicker(coverEvery / 2)
 	defer tick.Stop()
 	var change replication.Change
@@ -82,43 +102,34 @@ func (r *logReader) read(ctx context.Context) error {
 	}
 }
 
-// limits asks where the log ends now.
-func (r *logReader) limits(ctx context.Context) error {
-	r.at = r.streams[0].from
-	for _, s := range r.streams {
-		r.at = min(r.at, s.from)
-	}
-	if !r.set.Log.Break {
-		return nil
-	}
-	function := "pg_catalog.pg_current_wal_flush_lsn()"
-	if r.source.standby {
-		function = "pg_catalog.pg_last_wal_replay_lsn()"
-	}
-	var text string
-	if err := r.ask.QueryRow(ctx, "select "+function+"::text").Scan(&text); err != nil {
-		return fmt.Errorf("ask where the log ends: %w", err)
-	}
-	end, err := replication.ParseLSN(text)
-	r.end = end
-	return err
-}
-
 // take is one change; true says that the run is over.
 func (r *logReader) take(ctx context.Context, c *replication.Change) (done bool, err error) {
 	switch c.Kind {
 	case replication.KeepAlive:
+		if r.awaited && c.LSN > r.begun {
+			return false, r.differs()
+		}
 		return r.alive(ctx, c.LSN), nil
 	case replication.Begin:
+		if r.awaited && c.LSN != r.begun {
+			return false, r.differs()
+		}
+		r.awaited, r.begun, r.taken = false, c.LSN, r.repeat
 		r.within, r.micros = true, c.Time
 		for _, s := range r.streams {
 			s.skip = c.LSN < s.from
 		}
 	case replication.Commit:
-		r.within, r.at, r.silent = false, max(r.at, c.LSN), 0
+		if r.repeat > 0 {
+			return false, r.differs()
+		}
+		r.within, r.at, r.silent, r.taken = false, max(r.at, c.LSN), 0, 0
 		r.lastData = time.Now()
 		return r.boundary(ctx), nil
 	case replication.Truncate:
+		if r.again() {
+			break
+		}
 		for _, relation := range c.Truncated {
 			if s := r.owner(relation); s != nil && !s.skip && s.failed == nil {
 				version := max(time.Now().UnixMilli(), s.plan.version+1)
@@ -128,6 +139,9 @@ func (r *logReader) take(ctx context.Context, c *replication.Change) (done bool,
 			}
 		}
 	case replication.Insert, replication.Update, replication.Delete:
+		if r.again() {
+			break
+		}
 		if s := r.owner(c.Relation); s != nil && !s.skip && s.failed == nil {
 			if err := r.row(ctx, s, c); err != nil {
 				r.lanes.fail(s, err)
@@ -135,6 +149,23 @@ func (r *logReader) take(ctx context.Context, c *replication.Change) (done bool,
 		}
 	}
 	return false, nil
+}
+
+// again says that a change was handed on before the connection broke.
+func (r *logReader) again() bool {
+	if r.repeat > 0 {
+		r.repeat--
+		return true
+	}
+	r.taken++
+	return false
+}
+
+// differs says that a new connection does not bring the transaction that the
+// one before it was in.
+func (r *logReader) differs() error {
+	return fault.New(fault.Failed, "the connection that reads the log broke within the transaction at %s, and another one does not bring the same", r.begun).WithKind(fault.KindServer).
+		WithHint("is it the same server? The next run reads from the bookmark on")
 }
 
 // owner is the stream of a relation, nil for none.
@@ -158,7 +189,7 @@ func (r *logReader) row(ctx context.Context, s *logStream, c *replication.Change
 	m := s.maps[c.Relation]
 	if m == nil {
 		var err error
-		if m, err = mapRelation(ctx, r.ask, s.plan, c.Relation, r.set); err != nil {
+		if m, err = r.mapRelation(ctx, s.plan, c.Relation); err != nil {
 			return err
 		}
 		s.maps[c.Relation] = m
@@ -171,7 +202,7 @@ func (r *logReader) row(ctx context.Context, s *logStream, c *replication.Change
 			return err
 		}
 		if m.lacks(c.New, c.Old) {
-			if err := m.fill(ctx, r.ask, c.New, c.Old); err != nil {
+			if err := r.fill(ctx, m, c.New, c.Old); err != nil {
 				return err
 			}
 		}
@@ -227,6 +258,7 @@ func (r *logReader) cover(ctx context.Context, now time.Time) {
 // alive is the server's word that everything up to lsn was sent.
 func (r *logReader) alive(ctx context.Context, lsn replication.LSN) (done bool) {
 	if r.within {
+		r.asked = time.Time{}
 		return false
 	}
 	r.at = max(r.at, lsn)
@@ -257,10 +289,14 @@ const (
 
 // tick is called while the log brings nothing.
 func (r *logReader) tick(ctx context.Context) (done bool) {
+	now := time.Now()
+	if r.awaited && r.asked.IsZero() {
+		r.asked = now
+		r.conn.Ask()
+	}
 	if r.within {
 		return false
 	}
-	now := time.Now()
 	if idle := r.set.idle(); r.over(now) || idle > 0 && now.Sub(r.lastData) >= idle {
 		return true
 	}

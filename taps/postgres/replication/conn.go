@@ -70,9 +70,17 @@ func CreateSlot(ctx context.Context, conn *pgx.Conn, slot, plugin string, tempor
 	return Snapshot{Name: string(row[2]), LSN: lsn}, err
 }
 
+// Lost says that the connection broke, or that the server has closed it for
+// reasons of its own: the log is as it was, and another Start may go on.
+type Lost struct{ Err error }
+
+func (l *Lost) Error() string { return l.Err.Error() }
+func (l *Lost) Unwrap() error { return l.Err }
+
 // Start makes the slot send from lsn on; the server takes the slot's own
-// place when that is later. It takes over conn, error or not.
-func Start(ctx context.Context, conn *pgx.Conn, slot string, lsn LSN, d Decoder) (*Conn, error) {
+// place when that is later, and may forget what lies before confirmed. It
+// takes over conn, error or not.
+func Start(ctx context.Context, conn *pgx.Conn, slot string, lsn, confirmed LSN, d Decoder) (*Conn, error) {
 	var options []string
 	for _, o := range d.Options() {
 		options = append(options, identifier(o.Name)+" '"+strings.ReplaceAll(o.Value, "'", "''")+"'")
@@ -92,7 +100,7 @@ func Start(ctx context.Context, conn *pgx.Conn, slot string, lsn LSN, d Decoder)
 		}
 		switch m := message.(type) {
 		case *pgproto3.CopyBothResponse:
-			return begin(pg, lsn, d, every)
+			return begin(pg, lsn, confirmed, d, every)
 		case *pgproto3.ErrorResponse:
 			err = pgconn.ErrorResponseToPgError(m)
 		case *pgproto3.NoticeResponse, *pgproto3.ParameterStatus:
@@ -124,14 +132,15 @@ func statusInterval(ctx context.Context, pg *pgconn.PgConn) (time.Duration, erro
 	return statusEvery, nil
 }
 
-func begin(pg *pgconn.PgConn, lsn LSN, d Decoder, every time.Duration) (*Conn, error) {
+func begin(pg *pgconn.PgConn, lsn, confirmed LSN, d Decoder, every time.Duration) (*Conn, error) {
 	raw, err := pg.Hijack()
 	if err != nil {
 		return nil, err
 	}
 	c := &Conn{net: raw.Conn, frontend: raw.Frontend, inbox: newInbox(), decoder: d,
 		answer: make(chan struct{}, 1), question: make(chan struct{}, 1), stop: make(chan struct{}), finished: make(chan struct{})}
-	c.confirm.Store(uint64(lsn))
+	giveUpSilent(raw.Conn)
+	c.confirm.Store(uint64(confirmed))
 	c.received.Store(uint64(lsn))
 	c.work.Go(c.read)
 	c.work.Go(func() { c.report(every) })
@@ -144,7 +153,7 @@ func (c *Conn) read() {
 	for {
 		message, err := c.frontend.Receive()
 		if err != nil {
-			c.inbox.end(fmt.Errorf("read the log: %w", err))
+			c.inbox.end(&Lost{fmt.Errorf("read the log: %w", err)})
 			return
 		}
 		switch m := message.(type) {
@@ -154,10 +163,15 @@ func (c *Conn) read() {
 			}
 			c.inbox.put(m.Data, c.stop)
 		case *pgproto3.ErrorResponse:
-			c.inbox.end(pgconn.ErrorResponseToPgError(m))
+			refused := pgconn.ErrorResponseToPgError(m)
+			if strings.HasPrefix(m.Code, "57P") || strings.HasPrefix(m.Code, "08") { // it stops, or was told to end this
+				c.inbox.end(&Lost{refused})
+			} else {
+				c.inbox.end(refused)
+			}
 			return
 		case *pgproto3.CopyDone:
-			c.inbox.end(errors.New("the server has ended the log's stream"))
+			c.inbox.end(&Lost{errors.New("the server has ended the log's stream")})
 		case *pgproto3.ReadyForQuery:
 			return
 		}
