@@ -140,7 +140,7 @@ func (s settings) connect(ctx context.Context) (*session, error) {
 func final(err error) bool {
 	var refused *mysql.MySQLError
 	var certificate *tls.CertificateVerificationError
-	return errors.As(err, &refused) && refused.Number != 1040 || errors.Is(err, mysql.ErrNoTLS) || errors.As(err, &certificate)
+	return errors.As(err, &refused) && refused.Number != 1040 && refused.Number != 1053 || errors.Is(err, mysql.ErrNoTLS) || errors.As(err, &certificate)
 }
 
 func (s *session) begin(ctx context.Context, set settings) error {

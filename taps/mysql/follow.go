@@ -28,22 +28,20 @@ func (r *reader) follow(ctx context.Context, set settings, s *session) error {
 	if !byGTID && p.at.Reached(p.source.end) || byGTID && p.at.GTID.String() == p.source.end.GTID.String() {
 		return r.stream.Position(p.position(nil, r.rows, true))
 	}
-	d, err := set.connect(ctx)
-	if err != nil {
-		return err
-	}
-	defer d.close()
-	log, err := d.dump(ctx, p, set, byGTID)
-	if err != nil {
-		return unreadable(err, p)
-	}
-	defer log.Close()
-	f := &follower{reader: r, log: log, ask: s, said: time.Now()}
+	f := &follower{reader: r, set: set, byGTID: byGTID, ask: s, said: time.Now()}
 	f.until = f.said.Add(time.Duration(set.MaxRun) * time.Second)
-	for !log.At.Reached(p.source.end) {
-		e, err := log.Next()
+	defer f.hangUp()
+	return f.readOn(ctx)
+}
+
+// read reads until the run's end; the error is a broken one where the
+// connection did not last.
+func (f *follower) read(ctx context.Context) error {
+	p := f.plan
+	for !f.log.At.Reached(p.source.end) {
+		e, err := f.log.Next()
 		if err != nil {
-			return unreadable(err, p)
+			return &broken{err}
 		}
 		switch e.Kind {
 		case wire.Changes:
@@ -58,21 +56,25 @@ func (r *reader) follow(ctx context.Context, set settings, s *session) error {
 		if e.Kind != wire.Commit && !e.Alone {
 			continue
 		}
-		f.dirty, p.at = false, log.At
-		if r.rows-r.covered >= positionEvery || r.rows > r.covered && time.Since(f.said) > time.Second {
+		if f.repeat > 0 {
+			return fault.New(fault.Failed, "the connection that reads the binlog broke within a transaction behind %s:%d, and another one does not bring the same", p.at.File, p.at.Pos).WithKind(fault.KindServer).
+				WithHint("is it the same server? The next run reads from the bookmark on")
+		}
+		f.dirty, f.taken, p.at = false, 0, f.log.At
+		if f.rows-f.covered >= positionEvery || f.rows > f.covered && time.Since(f.said) > time.Second {
 			if err := f.say(); err != nil {
 				return err
 			}
 		}
-		if set.MaxRun > 0 && time.Now().After(f.until) {
+		if f.set.MaxRun > 0 && time.Now().After(f.until) {
 			zerolog.Ctx(ctx).Info().Msgf("stream %s: stopped at %s:%d, because replication_max_run_seconds is over", p.id, p.at.File, p.at.Pos)
 			return f.say()
 		}
 	}
 	if f.dirty { // the server's own end lies within a transaction
-		return fault.New(fault.Failed, "the binlog of %s ended inside of a transaction at %s:%d", p.rel.table(), log.At.File, log.At.Pos)
+		return fault.New(fault.Failed, "the binlog of %s ended inside of a transaction at %s:%d", p.rel.table(), f.log.At.File, f.log.At.Pos)
 	}
-	p.at = log.At
+	p.at = f.log.At
 	return f.say()
 }
 
@@ -119,8 +121,14 @@ func (d *session) dump(ctx context.Context, p *plan, set settings, byGTID bool) 
 // follower turns changes into rows.
 type follower struct {
 	*reader
+	set    settings
+	byGTID bool
+	ask    *session
+	taken  int // changes of the transaction that is being read which were handed on
+	repeat int // so many come again, since a connection broke
+
+	over  *session // that the log is read by, nil before the first
 	log   *wire.Log
-	ask   *session
 	dirty bool // changes were read that no commit has followed yet
 	said  time.Time
 	until time.Time
@@ -152,19 +160,30 @@ func (f *follower) changes(e wire.Event) error {
 		if err != nil || op == wire.Done {
 			return err
 		}
+		if f.repeat > 0 {
+			f.repeat--
+			continue
+		}
 		if op != wire.Insert {
-			if err := f.pick(f.old, f.before); err != nil {
+			if err = f.pick(f.old, f.before); f.askAnew(err) {
+				err = f.pick(f.old, f.before)
+			}
+			if err != nil {
 				return err
 			}
 		}
 		if op != wire.Delete {
-			if err := f.pick(f.out, f.after); err != nil {
+			if err = f.pick(f.out, f.after); f.askAnew(err) {
+				err = f.pick(f.out, f.after)
+			}
+			if err != nil {
 				return err
 			}
 		}
 		if err := f.change(op, e.Time); err != nil {
 			return err
 		}
+		f.taken++
 	}
 }
 
@@ -198,6 +217,9 @@ func (f *follower) change(op wire.Op, at int64) error {
 	for i := range f.out {
 		if f.out[i].Kind == wire.Absent && f.at[i] >= 0 {
 			there, err := f.again()
+			if f.askAnew(err) {
+				there, err = f.again()
+			}
 			if err != nil || !there { // deleted since: the log will say so
 				return err
 			}

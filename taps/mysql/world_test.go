@@ -64,6 +64,29 @@ func newWorld(t testing.TB, statements ...string) *world {
 	return w
 }
 
+// cut ends all connections that the tap has.
+func (w *world) cut() {
+	w.t.Helper()
+	session := w.open()
+	rows, err := session.QueryContext(context.Background(), "select id from information_schema.processlist where id <> connection_id() and db = ?", w.name)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	var ids []int64
+	for rows.Next() {
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			w.t.Fatal(err)
+		}
+		ids = append(ids, id)
+	}
+	rows.Close()
+	for _, id := range ids { // one may have ended by itself
+		session.ExecContext(context.Background(), fmt.Sprintf("kill %d", id))
+	}
+	session.Close()
+}
+
 func (w *world) exec(statements ...string) { w.t.Helper(); w.in(w.name, statements...) }
 
 // open is one session.
@@ -166,6 +189,7 @@ type transcript struct {
 	positions []taps.Position
 	versions  []int64 // of each row
 	activated int
+	onRows    func(all int) // before rows are taken, with how many that makes
 }
 
 func (o *transcript) Parallel() int               { return 1 }
@@ -184,6 +208,9 @@ func (o *transcript) Stream(_ context.Context, s *row.Schema) (taps.Stream, erro
 }
 
 func (o *transcript) Write(b *row.Batch) error {
+	if o.onRows != nil {
+		o.onRows(len(o.rows) + b.Len())
+	}
 	for i := range b.Len() {
 		var values []string
 		fields := b.Fields(i)

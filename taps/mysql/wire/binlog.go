@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"net"
 	"strings"
+	"time"
 )
 
 // Place is a place in the binlog: behind an event of a file, or behind the
@@ -132,12 +134,36 @@ func (c *Conn) Dump(ctx context.Context, from Place, byGTID bool, server uint32)
 		body = binary.LittleEndian.AppendUint32(body, server)
 		body = append(body, file...)
 	}
+	c.in.Reset(&vigilant{c.net, ctx})
 	l.stop = c.watch(ctx)
 	if err := c.command(code, body); err != nil {
 		l.stop()
 		return nil, err
 	}
 	return l, nil
+}
+
+// ErrEnded says that the server has stopped sending the binlog, as one does
+// that is being shut down.
+var ErrEnded = errors.New("the server has ended the binlog")
+
+// silence is for how long a server may say nothing: it was asked for a sign of
+// life each second.
+const silence = 2 * time.Minute
+
+// vigilant is a connection whose reads fail once the network has swallowed
+// the server, or ctx has ended.
+type vigilant struct {
+	net.Conn
+	ctx context.Context
+}
+
+func (v *vigilant) Read(p []byte) (int, error) {
+	v.SetReadDeadline(time.Now().Add(silence))
+	if v.ctx.Err() != nil { // the deadline that this has set is gone
+		return 0, context.Cause(v.ctx)
+	}
+	return v.Conn.Read(p)
 }
 
 // Close ends the reading; the connection must be closed, too.
@@ -168,7 +194,7 @@ func (l *Log) next() (Event, error) {
 	case p[0] == headErr:
 		return Event{}, refusal(p)
 	case p[0] == headEOF && len(p) < 9:
-		return Event{}, errors.New("the server has ended the binlog")
+		return Event{}, ErrEnded
 	case len(p) < 1+eventHead:
 		return Event{}, errShort
 	}
