@@ -11,7 +11,7 @@ import (
 // Alert is something that was found wrong, from when it was noticed until it was over.
 type Alert struct {
 	ID         string     `json:"id"`
-	Kind       string     `json:"kind" doc:"failure, long_run, odd_volume, missed_slot, silent, stale, slot_lag: docs/alerts.md."`
+	Kind       string     `json:"kind" doc:"failure, long_run, odd_volume, missed_slot, silent, stale, late_start, replication_lag: docs/alerts.md."`
 	Pipeline   string     `json:"pipeline"`
 	Summary    string     `json:"summary" doc:"One sentence."`
 	Detail     string     `json:"detail,omitempty"`

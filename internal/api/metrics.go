@@ -2,11 +2,11 @@ package api
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"time"
 
 	"elt/internal/metrics"
+	"elt/internal/runner"
 	"elt/internal/schedule"
 	"elt/state"
 )
@@ -59,18 +59,8 @@ func (m *Metrics) Ended(e state.Execution) {
 	for _, r := range runs {
 		rows, _ := moved(r)
 		m.rows.Add(float64(rows), e.Name)
-		var measured struct {
-			Gauges []struct {
-				Metric string            `json:"metric"`
-				Value  float64           `json:"value"`
-				Tags   map[string]string `json:"tags"`
-			} `json:"gauges"`
-		}
-		if json.Unmarshal(r.Detail, &measured) != nil {
-			continue // of another release
-		}
-		for _, g := range measured.Gauges {
-			if g.Metric == "replication_slot_lag_bytes" {
+		for _, g := range runner.GaugesOf(r.Detail) {
+			if g.Metric == runner.SlotLagBytes {
 				m.behind.Set(g.Value, e.Name, g.Tags["slot"])
 			}
 		}

@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"fmt"
 	"path"
 	"slices"
 	"time"
@@ -18,7 +19,8 @@ const (
 	MissedSlot = "missed_slot"
 	Silent     = "silent"
 	Stale      = "stale"
-	SlotLag    = "slot_lag"
+	LateStart  = "late_start"
+	Lag        = "replication_lag"
 )
 
 // Condition is something wrong now. Of one Key there is one.
@@ -44,7 +46,8 @@ var judges = []struct {
 	{MissedSlot, missed, nil},
 	{Silent, silent, func(r project.AlertRule) time.Duration { return r.SilentFor }},
 	{Stale, stale, func(r project.AlertRule) time.Duration { return r.FreshWithin }},
-	{SlotLag, late, func(r project.AlertRule) time.Duration { return r.LateBy }},
+	{LateStart, late, func(r project.AlertRule) time.Duration { return r.LateBy }},
+	{Lag, behind, nil},
 }
 
 // Judge says what is wrong with pipelines at a time: a function of what it is
@@ -69,6 +72,9 @@ func Judge(c Config, pipelines []Pipeline, now time.Time) []Condition {
 				found.Kind, found.Pipeline, found.Key = j.kind, p.Name, j.kind+" "+p.Name
 				if j.own != nil && j.own(r) > 0 {
 					found.Key += " " + j.own(r).String()
+				}
+				if j.kind == Lag && r.LagAbove > 0 {
+					found.Key += fmt.Sprintf(" %d", r.LagAbove)
 				}
 				if !silently {
 					found.Channels = c.channels(r)

@@ -113,8 +113,12 @@ func TestJudge(t *testing.T) {
 		"fresh":                      {p: Pipeline{Promise: Promise{FreshWithin: 26 * h}, Streams: []Stream{{Name: "a", Loaded: noon.Add(-25 * h)}}}},
 		"stale before any run":       {p: Pipeline{Promise: Promise{FreshWithin: h}, Known: noon.Add(-2 * h)}, want: "stale"},
 		"stale by the rule":          {p: Pipeline{Streams: []Stream{{Name: "a", Loaded: noon.Add(-25 * h)}}}, rule: project.AlertRule{FreshWithin: h}, want: "stale"},
-		"waits for a worker":         {p: Pipeline{Executions: []state.Execution{waiting}}, want: "slot_lag"},
+		"waits for a worker":         {p: Pipeline{Executions: []state.Execution{waiting}}, want: "late_start"},
 		"waits as long as it may":    {p: Pipeline{Executions: []state.Execution{waiting}}, rule: project.AlertRule{LateBy: 10 * m}},
+		"a slot holds little":        {p: Pipeline{Lags: []SlotLag{{Slot: "s", Bytes: 9e9}}}},
+		"a slot holds much":          {p: Pipeline{Lags: []SlotLag{{Slot: "s", Bytes: 12_340_000_000}}}, want: "replication_lag", says: "slot s: 12.3GB of log are kept"},
+		"more than the rule says":    {p: Pipeline{Lags: []SlotLag{{Slot: "s", Bytes: 6e6}, {Slot: "t", Bytes: 1}}}, rule: project.AlertRule{LagAbove: 5e6}, want: "replication_lag", says: "6.0MB"},
+		"a slot is about to be lost": {p: Pipeline{Lags: []SlotLag{{Slot: "s", Bytes: 1, Status: "unreserved"}}}, want: "replication_lag", says: "about to be lost"},
 		"another environment's rule": {p: Pipeline{Executions: []state.Execution{ran("f", state.Failed, h, m)}}, rule: project.AlertRule{Environments: []string{"dev"}}},
 		"a rule for others":          {p: Pipeline{Executions: []state.Execution{ran("f", state.Failed, h, m)}}, rule: project.AlertRule{For: []string{"hourly*"}}},
 		"a rule for it":              {p: Pipeline{Executions: []state.Execution{ran("f", state.Failed, h, m)}}, rule: project.AlertRule{For: []string{"x", "night*"}}, want: "failure"},
@@ -155,6 +159,30 @@ func TestRulesTogether(t *testing.T) {
 	}
 	if told := c.Resolved(Silent, "nightly"); !slices.Equal(told, []string{"ops"}) {
 		t.Errorf("%v", told)
+	}
+}
+
+func TestLagsOf(t *testing.T) {
+	end := noon
+	gauges := func(text string) []byte { return []byte(`{"gauges":[` + text + `]}`) }
+	lag := `{"metric":"replication_slot_lag_bytes","value":4096,"tags":{"slot":"s","wal_status":"unreserved"}},{"metric":"other","value":1}`
+	early := state.Run{Status: state.Failed, Ended: &end}
+	seen := state.Run{Status: state.Failed, Ended: &end, Detail: gauges(lag)}
+	none := state.Run{Status: state.Succeeded, Ended: &end}
+	for name, c := range map[string]struct {
+		runs []state.Run
+		want int
+	}{
+		"seen, before one that failed early": {[]state.Run{early, seen}, 1},
+		"no longer replicated so":            {[]state.Run{none, seen}, 0},
+		"it runs":                            {[]state.Run{{Status: state.Running}, seen, seen}, 1},
+		"never":                              {nil, 0},
+		"another release":                    {[]state.Run{{Status: state.Failed, Ended: &end, Detail: []byte(`{"gauges":7}`)}}, 0},
+	} {
+		got := lagsOf(c.runs)
+		if len(got) != c.want || c.want == 1 && got[0] != (SlotLag{"s", 4096, "unreserved"}) {
+			t.Errorf("%s: %+v", name, got)
+		}
 	}
 }
 

@@ -17,6 +17,8 @@ const (
 	heldSlots = 15 * time.Minute
 	// lateness is how long a run that is due may wait.
 	lateness = 5 * time.Minute
+	// lagging is how much of its log a source may keep for a replication slot.
+	lagging = 10_000_000_000
 	// leeway is what silence is given over the times that passed.
 	leeway = 5 * time.Minute
 )
@@ -219,6 +221,36 @@ func late(p Pipeline, r project.AlertRule, now time.Time) (c Condition, found bo
 		}
 	}
 	return c, false
+}
+
+// behind: a source keeps more of its log for a replication slot than the rule
+// says, or is about to throw away what the slot needs.
+func behind(p Pipeline, r project.AlertRule, _ time.Time) (c Condition, found bool) {
+	limit := r.LagAbove
+	if limit == 0 {
+		limit = lagging
+	}
+	var lines []string
+	for _, l := range p.Lags {
+		switch {
+		case l.Status == "unreserved":
+			lines = append(lines, fmt.Sprintf("slot %s: about to be lost, the source has reached its limit of %s of log (max_slot_wal_keep_size)", l.Slot, size(l.Bytes)))
+		case l.Bytes > limit:
+			lines = append(lines, fmt.Sprintf("slot %s: %s of log are kept", l.Slot, size(l.Bytes)))
+		}
+	}
+	if lines == nil {
+		return c, false
+	}
+	return Condition{Summary: fmt.Sprintf("%s lags behind the log of its source", p.Name), Detail: strings.Join(lines, "\n")}, true
+}
+
+// size is a number of bytes as people write it, and as lag_above takes it.
+func size(bytes int64) string {
+	if bytes >= 1e9 {
+		return fmt.Sprintf("%.1fGB", float64(bytes)/1e9)
+	}
+	return fmt.Sprintf("%.1fMB", float64(bytes)/1e6)
 }
 
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }

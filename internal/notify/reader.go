@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"elt/internal/runner"
 	"elt/state"
 )
 
@@ -55,6 +56,7 @@ type history struct {
 	since   time.Time
 	slots   []state.Slot // newest first
 	streams []Stream
+	lags    []SlotLag
 }
 
 // pipelines gives those of a configuration, and others that ran of late; none
@@ -106,7 +108,7 @@ func (r *reader) pipelines(ctx context.Context, c Config, now time.Time) ([]Pipe
 			} else {
 				p.Executions = append(p.Executions, h.over...)
 			}
-			p.Success, p.Known, p.Slots, p.Streams = h.success, h.since, h.slots, h.streams
+			p.Success, p.Known, p.Slots, p.Streams, p.Lags = h.success, h.since, h.slots, h.streams, h.lags
 		}
 		out = append(out, p)
 	}
@@ -251,7 +253,7 @@ func (r *reader) moved(ctx context.Context, h *history) error {
 	if err != nil {
 		return err
 	}
-	h.streams = nil
+	h.streams, h.lags = nil, nil
 	seen := map[string]bool{}
 	for _, run := range runs {
 		if run.StateID == "" || seen[run.StateID] {
@@ -263,6 +265,26 @@ func (r *reader) moved(ctx context.Context, h *history) error {
 			return err
 		}
 		h.streams = append(h.streams, streamsOf(of)...)
+		h.lags = append(h.lags, lagsOf(of)...)
+	}
+	return nil
+}
+
+// lagsOf are the replication slots of the newest run that came to look at
+// them: one that failed before may not have.
+func lagsOf(runs []state.Run) (list []SlotLag) {
+	for _, run := range runs {
+		if run.Ended == nil {
+			continue
+		}
+		for _, g := range runner.GaugesOf(run.Detail) {
+			if g.Metric == runner.SlotLagBytes {
+				list = append(list, SlotLag{Slot: g.Tags["slot"], Bytes: int64(g.Value), Status: g.Tags["wal_status"]})
+			}
+		}
+		if list != nil || run.Status == state.Succeeded {
+			return list
+		}
 	}
 	return nil
 }

@@ -62,6 +62,14 @@ type Pipeline struct {
 	Success time.Time
 	Slots   []state.Slot // its newest first, some
 	Streams []Stream
+	Lags    []SlotLag
+}
+
+// SlotLag is what the newest run saw of a replication slot that it reads.
+type SlotLag struct {
+	Slot   string
+	Bytes  int64  // of its log that the source keeps for it
+	Status string // "unreserved": it is about to be lost; "" when all is well
 }
 
 // Stream is what the runs of one stream moved.

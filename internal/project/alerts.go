@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"elt/internal/fault"
+	"elt/internal/limit"
 )
 
 // Alerts are who is told of what goes wrong: the key `alerts` of the project.
@@ -51,12 +52,13 @@ type AlertRule struct {
 	Resolved     bool     // also told when it is over
 	// What a rule sets apart from the usual; zero: the usual.
 	LongerThan, SilentFor, FreshWithin, LateBy time.Duration
+	LagAbove                                   int64 // bytes
 	At                                         fault.Position
 }
 
 // AlertKinds are what a rule can be on.
 func AlertKinds() []string {
-	return []string{"failure", "recovery", "long_run", "odd_volume", "missed_slot", "silent", "stale", "slot_lag"}
+	return []string{"failure", "recovery", "long_run", "odd_volume", "missed_slot", "silent", "stale", "late_start", "replication_lag"}
 }
 
 // usualRules are in force where a project names none.
@@ -74,7 +76,7 @@ func alertsShape() *shape {
 		}}},
 		"rules": {kind: list, item: &shape{what: "a rule", kind: object, need: []string{"on"}, keys: map[string]*shape{
 			"on": {kind: list, item: enum(AlertKinds()...)}, "for": textsShape, "environments": textsShape, "channels": textsShape,
-			"resolved": truthShape, "longer_than": textShape, "silent_for": textShape, "fresh_within": textShape, "late_by": textShape,
+			"resolved": truthShape, "longer_than": textShape, "silent_for": textShape, "fresh_within": textShape, "late_by": textShape, "lag_above": textShape,
 			"annotations": anyShape,
 		}}},
 	}}
@@ -176,12 +178,17 @@ func (p *Project) readRule(c *checker, a *Alerts, n *node) AlertRule {
 		key string
 		on  string
 		to  *time.Duration
-	}{{"longer_than", "long_run", &r.LongerThan}, {"silent_for", "silent", &r.SilentFor}, {"fresh_within", "stale", &r.FreshWithin}, {"late_by", "slot_lag", &r.LateBy}} {
+	}{{"longer_than", "long_run", &r.LongerThan}, {"silent_for", "silent", &r.SilentFor}, {"fresh_within", "stale", &r.FreshWithin}, {"late_by", "late_start", &r.LateBy}} {
 		readDuration(c, n, one.key, one.to)
-		if v := n.get(one.key); v != nil && !slices.Contains(r.On, one.on) {
-			c.wrong(v.errorf("%s is of rules on %s", one.key, one.on).WithHint("add it to on:"))
+		ofKind(c, n, r, one.key, one.on)
+	}
+	if v := n.get("lag_above"); !v.isNull() {
+		var err error
+		if r.LagAbove, err = limit.ParseBytes(v.text()); err != nil {
+			c.wrong(v.errorf("lag_above: %v", err))
 		}
 	}
+	ofKind(c, n, r, "lag_above", "replication_lag")
 	oneOf := func(key, what string, names []string) {
 		for _, v := range n.get(key).list() {
 			if slices.Contains(names, v.text()) {
@@ -201,6 +208,13 @@ func (p *Project) readRule(c *checker, a *Alerts, n *node) AlertRule {
 	oneOf("channels", "channel", channels)
 	oneOf("environments", "environment", p.Environments())
 	return r
+}
+
+// ofKind says that a key of a rule means nothing where the rule is on others.
+func ofKind(c *checker, n *node, r AlertRule, key, kind string) {
+	if v := n.get(key); v != nil && !slices.Contains(r.On, kind) {
+		c.wrong(v.errorf("%s is of rules on %s", key, kind).WithHint("add it to on:"))
+	}
 }
 
 // Alerts are the project's alerts, without what channels keep secret: Channel

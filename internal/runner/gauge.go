@@ -15,6 +15,21 @@ type Gauge struct {
 	Tags   map[string]string `json:"tags,omitempty"`
 }
 
+// SlotLagBytes is the gauge of how much of its log a source keeps for the
+// replication slot of the tag slot; the tag wal_status says "unreserved" where
+// the slot is about to be lost.
+const SlotLagBytes = "replication_slot_lag_bytes"
+
+// GaugesOf are what a run measured, by the detail of its record; none of one
+// that another release wrote in another way.
+func GaugesOf(detailOf json.RawMessage) []Gauge {
+	var d detail
+	if json.Unmarshal(detailOf, &d) != nil {
+		return nil
+	}
+	return d.Gauges
+}
+
 // gauges keeps the last value of each measurement of a run. It may be used by
 // several goroutines.
 type gauges struct {

@@ -262,7 +262,11 @@ func (l *logs) lag(ctx context.Context) {
 		return
 	}
 	log := zerolog.Ctx(ctx)
-	log.Info().Msgf(`METRIC: {"type":"gauge","metric":"replication_slot_lag_bytes","value":%d,"tags":{"slot":%q}}`, bytes, l.slot.Name)
+	risk := ""
+	if l.slot.WAL == "unreserved" {
+		risk = `,"wal_status":"unreserved"`
+	}
+	log.Info().Msgf(`METRIC: {"type":"gauge","metric":"replication_slot_lag_bytes","value":%d,"tags":{"slot":%q%s}}`, bytes, l.slot.Name, risk)
 	if limit := l.set.Log.WarnLag; limit > 0 && bytes>>20 >= uint64(limit) {
 		log.Warn().Msgf("the replication slot %q makes the server keep %d MB of its log, more than replication_lag_warning_mb: run more often, or look whether a long transaction holds it up", l.slot.Name, bytes>>20)
 	}
