@@ -30,21 +30,26 @@ set lock_timeout = 0; set idle_in_transaction_session_timeout = 0`
 
 // Dial connects. A server that is absent or just starting is tried again for
 // s.Retry seconds; a refused password or an unknown database is not.
-func (s Settings) Dial(ctx context.Context) (*pgx.Conn, error) { return s.dial(ctx, nil) }
+func (s Settings) Dial(ctx context.Context) (*pgx.Conn, error) { return s.dial(ctx, nil, "") }
+
+// DialWith is Dial for a session that begins with more statements.
+func (s Settings) DialWith(ctx context.Context, statements string) (*pgx.Conn, error) {
+	return s.dial(ctx, nil, ";\n"+statements)
+}
 
 // DialReplication is Dial for a connection that may make and start logical
 // replication slots of its database. It takes plain SQL, too, as long as
 // nothing is sent in pieces (the extended protocol).
 func (s Settings) DialReplication(ctx context.Context) (*pgx.Conn, error) {
-	return s.dial(ctx, map[string]string{"replication": "database"})
+	return s.dial(ctx, map[string]string{"replication": "database"}, "")
 }
 
-func (s Settings) dial(ctx context.Context, params map[string]string) (*pgx.Conn, error) {
+func (s Settings) dial(ctx context.Context, params map[string]string, more string) (*pgx.Conn, error) {
 	cfg, err := s.Config()
 	if err != nil {
 		return nil, err
 	}
-	prepare(cfg)
+	prepare(cfg, session+more)
 	maps.Copy(cfg.RuntimeParams, params)
 	defer reuseRefused(cfg)()
 	try := func() (*pgx.Conn, error) { return pgx.ConnectConfig(ctx, cfg) }
@@ -83,7 +88,7 @@ func patience(seconds int, say func()) retrypolicy.RetryPolicy[*pgx.Conn] {
 }
 
 // prepare fixes what a session must not inherit from the server or the role.
-func prepare(cfg *pgx.ConnConfig) {
+func prepare(cfg *pgx.ConnConfig, session string) {
 	cfg.RuntimeParams["application_name"] = "elt"
 	cfg.RuntimeParams["client_encoding"] = "UTF8"
 	var last *wire // of the attempt that succeeded: the last one

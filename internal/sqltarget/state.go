@@ -68,6 +68,12 @@ func (s State) Lane() string {
 	return "insert into " + s.Table + " (state_id, part, stream, epoch, edit, seq) values ($1, '" + LanePart + "', $2, $3, 0, $4) on conflict (state_id, part, stream) do update set epoch = excluded.epoch, seq = excluded.seq, updated_at = current_timestamp"
 }
 
+// Count is Lane for a lane that has its row at the epoch, which it locks:
+// (state id, lane, epoch, seq).
+func (s State) Count() string {
+	return "update " + s.Table + " set seq = $4, updated_at = current_timestamp where state_id = $1 and part = '" + LanePart + "' and stream = $2 and epoch = $3"
+}
+
 // LaneSeq reads it back: (state id, lane, epoch). suffix as in Fence.
 func (s State) LaneSeq(suffix string) string {
 	return "select seq from " + s.Table + " where state_id = $1 and part = '" + LanePart + "' and stream = $2 and epoch = $3" + suffix

@@ -34,6 +34,18 @@ func (t *Table) Has(name string) bool { return t.Index(name) >= 0 }
 // Create is the statement that makes t. withKey declares the primary key;
 // without it key columns are just not null.
 func (t *Table) Create(withKey bool) string {
+	if withKey && len(t.Key) > 0 {
+		return t.create("primary key (" + list(t.Key) + ")")
+	}
+	return t.create("")
+}
+
+// CreateKeyed is Create with a primary key that has a name.
+func (t *Table) CreateKeyed(name string) string {
+	return t.create("constraint " + Quote(name) + " primary key (" + list(t.Key) + ")")
+}
+
+func (t *Table) create(key string) string {
 	var parts []string
 	for _, c := range t.Columns {
 		def := Quote(c.Name) + " " + c.Type
@@ -42,8 +54,8 @@ func (t *Table) Create(withKey bool) string {
 		}
 		parts = append(parts, def)
 	}
-	if withKey && len(t.Key) > 0 {
-		parts = append(parts, "primary key ("+list(t.Key)+")")
+	if key != "" {
+		parts = append(parts, key)
 	}
 	return "create table " + t.Ref() + " (" + strings.Join(parts, ", ") + ")"
 }

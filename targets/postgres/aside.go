@@ -11,19 +11,20 @@ import (
 	"elt/targets"
 )
 
-// openAside makes the unpublished table, or goes on with the one that an
-// earlier run left.
-func (ld *loader) openAside(ctx context.Context, schema *row.Schema) error {
+// openAside prepares an unpublished table, or goes on with the one that an
+// earlier run left. A stream whose table is not there may need none (hold).
+func (ld *loader) openAside(ctx context.Context, schema *row.Schema, replaces bool) (err error) {
 	s, l := ld.sink, ld.lane
 	ld.aside = true
 	name := ld.asideName()
-	ref := sqltarget.Qualify(ld.final.Schema, name)
-	left, err := describe(ctx, l.session, ld.final.Schema, name)
-	if err != nil {
-		return err
+	var left *table
+	if s.there(ld.final.Schema, name) {
+		if left, err = l.describe(ctx, ld.final.Schema, name); err != nil {
+			return err
+		}
 	}
 	if left != nil && !ld.resumable(left, schema.Stream) {
-		if err := l.exec(ctx, "drop table "+ref); err != nil {
+		if err := l.exec(ctx, "drop table "+left.Ref()); err != nil {
 			return err
 		}
 		left = nil
@@ -32,12 +33,11 @@ func (ld *loader) openAside(ctx context.Context, schema *row.Schema) error {
 		ld.at = left
 		ld.counted = left.Has(orderColumn)
 		ld.rows = ld.note.Rows
-		return ld.shape(ctx, schema, ld.sink.set.OnSchemaChange)
+		return ld.shape(ctx, schema, s.set.OnSchemaChange)
 	}
 	ld.note = aside{Stream: schema.Stream, State: s.stateID, Edit: s.edit}
 	idents := ld.idents(schema, nil)
-	all := ld.wanted(schema)
-	columns, own := sqltarget.Columns(sqltarget.Postgres{}, all, idents), len(schema.Columns)
+	columns, own := sqltarget.Columns(sqltarget.Postgres{}, ld.wanted(schema), idents), len(schema.Columns)
 	ld.at = &table{Table: sqltarget.Table{Schema: ld.final.Schema, Name: name, Columns: columns[:own:own]}}
 	if own < len(columns) {
 		ld.shared = &shared{columns: columns[own:], stamp: ld.stamp(0)}
@@ -47,15 +47,37 @@ func (ld *loader) openAside(ctx context.Context, schema *row.Schema) error {
 			return err
 		}
 	}
-	if err := l.exec(ctx, ld.at.Create(false)); err != nil {
+	ld.pending = true
+	if err := ld.shape(ctx, schema, sqltarget.Evolve); err != nil || !replaces {
+		return err
+	}
+	return ld.make(ctx)
+}
+
+// make makes the unpublished table, if that is still to be done.
+func (ld *loader) make(ctx context.Context) error {
+	if !ld.pending {
+		return nil
+	}
+	ld.pending = false
+	s := ld.sink
+	if err := ld.lane.begin(ctx); err != nil {
+		return err
+	}
+	if err := ld.lane.exec(ctx, ld.at.Create(false)); err != nil {
 		return fmt.Errorf("create table: %w", err)
 	}
 	ld.created = true
+	s.made(ld.at.Schema, ld.at.Name)
 	s.mu.Lock()
-	s.asides[ref] = true
+	s.asides[ld.at.Ref()] = true
 	s.mu.Unlock()
-	s.changed(targets.Change{Stream: schema.Stream, Kind: "create", Detail: ld.final.Ref()})
-	return ld.shape(ctx, schema, sqltarget.Evolve)
+	s.changed(targets.Change{Stream: ld.schema.Stream, Kind: "create", Detail: ld.final.Ref()})
+	if b := ld.held; b != nil {
+		ld.held = nil
+		return ld.write(ctx, b)
+	}
+	return nil
 }
 
 func (ld *loader) asideName() string {

@@ -168,7 +168,7 @@ func TestClaimWaitsForADeadRunsTransaction(t *testing.T) {
 		t.Errorf("the claim saw %s", got)
 	}
 	<-claimed
-	if _, err := l.Stream(context.Background(), schema("more", "", "id int64")); !errors.Is(err, targets.ErrFenced) { // … its next is not
+	if _, err := l.Stream(context.Background(), orders); !errors.Is(err, targets.ErrFenced) { // … its next is not
 		t.Errorf("after the claim: %v", err)
 	}
 	d.want("select count(*) from raw.orders", "2")

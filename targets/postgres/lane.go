@@ -27,29 +27,49 @@ type lane struct {
 
 // begin opens the transaction. Its first statement takes the fence row at our
 // epoch, and keeps it until the end: whoever claims next waits for us, and
-// whoever claimed already stops us here (invariant 3).
+// whoever claimed already stops us here (invariant 3). The next counts the
+// commit to come, and so locks the row that tells whether it took place.
 func (l *lane) begin(ctx context.Context) error {
+	_, err := l.ask(ctx)
+	return err
+}
+
+// ask is begin with questions that go along; it returns their answers.
+func (l *lane) ask(ctx context.Context, questions ...statement) ([]answer, error) {
+	answers, err := l.try(ctx, questions...)
+	if err != nil {
+		return nil, l.fail(err)
+	}
+	return answers, nil
+}
+
+// try is ask, but an error does not end the lane.
+func (l *lane) try(ctx context.Context, questions ...statement) ([]answer, error) {
 	if l.broken != nil {
-		return l.broken
+		return nil, l.broken
 	}
-	if l.begun {
-		return nil
+	list := questions
+	fenced := !l.begun && l.sink.stateID != ""
+	if !l.begun {
+		list = []statement{stmt("begin")}
+		if fenced {
+			state, id, epoch := l.sink.state(), l.sink.stateID, num(l.sink.epoch)
+			list = append(list, stmt(state.Guard(" for share"), id, epoch), stmt(state.Count(), id, num(int64(l.slot)), epoch, num(l.sink.seqs[l.slot]+1)))
+		}
+		list = append(list, questions...)
+		l.begun = true
 	}
-	if err := l.exec(ctx, "begin"); err != nil {
-		return l.fail(err)
+	if len(list) == 0 {
+		return nil, nil
 	}
-	l.begun = true
-	if l.sink.stateID == "" {
-		return nil
-	}
-	rows, err := l.query(ctx, l.sink.state().Guard(" for share"), l.sink.stateID, num(l.sink.epoch))
-	if err == nil && len(rows) == 0 {
-		err = targets.ErrFenced
+	answers, err := l.batch(ctx, list...)
+	if fenced && len(answers) > 1 && len(answers[1].rows) == 0 {
+		return nil, targets.ErrFenced
 	}
 	if err != nil {
-		return l.fail(err)
+		return nil, err
 	}
-	return nil
+	return answers[len(list)-len(questions):], nil
 }
 
 // fail remembers the first error: the transaction is lost, and rows of
@@ -68,19 +88,16 @@ func (l *lane) Commit(ctx context.Context, c targets.Commit) error {
 		return l.broken
 	}
 	marks := len(c.Whole) > 0 || len(c.Streams) > 0
-	if !l.begun && (!marks || l.sink.stateID == "" && !l.unpublished()) {
+	if !l.begun && !l.waiting() && (!marks || l.sink.stateID == "" && !l.unpublished()) {
 		return nil
-	}
-	if err := l.begin(ctx); err != nil {
-		return err
 	}
 	if err := l.settle(ctx, c); err != nil {
 		return l.fail(err)
 	}
-	if err := l.mark(ctx, c); err != nil {
-		return l.fail(fmt.Errorf("write the position: %w", err))
+	if err := l.begin(ctx); err != nil {
+		return err
 	}
-	if err := l.commit(ctx); err != nil {
+	if err := l.commit(ctx, c); err != nil {
 		return l.fail(err)
 	}
 	l.begun = false
@@ -92,6 +109,11 @@ func (l *lane) Commit(ctx context.Context, c targets.Commit) error {
 	}
 	l.loaders = slices.DeleteFunc(l.loaders, func(ld *loader) bool { return ld.ended })
 	return nil
+}
+
+// waiting says that some table is still to be made.
+func (l *lane) waiting() bool {
+	return slices.ContainsFunc(l.loaders, func(ld *loader) bool { return ld.pending && (ld.ended || ld.held != nil) })
 }
 
 // unpublished says that some table of the lane is not published: a position
@@ -112,37 +134,10 @@ func (l *lane) settle(ctx context.Context, c targets.Commit) error {
 	return nil
 }
 
-// mark writes the positions and counts the commit.
-func (l *lane) mark(ctx context.Context, c targets.Commit) error {
-	s := l.sink
-	if s.stateID == "" {
-		return nil
-	}
-	state, epoch := s.state(), num(s.epoch)
-	put := func(part, stream string, position []byte) error {
-		_, err := l.query(ctx, state.Put(), s.stateID, part, stream, string(position), epoch)
-		return err
-	}
-	if len(c.Whole) > 0 {
-		if _, err := l.query(ctx, state.ClearStreams(), s.stateID); err != nil {
-			return err
-		}
-		if err := put(sqltarget.WholePart, "", c.Whole); err != nil {
-			return err
-		}
-	}
-	for stream, position := range c.Streams {
-		if err := put(sqltarget.StreamPart, stream, position); err != nil {
-			return err
-		}
-	}
-	_, err := l.query(ctx, state.Lane(), s.stateID, num(int64(l.slot)), epoch, num(s.seqs[l.slot]+1))
-	return err
-}
-
-// commit commits, and finds out what became of it when the reply is lost.
-func (l *lane) commit(ctx context.Context) error {
-	xid := ""
+// commit writes the positions and commits, in one round trip. When the reply
+// is lost it finds out what became of it.
+func (l *lane) commit(ctx context.Context, c targets.Commit) error {
+	list, xid := l.marks(c), ""
 	if l.sink.stateID == "" { // nothing of ours to read back: ask for the transaction
 		rows, err := l.query(ctx, "select txid_current()")
 		if err != nil {
@@ -150,10 +145,15 @@ func (l *lane) commit(ctx context.Context) error {
 		}
 		xid = rows[0][0]
 	}
-	rows, err := l.query(ctx, "commit")
-	_ = rows
-	if err == nil || !l.conn.IsClosed() {
-		return err // an answer, be it a refusal
+	answers, err := l.batch(ctx, append(list, stmt("commit"))...)
+	if err == nil {
+		return nil
+	}
+	if !l.conn.IsClosed() { // an answer, be it a refusal
+		if len(answers) < len(list) {
+			err = fmt.Errorf("write the position: %w", err)
+		}
+		return err
 	}
 	committed, ask := l.lookBack(ctx, xid)
 	switch {
@@ -163,6 +163,26 @@ func (l *lane) commit(ctx context.Context) error {
 		return fmt.Errorf("the connection broke during COMMIT, which did not take place: %w", err)
 	}
 	return nil
+}
+
+// marks are the statements that write the positions.
+func (l *lane) marks(c targets.Commit) (list []statement) {
+	s := l.sink
+	if s.stateID == "" {
+		return nil
+	}
+	state, epoch := s.state(), num(s.epoch)
+	put := func(part, stream string, position []byte) {
+		list = append(list, stmt(state.Put(), s.stateID, part, stream, string(position), epoch))
+	}
+	if len(c.Whole) > 0 {
+		list = append(list, stmt(state.ClearStreams(), s.stateID))
+		put(sqltarget.WholePart, "", c.Whole)
+	}
+	for stream, position := range c.Streams {
+		put(sqltarget.StreamPart, stream, position)
+	}
+	return list
 }
 
 // lookBack reconnects and reads whether the transaction whose COMMIT got no
@@ -217,6 +237,12 @@ func (l *lane) Reject(ctx context.Context, r targets.Reject) error {
 }
 
 func (l *lane) Close() error {
+	for _, ld := range l.loaders {
+		if ld.held != nil {
+			ld.held.Release()
+			ld.held = nil
+		}
+	}
 	if l.copying != nil { // or the server would take our farewell for a part of it
 		l.conn.Frontend().Send(&pgproto3.CopyFail{Message: "the run was broken off"})
 		l.conn.Frontend().Flush()

@@ -34,13 +34,15 @@ type loader struct {
 	at     *table          // where they go now: the final table, or the unpublished one
 	grants []string
 
-	keyed   bool // rows merge by key
-	unique  bool // at has the unique constraint that a merge needs
-	aside   bool // at is not published
-	created bool // at was made by this transaction, so COPY FREEZE is allowed
-	direct  bool // rows go straight into the keyed table, which has none but this run's
-	steady  bool // most rows of the last merge were in the table as they are
-	counted bool // at numbers its rows in orderColumn
+	keyed   bool       // rows merge by key
+	unique  bool       // at has the unique constraint that a merge needs
+	aside   bool       // at is not published
+	pending bool       // at is still to be made (fresh.go)
+	held    *row.Batch // the first rows, while it is
+	created bool       // at was made by this transaction, so COPY FREEZE is allowed
+	direct  bool       // rows go straight into the keyed table, which has none but this run's
+	steady  bool       // most rows of the last merge were in the table as they are
+	counted bool       // at numbers its rows in orderColumn
 	rows    int64
 	version bool    // rows carry TableVersion although metadata is off
 	shared  *shared // nil: every row carries its own metadata
@@ -87,10 +89,7 @@ func (ld *loader) open(ctx context.Context, schema *row.Schema) error {
 		return err
 	}
 	ld.grants = grants
-	if err := s.schema(ctx, schemaName, grants); err != nil {
-		return err
-	}
-	if err := l.begin(ctx); err != nil {
+	if err := s.schema(ctx, l.session, schemaName, grants); err != nil {
 		return err
 	}
 	found, name, err := ld.find(ctx, schemaName, name, schema.Stream)
@@ -102,7 +101,7 @@ func (ld *loader) open(ctx context.Context, schema *row.Schema) error {
 		ld.at = found
 		return ld.shape(ctx, schema, ld.sink.set.OnSchemaChange)
 	}
-	return ld.openAside(ctx, schema)
+	return ld.openAside(ctx, schema, found != nil)
 }
 
 // find settles which table is the stream's. Two streams may come to one name
@@ -111,9 +110,12 @@ func (ld *loader) open(ctx context.Context, schema *row.Schema) error {
 func (ld *loader) find(ctx context.Context, schema, name, stream string) (*table, string, error) {
 	s, clash := ld.sink, ""
 	for {
-		found, err := describe(ctx, ld.lane.session, schema, name)
-		if err != nil {
-			return nil, "", err
+		var found *table
+		if s.there(schema, name) {
+			var err error
+			if found, err = ld.lane.describe(ctx, schema, name); err != nil {
+				return nil, "", err
+			}
 		}
 		owner, commented := "", false
 		if found != nil {
@@ -158,6 +160,9 @@ func (ld *loader) Schema(ctx context.Context, schema *row.Schema) error {
 func (ld *loader) reshape(ctx context.Context, schema *row.Schema) error {
 	err := ld.lane.begin(ctx)
 	if err == nil {
+		err = ld.make(ctx)
+	}
+	if err == nil {
 		err = ld.lane.finishCopy(ctx)
 	}
 	if err == nil {
@@ -198,7 +203,14 @@ func (ld *loader) Activate(ctx context.Context, version int64) error {
 	if !set.ActivateVersion || set.LoadMethod == sqltarget.Overwrite || ld.blank {
 		return nil
 	}
+	if ld.only(version) {
+		ld.version = ld.version || ld.keepsVersions()
+		return nil
+	}
 	err := ld.lane.begin(ctx)
+	if err == nil {
+		err = ld.make(ctx)
+	}
 	if err == nil {
 		err = ld.lane.finishCopy(ctx)
 	}
@@ -221,32 +233,41 @@ func (ld *loader) Activate(ctx context.Context, version int64) error {
 // End completes the stream with the next Commit.
 func (ld *loader) End(ctx context.Context) error {
 	ld.ended = true
+	if ld.pending {
+		return ld.lane.broken
+	}
 	return ld.lane.begin(ctx)
 }
 
 // beforeCommit brings in what is staged and publishes what may be published.
 func (ld *loader) beforeCommit(ctx context.Context, covered bool) error {
-	err := ld.merge(ctx)
-	if err == nil && ld.shared != nil {
+	// Where nobody keeps a claim, no later run could know what an unpublished
+	// table holds, yet the position is about to be promised.
+	promised := ld.sink.stateID == "" && covered && ld.sink.set.LoadMethod != sqltarget.Overwrite
+	err := ld.settlePending(ctx, ld.ended || promised)
+	if err == nil && !ld.pending {
+		err = ld.merge(ctx)
+	}
+	if err == nil && !ld.pending && ld.shared != nil {
 		err = ld.reshape(ctx, ld.schema)
 	}
-	if err == nil && ld.aside {
-		switch {
-		case ld.ended:
-			err = ld.publish(ctx)
-		case ld.sink.stateID == "" && covered && ld.sink.set.LoadMethod != sqltarget.Overwrite:
-			// Nobody keeps a claim, so no later run could know what this
-			// table holds, yet the position is about to be promised.
+	if err == nil && ld.aside && !ld.pending {
+		if ld.ended || promised {
 			err = ld.publish(ctx)
 			ld.direct = err == nil && ld.keyed && ld.unique && ld.mine
-		default:
+		} else {
 			err = ld.remember(ctx, covered)
 		}
 	}
-	if err != nil {
-		return fmt.Errorf("stream %q: %w", ld.schema.Stream, plain(err))
+	return ld.named(err)
+}
+
+// named is an error that says of which stream it is, and no value.
+func (ld *loader) named(err error) error {
+	if err == nil || strings.HasPrefix(err.Error(), fmt.Sprintf("stream %q", ld.schema.Stream)) {
+		return err // of a row
 	}
-	return nil
+	return fmt.Errorf("stream %q: %w", ld.schema.Stream, plain(err))
 }
 
 // remember writes into the unpublished table's comment whether a position

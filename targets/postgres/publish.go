@@ -22,7 +22,7 @@ func (ld *loader) publish(ctx context.Context) error {
 	if err := ld.dropStage(ctx); err != nil {
 		return err
 	}
-	old, err := describe(ctx, l.session, ld.final.Schema, ld.final.Name)
+	old, err := l.describe(ctx, ld.final.Schema, ld.final.Name)
 	if err != nil {
 		return err
 	}

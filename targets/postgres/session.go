@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"strconv"
 	"time"
 
@@ -31,11 +32,18 @@ func (s session) affected(ctx context.Context, sql string, args ...string) (int6
 }
 
 func (s session) run(ctx context.Context, sql string, args []string) ([][]string, pgconn.CommandTag, error) {
-	params := make([][]byte, len(args))
+	return readAll(s.conn.ExecParams(ctx, sql, params(args), nil, nil, nil))
+}
+
+func params(args []string) [][]byte {
+	out := make([][]byte, len(args))
 	for i, a := range args {
-		params[i] = []byte(a)
+		out[i] = []byte(a)
 	}
-	r := s.conn.ExecParams(ctx, sql, params, nil, nil, nil)
+	return out
+}
+
+func readAll(r *pgconn.ResultReader) ([][]string, pgconn.CommandTag, error) {
 	var rows [][]string
 	for r.NextRow() {
 		line := make([]string, len(r.Values()))
@@ -46,6 +54,51 @@ func (s session) run(ctx context.Context, sql string, args []string) ([][]string
 	}
 	tag, err := r.Close()
 	return rows, tag, err
+}
+
+// statement is one statement with the values of its parameters.
+type statement struct {
+	sql  string
+	args []string
+}
+
+func stmt(sql string, args ...string) statement { return statement{sql, args} }
+
+// answer is what came of a statement.
+type answer struct {
+	rows    [][]string
+	touched int64
+}
+
+// batch runs statements in one round trip. With an error there are the answers
+// of the statements before it; none behind it was run.
+func (s session) batch(ctx context.Context, list ...statement) (answers []answer, err error) {
+	p := s.conn.StartPipeline(ctx)
+	for _, st := range list {
+		p.SendQueryParams(st.sql, params(st.args), nil, nil, nil)
+	}
+	err = p.Sync()
+	for len(answers) < len(list) && err == nil {
+		var got any
+		if got, err = p.GetResults(); err != nil {
+			break
+		}
+		r, ok := got.(*pgconn.ResultReader)
+		if !ok {
+			err = fmt.Errorf("statement %d of %d has no result", len(answers)+1, len(list))
+			break
+		}
+		var a answer
+		var tag pgconn.CommandTag
+		if a.rows, tag, err = readAll(r); err == nil {
+			a.touched = tag.RowsAffected()
+			answers = append(answers, a)
+		}
+	}
+	if closed := p.Close(); err == nil {
+		err = closed
+	}
+	return answers, err
 }
 
 // attempt runs statements within a savepoint: on an error the transaction
@@ -63,21 +116,16 @@ func (s session) attempt(ctx context.Context, sql string) error {
 // tried runs one statement within a savepoint, as attempt does, and returns
 // how many rows it touched.
 func (s session) tried(ctx context.Context, sql string) (int64, error) {
-	if err := s.exec(ctx, "savepoint elt"); err != nil {
-		return 0, err
+	answers, err := s.batch(ctx, stmt("savepoint elt"), stmt(sql), stmt("release savepoint elt"))
+	if err == nil {
+		return answers[1].touched, nil
 	}
-	touched, err := s.affected(ctx, sql)
-	after := "release savepoint elt"
-	if err != nil {
-		if s.conn.TxStatus() != 'E' {
-			return 0, err
+	if s.conn.TxStatus() == 'E' {
+		if back := s.exec(ctx, "rollback to savepoint elt; release savepoint elt"); back != nil {
+			return 0, back
 		}
-		after = "rollback to savepoint elt; " + after
 	}
-	if failed := s.exec(ctx, after); failed != nil {
-		return 0, failed
-	}
-	return touched, err
+	return 0, err
 }
 
 func num(v int64) string { return strconv.FormatInt(v, 10) }

@@ -27,7 +27,11 @@ func TestSharedMetadata(t *testing.T) {
 	d.want(all, "0|7|t|t|t|∅\n1|8|t|t|t|∅")
 	d.want(stored, "6|0")
 	d.exec("drop table raw.orders")
-	load(0)
-	d.want(all, "0|∅|t|t|t|∅")
+	load(0, 0)
+	d.want(all, "0|∅|t|t|t|∅\n1|∅|t|t|t|∅")
 	d.want(stored, "5|0")
+	d.exec("drop table raw.orders")
+	load(0) // so few that they bring it with them
+	d.want(all, "0|∅|t|t|t|∅")
+	d.want(stored, "0|0")
 }

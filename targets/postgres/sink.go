@@ -30,11 +30,15 @@ type sink struct {
 	report func(targets.Change)
 
 	mu      sync.Mutex
-	admin   *pgconn.PgConn
+	admin   *pgconn.PgConn    // nil: a lane has it
 	seqs    []int64           // per lane slot: commits so far in this epoch
 	free    []int             // lane slots not in use
 	streams map[string]string // table -> the stream that has it
 	asides  map[string]bool   // unpublished tables that this run filled
+	places  map[string]*place // schemas that are there
+	granted map[string]bool   // those whose grantees have been told
+
+	rejecting bool // there is a table of rejected records
 }
 
 func (s *sink) OnChange(report func(targets.Change)) { s.report = report }
@@ -63,66 +67,65 @@ func (s *sink) Claim(ctx context.Context, stateID string, decide func(targets.Fe
 
 func (s *sink) claim(ctx context.Context, stateID string, decide func(targets.Fence) (targets.Fence, error)) error {
 	state, c := s.state(), session{s.admin}
-	if err := s.ensure(ctx, c, s.set.home(), sqltarget.StateTable, state.Create()); err != nil {
-		return err
+	ask := []statement{
+		stmt("begin"), stmt(state.NewFence(), stateID), stmt(state.Fence(" for update"), stateID),
+		stmt(state.Positions(), stateID), stmt(listing, s.set.home()),
 	}
-	if err := c.exec(ctx, "begin"); err != nil {
-		return err
+	have, err := c.batch(ctx, ask...)
+	if absent(err) { // the first claim of all
+		if err = c.exec(ctx, "rollback"); err == nil {
+			err = s.ensure(ctx, c, s.set.home(), sqltarget.StateTable, state.Create())
+		}
+		if err == nil {
+			have, err = c.batch(ctx, ask...)
+		}
 	}
-	fresh, err := c.affected(ctx, state.NewFence(), stateID)
 	if err != nil {
 		return err
 	}
-	rows, err := c.query(ctx, state.Fence(" for update"), stateID)
-	if err != nil {
-		return err
-	}
-	found := targets.Fence{Found: fresh == 0}
+	found := targets.Fence{Found: have[1].touched == 0}
+	row := have[2].rows[0]
 	for i, into := range []*int64{&found.Epoch, &found.Edit, &found.Seq} {
-		*into, _ = strconv.ParseInt(rows[0][i], 10, 64)
+		*into, _ = strconv.ParseInt(row[i], 10, 64)
 	}
-	if rows[0][3] != "1" {
-		return fault.New(fault.StoreSchema, "%s was written by a newer elt (format %s)", state.Table, rows[0][3]).WithHint("use that elt, or a newer one")
+	if row[3] != "1" {
+		return fault.New(fault.StoreSchema, "%s was written by a newer elt (format %s)", state.Table, row[3]).WithHint("use that elt, or a newer one")
 	}
-	if found.Bookmarks, err = s.bookmarks(ctx, c, stateID); err != nil {
+	if found.Bookmarks, err = bookmarks(have[3].rows); err != nil {
 		return err
 	}
+	s.places[s.set.home()] = newPlace(have[4].rows)
 	want, err := decide(found)
 	if err != nil {
 		return err
 	}
+	var settle []statement
 	if string(want.Bookmarks.Raw()) != string(found.Bookmarks.Raw()) {
-		if _, err := c.query(ctx, state.Clear(), stateID); err != nil {
-			return err
-		}
+		settle = append(settle, stmt(state.Clear(), stateID))
 		s.moved = true
 		if raw := want.Bookmarks.Raw(); raw != nil {
-			if _, err := c.query(ctx, state.Put(), stateID, sqltarget.WholePart, "", string(raw), num(want.Epoch)); err != nil {
-				return err
-			}
+			settle = append(settle, stmt(state.Put(), stateID, sqltarget.WholePart, "", string(raw), num(want.Epoch)))
 		}
 	}
-	if _, err := c.query(ctx, state.Claim(), stateID, num(want.Epoch), num(want.Edit), num(want.Seq)); err != nil {
-		return err
-	}
+	settle = append(settle, stmt(state.Claim(), stateID, num(want.Epoch), num(want.Edit), num(want.Seq)))
 	for lane := range s.lanes { // the rows must be there to be read back after a lost reply
-		if _, err := c.query(ctx, state.Lane(), stateID, num(int64(lane)), num(want.Epoch), "0"); err != nil {
-			return err
-		}
+		settle = append(settle, stmt(state.Lane(), stateID, num(int64(lane)), num(want.Epoch), "0"))
 	}
-	if err := c.exec(ctx, "commit"); err != nil {
+	if _, err := c.batch(ctx, append(settle, stmt("commit"))...); err != nil {
 		return err
 	}
 	s.stateID, s.epoch, s.edit = stateID, want.Epoch, want.Edit
 	return nil
 }
 
+// absent: a schema or a table is not there.
+func absent(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && (pg.Code == "42P01" || pg.Code == "3F000")
+}
+
 // bookmarks puts a state id's positions together.
-func (s *sink) bookmarks(ctx context.Context, c session, stateID string) (singer.Bookmarks, error) {
-	rows, err := c.query(ctx, s.state().Positions(), stateID)
-	if err != nil {
-		return singer.Bookmarks{}, err
-	}
+func bookmarks(rows [][]string) (singer.Bookmarks, error) {
 	var whole singer.Bookmarks
 	streams := map[string]json.RawMessage{}
 	for _, r := range rows {
@@ -167,38 +170,43 @@ func (s *sink) ensure(ctx context.Context, c session, schema, table, create stri
 func (s *sink) rejects(ctx context.Context, r sqltarget.Rejects) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.ensure(ctx, session{s.admin}, s.set.home(), sqltarget.RejectsTable, r.Create())
+	if s.rejecting {
+		return nil
+	}
+	c, err := s.spare(ctx)
+	if err == nil {
+		err = s.ensure(ctx, c, s.set.home(), sqltarget.RejectsTable, r.Create())
+	}
+	s.rejecting = err == nil
+	return err
 }
 
-// schema makes sure of a schema, once the first stream goes there.
-func (s *sink) schema(ctx context.Context, name string, grantees []string) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	c := session{s.admin}
-	if err := s.ensure(ctx, c, name, "", ""); err != nil {
-		return err
-	}
-	for _, g := range grantees {
-		if err := c.exec(ctx, "grant usage on schema "+sqltarget.Quote(name)+" to "+sqltarget.Quote(g)); err != nil {
-			return err
+// spare is a connection outside of all lanes' transactions.
+func (s *sink) spare(ctx context.Context) (session, error) {
+	if s.admin == nil {
+		var err error
+		if s.admin, err = s.dial(ctx); err != nil {
+			return session{}, err
 		}
 	}
-	return nil
+	return session{s.admin}, nil
 }
 
+// Lane opens a lane; the first has the connection that claimed.
 func (s *sink) Lane(ctx context.Context) (targets.Lane, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.free) == 0 {
 		return nil, fmt.Errorf("more than %d lanes", s.lanes)
 	}
-	conn, err := s.dial(ctx)
+	c, err := s.spare(ctx)
 	if err != nil {
 		return nil, err
 	}
+	s.admin = nil
 	slot := s.free[len(s.free)-1]
 	s.free = s.free[:len(s.free)-1]
-	return &lane{sink: s, session: session{conn}, slot: slot}, nil
+	return &lane{sink: s, session: c, slot: slot}, nil
 }
 
 func (s *sink) Finish(ctx context.Context) error { return nil }
@@ -206,6 +214,11 @@ func (s *sink) Finish(ctx context.Context) error { return nil }
 func (s *sink) Abort() error {
 	ctx, cancel := shortly()
 	defer cancel()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.admin == nil {
+		return nil
+	}
 	err := s.admin.Close(ctx)
 	if errors.Is(err, context.DeadlineExceeded) {
 		return nil // the server is gone; nothing of ours is open there

@@ -46,11 +46,19 @@ from pg_index i join pg_class c on c.oid = i.indrelid join pg_namespace n on n.o
 left join pg_constraint k on k.conindid = i.indexrelid and k.contype = 'p'
 where n.nspname = $1 and c.relname = $2 and i.indisunique and i.indisvalid and i.indimmediate and i.indpred is null and i.indexprs is null`
 
-// describe reads a table; nil when there is none.
-func describe(ctx context.Context, s session, schema, name string) (*table, error) {
-	rows, err := s.query(ctx, describeColumns, schema, name)
-	if err != nil || len(rows) == 0 {
+// describe reads a table in the lane's transaction; nil when there is none.
+func (l *lane) describe(ctx context.Context, schema, name string) (*table, error) {
+	answers, err := l.ask(ctx, stmt(describeColumns, schema, name), stmt(describeKeys, schema, name))
+	if err != nil {
 		return nil, err
+	}
+	return described(schema, name, answers[0].rows, answers[1].rows)
+}
+
+// described is a table by the answers to describeColumns and describeKeys.
+func described(schema, name string, rows, keys [][]string) (*table, error) {
+	if len(rows) == 0 {
+		return nil, nil
 	}
 	t := &table{Table: sqltarget.Table{Schema: schema, Name: name}, comment: rows[0][7]}
 	if kind := rows[0][8]; kind != "r" && kind != "p" {
@@ -70,10 +78,6 @@ func describe(ctx context.Context, s session, schema, name string) (*table, erro
 		}
 		t.Identity = t.Identity || r[9] == "t"
 		t.Columns = append(t.Columns, c)
-	}
-	keys, err := s.query(ctx, describeKeys, schema, name)
-	if err != nil {
-		return nil, err
 	}
 	for _, k := range keys {
 		columns, err := stringList(k[2])

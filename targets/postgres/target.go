@@ -42,7 +42,7 @@ func (target) Open(ctx context.Context, cfg spec.Config) (targets.Sink, error) {
 	if err := set.check(); err != nil {
 		return nil, err
 	}
-	s := &sink{set: set, streams: map[string]string{}, asides: map[string]bool{}, lanes: min(4, runtime.NumCPU())}
+	s := &sink{set: set, streams: map[string]string{}, asides: map[string]bool{}, places: map[string]*place{}, granted: map[string]bool{}, lanes: min(4, runtime.NumCPU())}
 	if set.Parallelism > 0 {
 		s.lanes = set.Parallelism
 	}
@@ -74,10 +74,9 @@ func (s *sink) Method(schema *row.Schema) targets.Method { return s.set.Options.
 // dial connects with what every session of ours needs. Notices are off: read
 // by nobody during a COPY, they could fill the socket.
 func (s *sink) dial(ctx context.Context) (*pgconn.PgConn, error) {
-	conn, err := s.set.Dial(ctx)
+	conn, err := s.set.DialWith(ctx, fmt.Sprintf("set client_min_messages = error; set lock_timeout = '%ds'; set statement_timeout = '%ds'", s.set.LockTimeout, s.set.StatementTimeout))
 	if err != nil {
 		return nil, err
 	}
-	session := fmt.Sprintf("set client_min_messages = error; set lock_timeout = '%ds'; set statement_timeout = '%ds'", s.set.LockTimeout, s.set.StatementTimeout)
-	return conn.PgConn(), conn.PgConn().Exec(ctx, session).Close()
+	return conn.PgConn(), nil
 }

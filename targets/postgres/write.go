@@ -22,7 +22,14 @@ func (ld *loader) Write(ctx context.Context, b *row.Batch) error {
 }
 
 func (ld *loader) write(ctx context.Context, b *row.Batch) error {
-	if err := ld.lane.begin(ctx); err != nil {
+	if ld.pending && ld.hold(b) {
+		return nil
+	}
+	err := ld.lane.begin(ctx)
+	if err == nil {
+		err = ld.make(ctx)
+	}
+	if err != nil {
 		b.Release()
 		return err
 	}
@@ -70,7 +77,7 @@ func (ld *loader) ready(ctx context.Context, b *row.Batch) error {
 		}
 	}
 	ld.blank = ld.blank || b.Version == 0 && b.Len() > 0
-	if b.Version != 0 && !ld.version && ld.keepsVersions() && !ld.versioned() {
+	if b.Version != 0 && ld.keepsVersions() && !ld.versioned() {
 		ld.version = true
 		if err := ld.reshape(ctx, ld.schema); err != nil {
 			return err
