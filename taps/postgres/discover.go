@@ -110,12 +110,16 @@ func (r *relation) sort() {
 }
 
 func (db *database) loadTypes(ctx context.Context, conn *pgx.Conn, used map[uint32]bool) error {
-	if len(used) == 0 {
-		return nil
-	}
 	oids := make([]uint32, 0, len(used))
 	for oid := range used {
-		oids = append(oids, oid)
+		if name, send := plain(oid); name != "" {
+			db.types[oid] = pgType{schema: "pg_catalog", name: name, mod: -1, send: send}
+		} else {
+			oids = append(oids, oid)
+		}
+	}
+	if len(oids) == 0 {
+		return nil
 	}
 	rows, err := conn.Query(ctx, typesSQL, oids)
 	if err != nil {

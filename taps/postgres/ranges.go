@@ -4,9 +4,11 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/rs/zerolog"
 )
 
@@ -60,11 +62,8 @@ where c.oid = $1 and a.amname = 'heap' and pg_catalog.current_setting('server_ve
 // whole reads a FULL_TABLE stream.
 func (r *reader) whole(ctx context.Context) error {
 	p := r.p
-	if err := r.begin(ctx); err != nil {
-		return err
-	}
 	if !p.ranged() {
-		return r.copy(ctx, -1, p.copyAll())
+		return r.last(ctx, -1, p.copyAll())
 	}
 	now, err := r.layout(ctx)
 	if err != nil {
@@ -78,7 +77,7 @@ func (r *reader) whole(ctx context.Context) error {
 		}
 	}
 	if from == 0 && now.Pages < 2*rangePages {
-		return r.copy(ctx, -1, p.copyAll())
+		return r.last(ctx, -1, p.copyAll())
 	}
 	for ; from+rangePages < now.Pages; from += rangePages {
 		if err := r.copy(ctx, -1, p.copyPages(from, from+rangePages)); err != nil {
@@ -88,10 +87,11 @@ func (r *reader) whole(ctx context.Context) error {
 			return err
 		}
 	}
-	return r.copy(ctx, -1, p.copyPages(from, 0))
+	return r.last(ctx, -1, p.copyPages(from, 0))
 }
 
-// layout asks for the table's; without pages where none can be told apart.
+// layout takes the snapshot and asks for the table's layout in it; it has no
+// pages where none can be told apart.
 func (r *reader) layout(ctx context.Context) (layout, error) {
 	now := layout{partial: partial{Shape: r.p.shape()}}
 	var since *string
@@ -99,17 +99,19 @@ func (r *reader) layout(ctx context.Context) (layout, error) {
 		text := fmt.Sprint(uint32(r.p.partial.Xmin))
 		since = &text
 	}
-	rows, err := r.w.conn.Query(ctx, layoutSQL, r.p.rel.oid, since)
-	if err != nil {
-		return now, err
+	list := &pgx.Batch{}
+	for _, sql := range r.opening() {
+		list.Queue(sql)
 	}
-	defer rows.Close()
-	for rows.Next() {
-		if err := rows.Scan(&now.Table, &now.File, &now.Pages, &now.Xmin, &now.age); err != nil {
-			return now, err
+	list.Queue(layoutSQL, r.p.rel.oid, since).QueryRow(func(row pgx.Row) error {
+		err := row.Scan(&now.Table, &now.File, &now.Pages, &now.Xmin, &now.age)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return nil
 		}
-	}
-	return now, rows.Err()
+		return err
+	})
+	r.begun = true
+	return now, r.w.conn.SendBatch(ctx, list).Close()
 }
 
 // shape is a digest of the columns, key and conditions of the stream.

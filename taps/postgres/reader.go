@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"strings"
 
 	"elt/internal/pgdial"
 	"elt/internal/row"
@@ -11,9 +12,10 @@ import (
 // worker has open, and hands batches and positions on.
 type reader struct {
 	*splitter
-	w    *worker
-	p    *plan
-	send func(piece) error
+	w     *worker
+	p     *plan
+	begun bool // the snapshot is taken, its transaction open
+	send  func(piece) error
 }
 
 func newReader(ctx context.Context, w *worker, p *plan, pieces chan<- piece) *reader {
@@ -41,8 +43,12 @@ func newReader(ctx context.Context, w *worker, p *plan, pieces chan<- piece) *re
 	return r
 }
 
-// copy runs one statement; keyAt is the field to watch as replication key, -1 for none.
+// copy runs one statement; keyAt is the field to watch as replication key, -1
+// for none. The first one takes the snapshot that everything is read in.
 func (r *reader) copy(ctx context.Context, keyAt int, sql string) error {
+	if !r.begun {
+		sql, r.begun = strings.Join(append(r.opening(), sql), "; "), true
+	}
 	r.version = r.p.version
 	r.start(keyAt)
 	if err := pgdial.CopyOut(ctx, r.w.conn, sql, r.take); err != nil {
@@ -51,37 +57,36 @@ func (r *reader) copy(ctx context.Context, keyAt int, sql string) error {
 	return r.finish()
 }
 
-// begin takes the snapshot that everything is read in, or the plan's.
-func (r *reader) begin(ctx context.Context) error {
-	sql := "begin isolation level repeatable read read only"
-	if r.p.snapshot != "" {
-		sql += "; set transaction snapshot " + literal(r.p.snapshot)
+// last is copy for the last statement of all.
+func (r *reader) last(ctx context.Context, keyAt int, sql string) error {
+	if err := r.copy(ctx, keyAt, sql+"; commit"); err != nil {
+		return err
 	}
-	return explain(r.w.exec(ctx, sql), r.p)
+	r.begun = false
+	return nil
+}
+
+// opening are the statements that take the snapshot, or the plan's.
+func (r *reader) opening() []string {
+	list := []string{"begin isolation level repeatable read read only"}
+	if r.p.snapshot != "" {
+		list = append(list, "set transaction snapshot "+literal(r.p.snapshot))
+	}
+	return list
 }
 
 // incremental reads what an INCREMENTAL stream has not read yet.
 func (r *reader) incremental(ctx context.Context) error {
 	p := r.p
 	if p.rel.kind != "r" && p.rel.kind != "p" || p.window.set() {
-		if err := r.begin(ctx); err != nil {
-			return err
-		}
 		return r.fromKey(ctx)
 	}
-	before, blind, err := r.look(ctx)
-	if err == nil {
-		err = r.begin(ctx)
-	}
+	before, now, blind, err := r.survey(ctx)
 	if err != nil {
 		return err
 	}
 	if blind {
 		return r.fromKey(ctx)
-	}
-	now, _, err := r.look(ctx)
-	if err != nil {
-		return err
 	}
 	p.open = p.latecomers(before, now)
 	if p.resumed && p.late != nil && now.heap {
@@ -104,5 +109,5 @@ func (r *reader) fromKey(ctx context.Context) error {
 	if p.limit > 0 && r.rows >= p.limit {
 		return nil
 	}
-	return r.copy(ctx, p.keyAt, p.copyFrom(max(p.limit-r.rows, 0)))
+	return r.last(ctx, p.keyAt, p.copyFrom(max(p.limit-r.rows, 0)))
 }

@@ -15,6 +15,50 @@ type pgType struct {
 	send         string // the server's own send function, "" for another
 }
 
+// plain are the server's own types that most columns have: their numbers,
+// names and send functions are the same on every server (pg_type.dat).
+func plain(oid uint32) (name, send string) {
+	switch oid {
+	case 16:
+		return "bool", "boolsend"
+	case 17:
+		return "bytea", "byteasend"
+	case 20:
+		return "int8", "int8send"
+	case 21:
+		return "int2", "int2send"
+	case 23:
+		return "int4", "int4send"
+	case 25:
+		return "text", "textsend"
+	case 114:
+		return "json", "json_send"
+	case 700:
+		return "float4", "float4send"
+	case 701:
+		return "float8", "float8send"
+	case 1042:
+		return "bpchar", "bpcharsend"
+	case 1043:
+		return "varchar", "varcharsend"
+	case 1082:
+		return "date", "date_send"
+	case 1083:
+		return "time", "time_send"
+	case 1114:
+		return "timestamp", "timestamp_send"
+	case 1184:
+		return "timestamptz", "timestamptz_send"
+	case 1700:
+		return "numeric", "numeric_send"
+	case 2950:
+		return "uuid", "uuid_send"
+	case 3802:
+		return "jsonb", "jsonb_send"
+	}
+	return "", ""
+}
+
 // reading is how a column is read: what stands in the SELECT list, and what
 // the bytes of its fields are.
 type reading struct {

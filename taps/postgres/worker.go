@@ -127,8 +127,10 @@ func (w *worker) read(ctx context.Context, p *plan, pieces chan<- piece) (end ta
 		r.drop()
 		return end, err
 	}
-	if err := w.exec(ctx, "commit"); err != nil {
-		return end, err
+	if r.begun {
+		if err := w.exec(ctx, "commit"); err != nil {
+			return end, err
+		}
 	}
 	if r.keyed {
 		return p.position(r.key, r.rows, false), nil

@@ -60,11 +60,16 @@ func (l *lane) startCopy(ctx context.Context, ld *loader, sql string) error {
 		return err
 	}
 	direct := ld.direct && ld.stage == nil
-	if direct {
-		if err := l.exec(ctx, "savepoint "+directly); err != nil {
-			return err
-		}
+	if ld.stage != nil && ld.first != "" {
+		sql, ld.first = ld.first+"; "+sql, ""
 	}
+	if direct {
+		sql = "savepoint " + directly + "; " + sql
+	}
+	if l.saved {
+		sql = "release savepoint " + directly + "; " + sql
+	}
+	l.saved = direct
 	l.conn.Frontend().SendQuery(&pgproto3.Query{String: sql})
 	if err := l.conn.Frontend().Flush(); err != nil {
 		return err
@@ -176,8 +181,6 @@ func (l *lane) finishCopy(ctx context.Context) error {
 				return l.fallBack(ctx, c)
 			case refused != nil:
 				return c.name(refused)
-			case c.direct:
-				return l.exec(ctx, "release savepoint "+directly)
 			}
 			return nil
 		}

@@ -194,7 +194,7 @@ func TestKilledBackend(t *testing.T) {
 	l := d.lane(s)
 	ld := d.stream(l, orders)
 	d.write(ld, batch(orders, []any{1, "b"}, []any{2, "c"}))
-	d.exec("select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and state = 'active' and query like 'copy%'")
+	d.exec("select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and state = 'active' and query like '%copy%from stdin%' and pid <> pg_backend_pid()")
 	err := l.Commit(context.Background(), at(`{"v":1}`))
 	if err == nil {
 		t.Fatal("committed")

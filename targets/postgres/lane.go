@@ -21,6 +21,7 @@ type lane struct {
 	begun   bool
 	loaders []*loader
 	copying *copying // the open COPY, nil for none
+	saved   bool     // the savepoint directly is there
 	stages  int      // stages made so far
 	broken  error    // after an error nothing goes on
 }
@@ -100,7 +101,7 @@ func (l *lane) Commit(ctx context.Context, c targets.Commit) error {
 	if err := l.commit(ctx, c); err != nil {
 		return l.fail(err)
 	}
-	l.begun = false
+	l.begun, l.saved = false, false
 	if l.sink.stateID != "" {
 		l.sink.seqs[l.slot]++
 	}

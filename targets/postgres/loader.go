@@ -54,6 +54,7 @@ type loader struct {
 	encoder *encoder
 	out     []byte
 	stage   *sqltarget.Stage // nil: none in this transaction
+	first   string           // makes or empties the stage, before the next COPY into it
 	staged  int
 	ops     bool // stages carry operations from now on
 	deletes bool // some row was a delete
@@ -283,7 +284,7 @@ func (ld *loader) remember(ctx context.Context, covered bool) error {
 
 // committed forgets what belonged to the transaction.
 func (ld *loader) committed() {
-	ld.created, ld.stage, ld.staged = false, nil, 0
+	ld.created, ld.stage, ld.staged, ld.first = false, nil, 0, ""
 	clear(ld.seen)
 }
 

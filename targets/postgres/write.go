@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -137,15 +138,19 @@ func (ld *loader) makeStage(ctx context.Context) error {
 	ld.encoder.ops = ld.stage.Ops
 	// Made anew in each transaction: only then does COPY add at the end
 	// always, so that ctid tells the order of its rows.
-	return ld.lane.exec(ctx, ld.stage.Create(ld.at.Key, "on commit drop"))
+	ld.first = ld.stage.Create(ld.at.Key, "on commit drop")
+	return nil
 }
 
 func (ld *loader) dropStage(ctx context.Context) error {
 	if ld.stage == nil {
 		return nil
 	}
-	ref := ld.stage.Ref
-	ld.stage, ld.staged = nil, 0
+	ref, made := ld.stage.Ref, !strings.HasPrefix(ld.first, "create")
+	ld.stage, ld.staged, ld.first = nil, 0, ""
+	if !made {
+		return nil
+	}
 	return ld.lane.exec(ctx, "drop table "+ref)
 }
 
@@ -277,8 +282,8 @@ func (ld *loader) merge(ctx context.Context) error {
 		return ld.culprit(ctx, err)
 	}
 	clear(ld.seen)
-	ld.staged = 0
-	return ld.lane.exec(ctx, "truncate "+ld.stage.Ref)
+	ld.staged, ld.first = 0, "truncate "+ld.stage.Ref
+	return nil
 }
 
 // analyzeRows is where statistics of a stage begin to pay.
