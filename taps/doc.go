@@ -30,6 +30,46 @@ type Tap interface {
 	Sync(ctx context.Context, cfg spec.Config, catalog *singer.Catalog, bookmarks singer.Bookmarks, out Output) error
 }
 
+// Opener is a Tap that lists its streams and reads them over the same
+// connections, for a run that does both.
+type Opener interface {
+	Open(ctx context.Context, cfg spec.Config) (Opened, error)
+}
+
+// Opened is a Tap at work on one configuration: Discover, then Sync, each once
+// at most. Close it in any case; nothing else is called at the same time.
+type Opened interface {
+	Discover(ctx context.Context) (*singer.Catalog, error)
+	// Sync is Tap.Sync. Time may have passed since Discover: what was
+	// connected then may be gone, and tables may be others.
+	Sync(ctx context.Context, catalog *singer.Catalog, bookmarks singer.Bookmarks, out Output) error
+	Close()
+}
+
+// Open opens any tap.
+func Open(ctx context.Context, tap Tap, cfg spec.Config) (Opened, error) {
+	if o, ok := tap.(Opener); ok {
+		return o.Open(ctx, cfg)
+	}
+	return plain{tap, cfg}, nil
+}
+
+// plain is a Tap that keeps nothing between its calls.
+type plain struct {
+	tap Tap
+	cfg spec.Config
+}
+
+func (p plain) Discover(ctx context.Context) (*singer.Catalog, error) {
+	return p.tap.Discover(ctx, p.cfg)
+}
+
+func (p plain) Sync(ctx context.Context, catalog *singer.Catalog, bookmarks singer.Bookmarks, out Output) error {
+	return p.tap.Sync(ctx, p.cfg, catalog, bookmarks, out)
+}
+
+func (p plain) Close() {}
+
 // NULFree is a Tap whose texts never hold the character NUL, so that a fused
 // run need not look for it on behalf of a target that cannot store it.
 type NULFree interface{ NULFree() }

@@ -4,9 +4,7 @@
 package builtin
 
 import (
-	"bytes"
 	"errors"
-	"io"
 	"os"
 	"strings"
 
@@ -90,6 +88,7 @@ func nameOf(kind string, args, known []string) (string, []string, error) {
 // NewFuseCmd is `elt fuse TAP TARGET`: both in one process.
 func NewFuseCmd(app *cli.App) *cobra.Command {
 	var tapConfig, targetConfig, catalog string
+	var discover bool
 	cmd := &cobra.Command{
 		Use: "fuse TAP TARGET", Short: "Run a built-in tap into a built-in target in one process", Hidden: true, Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -98,12 +97,15 @@ func NewFuseCmd(app *cli.App) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			f.Discover = discover
 			return load.Fuse(cmd.Context(), f, streams(app), app.Environ)
 		},
 	}
 	cmd.Flags().StringVar(&tapConfig, "tap-config", "", "configuration `FILE` of the tap")
 	cmd.Flags().StringVar(&targetConfig, "target-config", "", "configuration `FILE` of the target")
 	cmd.Flags().StringVar(&catalog, "catalog", "", "catalog `FILE`, - for standard input")
+	cmd.Flags().BoolVar(&discover, "discover", false, "print what the tap finds, and read the catalog then from standard input")
+	cmd.MarkFlagsMutuallyExclusive("catalog", "discover")
 	return cmd
 }
 
@@ -128,16 +130,12 @@ func fused(app *cli.App, tap, target, tapConfig, targetConfig, catalog string) (
 	switch catalog {
 	case "":
 		return f, nil
-	case "-": // from the runner, while the tap discovers in a process of its own
-		if raw, err = io.ReadAll(app.IO.In); err == nil && len(raw) == 0 {
-			err = fault.New(fault.Failed, "no catalog came: the run was given up")
-		}
+	case "-":
+		f.Catalog, err = load.ReadCatalog(app.IO.In)
 	default:
-		raw, err = os.ReadFile(catalog)
+		if raw, err = os.ReadFile(catalog); err == nil {
+			f.Catalog, err = singer.ParseCatalog(raw)
+		}
 	}
-	if err != nil || string(bytes.TrimSpace(raw)) == "null" {
-		return f, err
-	}
-	f.Catalog, err = singer.ParseCatalog(raw)
 	return f, err
 }

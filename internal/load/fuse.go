@@ -1,8 +1,14 @@
 package load
 
 import (
+	"bytes"
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
+	"sync"
 
 	"elt/internal/fault"
 	"elt/internal/limit"
@@ -21,6 +27,51 @@ type Fused struct {
 	Bookmarks    singer.Bookmarks // where to start, unless a claim decides
 	Target       targets.Target
 	TargetConfig spec.Config
+	// Discover asks for what the tap finds, on a CatalogLine; which of it to
+	// read comes on standard input then, in the place of Catalog.
+	Discover bool
+}
+
+// CatalogLine begins the first line on stdout of a pair that was asked for what
+// its tap finds: the catalog in one line, or nothing when that has failed.
+const CatalogLine = "ELT_CATALOG "
+
+// ReadCatalog reads the catalog that the runner hands over, nil for none.
+func ReadCatalog(in io.Reader) (*singer.Catalog, error) {
+	raw, err := io.ReadAll(in)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("read the catalog: %w", err)
+	case len(raw) == 0:
+		return nil, fault.New(fault.Failed, "no catalog came: the run was given up")
+	case string(bytes.TrimSpace(raw)) == "null":
+		return nil, nil
+	}
+	return singer.ParseCatalog(raw)
+}
+
+// source opens the tap and settles what is read.
+func (f *Fused) source(ctx context.Context, std IO) (opened taps.Opened, err error) {
+	var found []byte
+	if opened, err = taps.Open(ctx, f.Tap, f.TapConfig); err == nil && f.Discover {
+		var catalog *singer.Catalog
+		if catalog, err = opened.Discover(ctx); err == nil {
+			found, err = json.Marshal(catalog)
+		}
+	}
+	if f.Discover {
+		if said := program.Say(std.Out, CatalogLine+string(found)+"\n"); err == nil {
+			err = said
+		}
+		if err == nil {
+			f.Catalog, err = ReadCatalog(std.In)
+		}
+	}
+	if err != nil && opened != nil {
+		opened.Close()
+		opened = nil
+	}
+	return opened, err
 }
 
 // Fuse runs a tap whose Output is the target itself. To its runner it behaves
@@ -29,9 +80,9 @@ type Fused struct {
 // A stream that fails does not stop the others; they finish, are committed,
 // and the error names the one that failed. When ctx ends, what a position
 // covers is committed and nothing is published; the error is then Terminated.
-func Fuse(ctx context.Context, f Fused, io IO, environ []string) (err error) {
+func Fuse(ctx context.Context, f Fused, std IO, environ []string) (err error) {
 	tap, target := f.Tap.Spec(), f.Target.Spec()
-	talk := program.NewTalk(io, tap.Secrets(f.TapConfig, ""), target.Secrets(f.TargetConfig, ""))
+	talk := program.NewTalk(std, tap.Secrets(f.TapConfig, ""), target.Secrets(f.TargetConfig, ""))
 	defer talk.Close()
 	ctx = talk.Log.WithContext(ctx)
 
@@ -40,11 +91,27 @@ func Fuse(ctx context.Context, f Fused, io IO, environ []string) (err error) {
 		return err
 	}
 	defer env.close()
-	s, err := openSession(ctx, f.Target, f.TargetConfig, env, io.Out, talk.Log)
-	if err != nil {
+	var source taps.Opened
+	var failed error
+	var opening sync.WaitGroup
+	connecting, stop := context.WithCancel(ctx)
+	defer stop()
+	opening.Go(func() { // while the target connects
+		if source, failed = f.source(ctx, std); failed != nil {
+			stop()
+		}
+	})
+	s, err := openSession(connecting, f.Target, f.TargetConfig, env, std.Out, talk.Log)
+	opening.Wait()
+	if s != nil {
+		defer func() { err = errors.Join(err, s.Close()) }()
+	}
+	if source != nil {
+		defer source.Close()
+	}
+	if err = cmp.Or(failed, err); err != nil {
 		return stopped(ctx, err)
 	}
-	defer func() { err = errors.Join(err, s.Close()) }()
 	bookmarks := f.Bookmarks
 	if s.overwrites() {
 		bookmarks = singer.Bookmarks{}
@@ -63,13 +130,13 @@ func Fuse(ctx context.Context, f Fused, io IO, environ []string) (err error) {
 	out := s.Output(bookmarks)
 	_, free := f.Tap.(taps.NULFree)
 	out.clean = cleaner{policy: reading.NUL, textFree: free, warn: s.warn}
-	sync := func(ctx context.Context, out taps.Output) error {
-		return f.Tap.Sync(ctx, f.TapConfig, f.Catalog, bookmarks, out)
+	read := func(ctx context.Context, out taps.Output) error {
+		return source.Sync(ctx, f.Catalog, bookmarks, out)
 	}
 	if env.claim != nil && env.claim.Limits.Any() {
-		return stopped(ctx, fuseLimited(ctx, env.claim.Limits, out, sync))
+		return stopped(ctx, fuseLimited(ctx, env.claim.Limits, out, read))
 	}
-	err = sync(ctx, out)
+	err = read(ctx, out)
 	complete := err == nil && ctx.Err() == nil
 	if closed := out.Close(ctx, complete); closed != nil && err == nil {
 		err = closed // otherwise the tap has met it
@@ -81,8 +148,8 @@ func Fuse(ctx context.Context, f Fused, io IO, environ []string) (err error) {
 }
 
 // fuseLimited is the work of a pair within limits.
-func fuseLimited(ctx context.Context, limits limit.Limits, out *Output, sync func(context.Context, taps.Output) error) error {
-	over, err := (&limitedOutput{out, limit.NewGauge(limits)}).sync(ctx, sync)
+func fuseLimited(ctx context.Context, limits limit.Limits, out *Output, read func(context.Context, taps.Output) error) error {
+	over, err := (&limitedOutput{out, limit.NewGauge(limits)}).sync(ctx, read)
 	if over != nil && err == nil && ctx.Err() == nil {
 		if err := out.suspended(ctx); err != nil || limits.PerStream > 0 {
 			return err

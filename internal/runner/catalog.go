@@ -28,6 +28,8 @@ type catalogs struct {
 	host    proc.Host
 	log     zerolog.Logger
 	refresh bool // do not use the cache
+	// ask, where it is set, is a tap that runs already.
+	ask func(ctx context.Context, tap *Stage) ([]byte, error)
 }
 
 // of is the tap's catalog with all rules applied; nil when the tap takes none.
@@ -64,9 +66,15 @@ func (c catalogs) of(ctx context.Context, tap *Stage) (*singer.Catalog, error) {
 	return catalog, nil
 }
 
+// customCatalog is the file that the extra `catalog` names, "" for none.
+func customCatalog(tap *Stage) string {
+	path, _ := tap.Settings.Extra("catalog").(string)
+	return path
+}
+
 // custom reads the file that the extra `catalog` names; nil when there is none.
 func (c catalogs) custom(tap *Stage) (*singer.Catalog, error) {
-	path, _ := tap.Settings.Extra("catalog").(string)
+	path := customCatalog(tap)
 	if path == "" {
 		return nil, nil
 	}
@@ -137,6 +145,9 @@ func (c catalogs) keep(dir, file string, raw []byte, keyFile, key string) {
 }
 
 func (c catalogs) discover(ctx context.Context, tap *Stage) ([]byte, error) {
+	if c.ask != nil {
+		return c.ask(ctx, tap)
+	}
 	cmd := tap.command("--discover")
 	cmd.NoStdin = true
 	cmd.Stderr = speaker(c.log.With().Str("plugin", tap.Plugin.Name).Logger())

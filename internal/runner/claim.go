@@ -2,6 +2,7 @@ package runner
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -26,7 +27,34 @@ type claimed struct {
 // opened is a built-in target (or fused pair) that was started.
 type opened struct {
 	process *proc.Process
-	there   destination // what the store knows of it
+	out     *bufio.Reader // its standard output
+	there   destination   // what the store knows of it
+	over    bool          // it has ended
+}
+
+func newOpened(p *proc.Process, there destination) *opened {
+	return &opened{process: p, out: bufio.NewReaderSize(p.Stdout, 64<<10), there: there}
+}
+
+// discover is what a fused pair's tap finds, as `--discover` prints it.
+func (o *opened) discover(ctx context.Context, tap *Stage) ([]byte, error) {
+	defer context.AfterFunc(ctx, o.process.Kill)()
+	line, err := o.out.ReadBytes('\n')
+	found, ours := bytes.CutPrefix(line, []byte(load.CatalogLine))
+	switch {
+	case err == nil && ours && len(found) > 1:
+		return found, nil
+	case err == nil && !ours:
+		err = fmt.Errorf("its first line is no catalog: %.200q", line)
+	case err == nil: // it fails, and says why
+		err = io.EOF
+	}
+	name := o.process.Name()
+	if ours {
+		name = tap.Plugin.Name
+	}
+	o.over = true
+	return nil, startFailed(ctx, o.process, name, "discover the streams", err)
 }
 
 // hand gives a fused pair its catalog, nil for none; without it the pair
@@ -47,6 +75,9 @@ func (o *opened) hand(c *singer.Catalog) error {
 
 // abandon ends a fused pair that has claimed nothing.
 func (o *opened) abandon() {
+	if o.over {
+		return
+	}
 	o.process.Kill()
 	go io.Copy(io.Discard, o.process.Stdout)
 	o.process.Wait() // before its input ends, of which it would complain
@@ -56,11 +87,11 @@ func (o *opened) abandon() {
 // awaitClaim reads the line by which a built-in target says what it found
 // (invariant 3). The tap starts only after that: a dead run's open
 // transaction is waited for at the destination, not here.
-func awaitClaim(ctx context.Context, p *proc.Process) (*claimed, error) {
+func awaitClaim(ctx context.Context, o *opened) (*claimed, error) {
+	p := o.process
 	stop := context.AfterFunc(ctx, p.Terminate)
 	defer stop()
-	out := bufio.NewReaderSize(p.Stdout, 64<<10)
-	line, err := out.ReadBytes('\n')
+	line, err := o.out.ReadBytes('\n')
 	c := &claimed{process: p}
 	if err == nil {
 		err = json.Unmarshal(line, &c.reply)
@@ -69,14 +100,15 @@ func awaitClaim(ctx context.Context, p *proc.Process) (*claimed, error) {
 		}
 	}
 	if err != nil {
-		return nil, claimFailed(ctx, p, err)
+		return nil, startFailed(ctx, p, p.Name(), "claim its destination", err)
 	}
-	p.Stdout = out
+	p.Stdout = o.out
 	return c, nil
 }
 
-// claimFailed ends a target that did not claim and says why.
-func claimFailed(ctx context.Context, p *proc.Process, err error) error {
+// startFailed ends a process that did not do what comes first, and says why:
+// io.EOF means that it ends by itself.
+func startFailed(ctx context.Context, p *proc.Process, name, what string, err error) error {
 	go io.Copy(io.Discard, p.Stdout)
 	if err != io.EOF {
 		p.Kill()
@@ -90,12 +122,12 @@ func claimFailed(ctx context.Context, p *proc.Process, err error) error {
 		return context.Cause(ctx)
 	}
 	if err == io.EOF {
-		if said := ownWords(p.Name(), status, p.Tail()); said != nil {
+		if said := ownWords(name, status, p.Tail()); said != nil {
 			return said
 		}
-		return endedWith(p.Name()+" did not start: "+status.String(), status, p.Tail())
+		return endedWith(name+" did not start: "+status.String(), status, p.Tail())
 	}
-	return fault.Wrap(fault.Failed, err, "%s did not claim its destination", p.Name())
+	return fault.Wrap(fault.Failed, err, "%s did not %s", name, what)
 }
 
 // endedWith is a failure of a plugin, with its last words.

@@ -25,8 +25,7 @@ import (
 )
 
 // open starts the built-in target (or the fused pair). A target claims its
-// destination at once; a pair waits for its catalog, so that it comes up
-// while the tap discovers.
+// destination at once; a pair discovers, and waits for its catalog.
 func (s *set) open(ctx context.Context, edit int64) (*opened, error) {
 	there, err := s.destination(ctx)
 	if err != nil {
@@ -73,7 +72,7 @@ func (s *set) open(ctx context.Context, edit int64) (*opened, error) {
 		s.counts.close()
 		return nil, err
 	}
-	return &opened{p, there}, nil
+	return newOpened(p, there), nil
 }
 
 // claim waits until an opened target has claimed its destination, and adopts
@@ -82,10 +81,10 @@ func (s *set) claim(ctx context.Context, o *opened) (*claimed, error) {
 	if s.fused() {
 		if err := o.hand(s.catalog); err != nil {
 			s.counts.close()
-			return nil, claimFailed(ctx, o.process, err)
+			return nil, startFailed(ctx, o.process, o.process.Name(), "claim its destination", err)
 		}
 	}
-	c, err := awaitClaim(ctx, o.process)
+	c, err := awaitClaim(ctx, o)
 	if err != nil {
 		s.counts.close()
 		return nil, err
@@ -109,12 +108,17 @@ func (s *set) adopt(ctx context.Context, reply load.ClaimReply, there destinatio
 	return s.noteDestination(ctx, there, destination{had: there.had || reply.Kept && !reply.Late})
 }
 
-// fuseCommand is tap and target in one process; the catalog comes on its
-// standard input.
+// fuseCommand is tap and target in one process. The catalog comes on its
+// standard input, after it has said what the tap finds unless that is known.
 func (s *set) fuseCommand() proc.Command {
 	tap, target := s.tap(), s.target()
 	args := []string{"fuse", tap.Choice.Connector, target.Choice.Connector,
-		"--tap-config", tap.configPath, "--target-config", target.configPath, "--catalog", "-"}
+		"--tap-config", tap.configPath, "--target-config", target.configPath}
+	if s.discovers() {
+		args = append(args, "--discover")
+	} else {
+		args = append(args, "--catalog", "-")
+	}
 	return proc.Command{
 		Name: tap.Name + "+" + target.Name, Path: s.Plugins.Self, Args: args,
 		Dir: s.Project.Root, Env: target.environ,

@@ -206,13 +206,13 @@ func (s *set) load(ctx context.Context) error {
 		return err
 	}
 	var target *opened
-	if s.fused() { // it comes up while the tap discovers
+	if s.fused() { // it discovers, too
 		if target, err = s.open(ctx, edit); err != nil {
 			return err
 		}
 	}
 	s.Launched()
-	catalogPath, err := s.writeCatalog(ctx)
+	catalogPath, err := s.writeCatalog(ctx, target)
 	if err != nil {
 		if target != nil {
 			target.abandon()
@@ -265,13 +265,23 @@ func configName(i, n int) string {
 	return fmt.Sprintf("mapper.%d.config.json", i)
 }
 
-// writeCatalog finds the catalog and writes it; "" when the tap takes none.
-func (s *set) writeCatalog(ctx context.Context) (string, error) {
+// discovers says that the tap is asked for its streams.
+func (s *set) discovers() bool {
+	return (s.Window == nil || s.Window.Catalog == nil) && customCatalog(s.tap()) == ""
+}
+
+// writeCatalog finds the catalog, by the fused pair that was started, if any,
+// and writes it; "" when the tap takes none.
+func (s *set) writeCatalog(ctx context.Context, pair *opened) (string, error) {
 	if s.Window != nil && s.Window.Catalog != nil {
 		return s.catalogFile(s.Window.Catalog)
 	}
-	catalog, err := catalogs{root: s.Project.Root, cache: s.Runner.cacheFolder(), host: s.guard, log: s.log,
-		refresh: s.RefreshCatalog || s.FullRefresh}.of(ctx, s.tap())
+	find := catalogs{root: s.Project.Root, cache: s.Runner.cacheFolder(), host: s.guard, log: s.log,
+		refresh: s.RefreshCatalog || s.FullRefresh}
+	if pair != nil {
+		find.ask = pair.discover
+	}
+	catalog, err := find.of(ctx, s.tap())
 	if catalog == nil || err != nil {
 		return "", err
 	}
@@ -280,6 +290,9 @@ func (s *set) writeCatalog(ctx context.Context) (string, error) {
 
 func (s *set) catalogFile(catalog *singer.Catalog) (string, error) {
 	s.catalog = catalog
+	if s.fused() {
+		return "", nil // it comes on standard input
+	}
 	raw, err := catalog.Print()
 	if err != nil {
 		return "", err

@@ -391,7 +391,7 @@ func TestCancelEndsQuicklyHereAndThere(t *testing.T) {
 		out := newRecorder()
 		out.onWrite = func(string, int) error { cancel(); <-ctx.Done(); return ctx.Err() }
 		active := func() (n int) {
-			w.conn.QueryRow(context.Background(), "select count(*) from pg_stat_activity where application_name = 'elt' and datname = current_database() and state = 'active' and query like '%COPY (%'").Scan(&n)
+			w.conn.QueryRow(context.Background(), "select count(*) from pg_stat_activity where application_name = 'elt' and datname = current_database() and state = 'active' and query like '%COPY %'").Scan(&n)
 			return n
 		}
 		go func() {

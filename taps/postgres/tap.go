@@ -27,56 +27,85 @@ func (tap) NULFree() {}
 func New() taps.Tap { return tap{} }
 
 // Discover lists the relations that the role may read.
-func (tap) Discover(ctx context.Context, cfg spec.Config) (*singer.Catalog, error) {
-	s, err := decode(cfg)
+func (t tap) Discover(ctx context.Context, cfg spec.Config) (*singer.Catalog, error) {
+	o, err := t.Open(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
-	conn, err := s.Dial(ctx)
-	if err != nil {
-		return nil, err
-	}
-	w := worker{conn: conn}
-	defer w.close()
-	db, err := discover(ctx, conn, s.schemas(), nil)
-	if err != nil {
-		return nil, orCancelled(ctx, err)
-	}
-	for _, name := range s.schemas() {
-		if !slices.ContainsFunc(db.relations, func(r *relation) bool { return r.schema == name }) {
-			zerolog.Ctx(ctx).Warn().Msgf("filter_schemas names %q, in which there is no table or view to read", name)
-		}
-	}
-	if err := warnUnreadable(ctx, conn, s.schemas()); err != nil {
-		return nil, orCancelled(ctx, err)
-	}
-	return db.catalog(s)
+	defer o.Close()
+	return o.Discover(ctx)
 }
 
 // Sync reads the selected streams, each in a snapshot of its own, as many at
 // a time as the output takes.
-func (tap) Sync(ctx context.Context, cfg spec.Config, catalog *singer.Catalog, bookmarks singer.Bookmarks, out taps.Output) error {
-	s, err := decode(cfg)
+func (t tap) Sync(ctx context.Context, cfg spec.Config, catalog *singer.Catalog, bookmarks singer.Bookmarks, out taps.Output) error {
+	o, err := t.Open(ctx, cfg)
 	if err != nil {
 		return err
+	}
+	defer o.Close()
+	return o.Sync(ctx, catalog, bookmarks, out)
+}
+
+// Open implements taps.Opener.
+func (tap) Open(ctx context.Context, cfg spec.Config) (taps.Opened, error) {
+	s, err := decode(cfg)
+	if err != nil {
+		return nil, err
 	}
 	conn, err := s.Dial(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	first := &worker{dial: s.Dial, conn: conn, out: out, pool: row.NewPool(batchBytes + batchBytes/8)}
-	defer first.close()
-	plans, failed, err := plansFor(ctx, conn, s, catalog, bookmarks)
+	return &opened{set: s, first: &worker{dial: s.Dial, conn: conn, pool: row.NewPool(batchBytes + batchBytes/8)}}, nil
+}
+
+// opened is the tap and its first connection.
+type opened struct {
+	set   settings
+	first *worker
+	idle  bool // the connection has been waiting since Discover
+}
+
+func (o *opened) Close() { o.first.close() }
+
+func (o *opened) Discover(ctx context.Context) (*singer.Catalog, error) {
+	db, err := discover(ctx, o.first.conn, o.set.schemas(), nil)
+	if err != nil {
+		return nil, orCancelled(ctx, err)
+	}
+	for _, name := range o.set.schemas() {
+		if !slices.ContainsFunc(db.relations, func(r *relation) bool { return r.schema == name }) {
+			zerolog.Ctx(ctx).Warn().Msgf("filter_schemas names %q, in which there is no table or view to read", name)
+		}
+	}
+	if err := warnUnreadable(ctx, o.first.conn, o.set.schemas()); err != nil {
+		return nil, orCancelled(ctx, err)
+	}
+	o.idle = true
+	return db.catalog(o.set)
+}
+
+// Sync asks for the tables again: they may have changed since Discover.
+func (o *opened) Sync(ctx context.Context, catalog *singer.Catalog, bookmarks singer.Bookmarks, out taps.Output) error {
+	o.first.out = out
+	plans, failed, err := plansFor(ctx, o.first.conn, o.set, catalog, bookmarks)
+	if err != nil && o.idle && o.first.conn.IsClosed() && ctx.Err() == nil { // somebody did not let it wait
+		o.first.close()
+		if o.first.conn, err = o.set.Dial(ctx); err == nil {
+			plans, failed, err = plansFor(ctx, o.first.conn, o.set, catalog, bookmarks)
+		}
+	}
 	if err != nil {
 		return err
 	}
-	stop := s.OnError == "stop"
+	stop := o.set.OnError == "stop"
 	tables, logged := split(plans)
 	if len(failed) == 0 || !stop {
-		failed = append(failed, run(ctx, first, tables, stop)...)
+		failed = append(failed, run(ctx, o.first, tables, stop)...)
 	}
 	if len(logged) > 0 && (len(failed) == 0 || !stop) && ctx.Err() == nil {
-		failed = append(failed, syncLogged(ctx, s, logged, out, first.pool)...)
+		failed = append(failed, syncLogged(ctx, o.set, logged, out, o.first.pool)...)
 	}
 	return errors.Join(failed...)
 }
