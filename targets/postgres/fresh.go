@@ -84,10 +84,10 @@ func (ld *loader) settleFresh(ctx context.Context) (bool, error) {
 	ld.at, ld.created = &fresh, !ld.keyed
 	s.made(fresh.Schema, fresh.Name)
 	s.changed(targets.Change{Stream: ld.schema.Stream, Kind: "create", Detail: fresh.Ref()})
+	ld.direct = ld.keyed
 	if err := ld.shape(ctx, ld.schema, sqltarget.Evolve); err != nil || ld.held == nil {
 		return true, err
 	}
-	ld.direct = ld.keyed
 	b := ld.held
 	ld.held = nil
 	if err := ld.write(ctx, b); err != nil {

@@ -63,6 +63,7 @@ func (ld *loader) takePlace(ctx context.Context) error {
 	if err := l.exec(ctx, sql); err != nil {
 		return err
 	}
+	ld.sink.made(ld.at.Schema, ld.at.Name)
 	if ld.at.primary == "" {
 		return nil
 	}
