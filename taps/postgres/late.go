@@ -56,60 +56,19 @@ type look struct {
 	heap     bool       // rows have an xmin
 }
 
-// survey looks, takes the snapshot that everything is read in, and looks again
-// in it: one round trip. It is blind on a server that only speaks like
-// PostgreSQL and has no transactions to look at; then no snapshot is taken.
-func (r *reader) survey(ctx context.Context) (before, now look, blind bool, err error) {
-	params := [][]byte{strconv.AppendUint(nil, uint64(r.p.rel.oid), 10), strconv.AppendBool(nil, r.p.timed())}
-	conn := r.w.conn.PgConn()
-	pipe := conn.StartPipeline(ctx)
-	pipe.SendQueryParams(lateSQL, params, nil, nil, nil)
-	pipe.SendPipelineSync() // or the snapshot would be that of the first look
-	for _, sql := range r.opening() {
-		pipe.SendQueryParams(sql, nil, nil, nil, nil)
-	}
-	pipe.SendQueryParams(lateSQL, params, nil, nil, nil)
-	looks := []*look{&before, &now}
-	for err = pipe.Sync(); err == nil && len(looks) > 0; {
-		var got any
-		if got, err = pipe.GetResults(); err != nil {
-			break
-		}
-		if rr, ok := got.(*pgconn.ResultReader); ok {
-			res := rr.Read()
-			if err = res.Err; err == nil && len(res.Rows) == 1 {
-				err = looks[0].scan(r.w.conn.TypeMap(), res)
-				looks = looks[1:]
-			}
-		}
-	}
-	if closed := pipe.Close(); err == nil {
-		err = closed
-	}
+// look looks once. It is blind on a server that only speaks like PostgreSQL
+// and has no transactions to look at.
+func (r *reader) look(ctx context.Context) (l look, blind bool, err error) {
+	err = r.w.conn.QueryRow(ctx, lateSQL, r.p.rel.oid, r.p.timed()).Scan(&l.snapshot, &l.at, &l.standby, &l.open, &l.oldest, &l.gone, &l.heap)
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) && (strings.HasPrefix(pg.Code, "42") || pg.Code == "0A000") {
 		zerolog.Ctx(ctx).Warn().Msgf("stream %q: this server does not show open transactions (%s), so rows that are committed late may be missed; see incremental_lookback", r.p.id, pg.Message)
-		if conn.TxStatus() != 'I' {
-			return before, now, true, r.w.exec(ctx, "rollback")
-		}
-		return before, now, true, nil
+		return l, true, nil
 	}
 	if err != nil {
-		return before, now, false, fmt.Errorf("look for open transactions: %w", explain(err, r.p))
+		err = fmt.Errorf("look for open transactions: %w", explain(err, r.p))
 	}
-	r.begun = true
-	return before, now, false, nil
-}
-
-// scan reads the one row of lateSQL.
-func (l *look) scan(types *pgtype.Map, res *pgconn.Result) error {
-	into := []any{&l.snapshot, &l.at, &l.standby, &l.open, &l.oldest, &l.gone, &l.heap}
-	for i, f := range res.FieldDescriptions {
-		if err := types.Scan(f.DataTypeOID, f.Format, res.Rows[0][i], into[i]); err != nil {
-			return fmt.Errorf("column %s: %w", f.Name, err)
-		}
-	}
-	return nil
+	return l, false, err
 }
 
 // timed says that replication keys are times.

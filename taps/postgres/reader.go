@@ -66,6 +66,12 @@ func (r *reader) last(ctx context.Context, keyAt int, sql string) error {
 	return nil
 }
 
+// begin takes the snapshot with the next statement.
+func (r *reader) begin(ctx context.Context) error {
+	r.begun = true
+	return explain(r.w.exec(ctx, strings.Join(r.opening(), "; ")), r.p)
+}
+
 // opening are the statements that take the snapshot, or the plan's.
 func (r *reader) opening() []string {
 	list := []string{"begin isolation level repeatable read read only"}
@@ -81,12 +87,21 @@ func (r *reader) incremental(ctx context.Context) error {
 	if p.rel.kind != "r" && p.rel.kind != "p" || p.window.set() {
 		return r.fromKey(ctx)
 	}
-	before, now, blind, err := r.survey(ctx)
+	before, blind, err := r.look(ctx)
 	if err != nil {
 		return err
 	}
 	if blind {
 		return r.fromKey(ctx)
+	}
+	// The looks are round trips apart on purpose: a transaction that has its
+	// time but not its lock yet at the first is seen by the second.
+	if err := r.begin(ctx); err != nil {
+		return err
+	}
+	now, _, err := r.look(ctx)
+	if err != nil {
+		return err
 	}
 	p.open = p.latecomers(before, now)
 	if p.resumed && p.late != nil && now.heap {

@@ -55,8 +55,8 @@ func TestRoundTrips(t *testing.T) {
 	}{
 		{"public-bare", singer.FullTable, "", "", 2},  // the rows
 		{"public-t", singer.FullTable, "", "", 3},     // how large the table is; the rows
-		{"public-t", singer.Incremental, "id", "", 4}, // who writes, before the snapshot and in it; the rows
-		{"public-t", singer.Incremental, "id", mark, 4},
+		{"public-t", singer.Incremental, "id", "", 5}, // who writes, the snapshot, who writes then; the rows
+		{"public-t", singer.Incremental, "id", mark, 5},
 	} {
 		connections := traffic.Connections()
 		found, synced := read(c.id, c.method, c.key, c.state)
