@@ -283,6 +283,7 @@ func (f *filling) list(t *testing.T) []listedBackfill {
 // and resumed each time: every row is there once, no chunk that is done is run
 // again, and the regular bookmark is what it was, to the byte.
 func TestBackfillKilledElevenTimes(t *testing.T) {
+	t.Parallel()
 	for name, make := range map[string]func(*testing.T) *filling{
 		"by weeks, keyed rows over HTTP into SQLite":                            fillRest,
 		"by weeks, keyless rows of Postgres into Postgres, two at a time":       fillPostgres,

@@ -18,6 +18,7 @@ import (
 // database's server are killed at random moments: at the end the destination
 // is what the source is. It is read by file and position, and by GTID.
 func TestBinlogKill(t *testing.T) {
+	t.Parallel()
 	changes, kills := 2_000, 3
 	if os.Getenv("ELT_TEST_LONG") != "" {
 		changes, kills = 60_000, 40

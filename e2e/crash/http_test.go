@@ -209,6 +209,7 @@ func newShop(t *testing.T) *service {
 // kind: the run after it leaves all rows once and the right bookmark, and the
 // one after that asks for nothing but what is new.
 func TestKillOverHTTP(t *testing.T) {
+	t.Parallel()
 	seed := uint64(time.Now().UnixNano())
 	if n, err := strconv.ParseUint(os.Getenv("ELT_TEST_SEED"), 10, 64); err == nil {
 		seed = n

@@ -18,6 +18,7 @@ import (
 // database's server are killed at random moments: at the end the destination
 // is what the source is, the slot is there, and the server lets go of the log.
 func TestLogBasedKill(t *testing.T) {
+	t.Parallel()
 	changes, kills := 4_000, 3
 	if os.Getenv("ELT_TEST_LONG") != "" {
 		changes, kills = 200_000, 60

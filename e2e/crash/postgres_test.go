@@ -104,6 +104,7 @@ const endSessions = "select pg_terminate_backend(pid) from pg_stat_activity wher
 // Whatever happens to the server or the way to it, the run either goes on or
 // fails and says what it met; the next one loads all, and none of it twice.
 func TestPostgresBreaks(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name string
 		wire func(*bothEnds) *wire

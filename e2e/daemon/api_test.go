@@ -37,7 +37,7 @@ func (w *world) server(args ...string) *server {
 	}
 	s.token = strings.TrimSpace(string(out))
 	s.daemon = w.start(append([]string{"daemon", "--listen", address}, args...)...)
-	for end := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
 		res, err := http.Get(s.url + "/readyz")
 		if err == nil {
 			res.Body.Close()
@@ -133,7 +133,7 @@ func TestRunByAPI(t *testing.T) {
 		text, _ := io.ReadAll(res.Body)
 		return string(text)
 	}
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) { // the worker counts after it has told the store
+	for end := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) { // the worker counts after it has told the store
 		text := metrics()
 		if strings.Contains(text, `elt_rows_total{pipeline="load"} 3`) && strings.Contains(text, `elt_runs_ended_total{pipeline="load",status="succeeded"} 1`) {
 			break
@@ -175,6 +175,7 @@ func TestRetryFromStateByAPI(t *testing.T) {
 // A cancelled run leaves no process behind, not even a child's child that has
 // left its group.
 func TestCancelByAPI(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "")
 	w.write("tap.sh", strings.Replace(tap, "echo begun", "setsid sh -c 'sleep 1000 & sleep 1000' &\necho begun", 1))
 	w.write("hang", "")
@@ -186,9 +187,9 @@ func TestCancelByAPI(t *testing.T) {
 	if d = s.run(200, "GET", "/runs/"+d.ID, ""); !strings.Contains(d.Cause, "cancelled") {
 		t.Errorf("%+v", d)
 	}
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
 		left := ""
-		for _, one := range w.survivors() {
+		for _, one := range w.living() {
 			if strings.Contains(one, "sleep") || strings.Contains(one, "tap.sh") {
 				left += one + "; "
 			}
@@ -205,6 +206,7 @@ func TestCancelByAPI(t *testing.T) {
 // A followed log goes on after a cut where it was; SIGTERM ends tails and
 // waits, and the daemon in time.
 func TestFollowByAPI(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, "")
 	w.write("hang", "")
 	s := w.server()
@@ -255,7 +257,7 @@ func TestFollowByAPI(t *testing.T) {
 
 // Commands with --server do what they do here, over the API.
 func TestCommandsWithServer(t *testing.T) {
-	w := newWorld(t, "- {name: s, job: load, interval: '@daily'}\n")
+	w := newWorld(t, "- {name: s, job: load, interval: '@yearly'}\n")
 	s := w.server()
 	out, talk, code := s.elt("run", "load")
 	if code != 0 || !strings.Contains(out, "load: succeeded") || !strings.Contains(out, "3 rows") || !strings.Contains(talk, "run ") {
@@ -275,7 +277,7 @@ func TestCommandsWithServer(t *testing.T) {
 		"logs show " + id:    "tap-slow",
 		"logs show -f " + id: "tap-slow",
 		"schedule pause s":   "",
-		"schedule list":      "@daily",
+		"schedule list":      "@yearly",
 		"schedule slots s":   "",
 		"runs retry " + id:   "-",
 		"state history dev:tap-slow-to-target-sqlite": "bookmarks",

@@ -22,16 +22,20 @@ import (
 // takes its place. No process ends, loading goes on, nobody is declared lost,
 // the bookmark comes later, and so does a slot that fell into the gap.
 func TestDatabaseAway(t *testing.T) {
+	t.Parallel()
 	t.Run("stopped and started", func(t *testing.T) {
+		t.Parallel()
 		server := pgtest.NewServer(t)
 		away(t, server.URL(), server.URL(), server.Stop, server.Start)
 	})
 	t.Run("its replica takes over", func(t *testing.T) {
+		t.Parallel()
 		first := pgtest.NewServer(t)
 		second := first.Replica()
 		away(t, first.Either(second), first.Either(second), first.Stop, second.Promote)
 	})
 	t.Run("its machine vanishes and its replica takes over", func(t *testing.T) {
+		t.Parallel()
 		first := pgtest.NewServer(t)
 		second := first.Replica()
 		net, _ := newLink(t, first.URL())
@@ -50,11 +54,12 @@ func TestDatabaseAway(t *testing.T) {
 
 func away(t *testing.T, uri, direct string, leave, comeBack func()) {
 	start := time.Now().UTC().Truncate(time.Second).Add(-55 * time.Second)
-	gap := 5 * time.Second
+	gap := 6 * time.Second // longer than a worker may be silent
 	if long() {
 		gap = 60 * time.Second
 	}
 	w := onPostgres(t, "", uri, direct)
+	w.env = append(w.env, "ELT_WORKER_TTL=5s")
 	w.steady(fmt.Sprintf("- {name: s, job: load, every: 1m, start_date: '%s', catchup: all, overlap: queue}", start.Format(time.RFC3339)),
 		"target-sqlite", "{database: out.db, batch_max_age_seconds: 1}")
 	daemons := []*daemon{w.daemon("--role", "scheduler"), w.daemon("--role", "worker"), w.daemon("--role", "worker")}
@@ -99,6 +104,7 @@ func away(t *testing.T, uri, direct string, leave, comeBack func()) {
 // takes its place in mid-load: the run fails or goes back to the queue, and is
 // repeated; every row is there once.
 func TestFailoverOfTheDestination(t *testing.T) {
+	t.Parallel()
 	first := pgtest.NewServer(t)
 	first.Exec("create database store", "create database rows")
 	second := first.Replica()
@@ -193,7 +199,7 @@ func (r rows) count() (all, different, last int, err error) {
 func (r rows) more(t *testing.T, by int) {
 	t.Helper()
 	before, _, _, _ := r.count() // no table yet: none
-	for end := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
 		all, _, _, err := r.count()
 		if err == nil && all > before+by {
 			return
@@ -204,21 +210,26 @@ func (r rows) more(t *testing.T, by int) {
 	}
 }
 
-// complete wants rows 1 to the bookmark's, each once.
+// complete wants rows 1 to the bookmark's, each once; the bookmark comes a
+// moment after the rows of a run that is still under way.
 func (w *world) complete(r rows) {
 	w.t.Helper()
-	all, different, last, err := r.count()
-	if err != nil || all != last || different != last || last == 0 {
-		w.t.Errorf("%d rows, %d different, the last is %d (%v)", all, different, last, err)
+	for end := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
+		all, different, last, err := r.count()
+		if err != nil || all != last || different != last || last == 0 {
+			w.t.Fatalf("%d rows, %d different, the last is %d (%v)", all, different, last, err)
+		}
+		ids, err := w.store.BookmarkIDs(w.t.Context(), "")
+		if err != nil || len(ids) != 1 {
+			w.t.Fatalf("bookmarks %v (%v)", ids, err)
+		}
+		b, err := w.store.Bookmark(w.t.Context(), ids[0])
+		if err == nil && strings.Contains(strings.ReplaceAll(string(b.Completed), " ", ""), fmt.Sprintf(`{"id":%d}`, last)) {
+			w.t.Logf("%d rows, each once", all)
+			return
+		}
+		if time.Now().After(end) {
+			w.t.Fatalf("bookmark %s, the last row is %d (%v)", b.Completed, last, err)
+		}
 	}
-	ids, err := w.store.BookmarkIDs(w.t.Context(), "")
-	if err != nil || len(ids) != 1 {
-		w.t.Fatalf("bookmarks %v (%v)", ids, err)
-	}
-	b, err := w.store.Bookmark(w.t.Context(), ids[0])
-	want := fmt.Sprintf(`{"id":%d}`, last)
-	if err != nil || !strings.Contains(strings.ReplaceAll(string(b.Completed), " ", ""), want) {
-		w.t.Errorf("bookmark %s, the last row is %d (%v)", b.Completed, last, err)
-	}
-	w.t.Logf("%d rows, each once", all)
 }

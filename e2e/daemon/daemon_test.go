@@ -64,6 +64,15 @@ type world struct {
 	program string
 }
 
+// patience is how long tests wait for what takes a moment on an idle machine.
+const patience = 3 * time.Minute
+
+// A worker that is alive beats within its time, however busy the machine;
+// calmly gives it plenty, for tests of several workers that wait for none to be
+// missed, and briefly little, for those that do.
+func (w *world) calmly()  { w.env = append(w.env, "ELT_WORKER_TTL=1m") }
+func (w *world) briefly() { w.env = append(w.env, "ELT_WORKER_TTL=2s") }
+
 // A tap that gives rows 1 to 3, and then hangs as long as the file "hang" is there.
 const tap = `#!/bin/sh
 echo '{"type":"SCHEMA","stream":"s","schema":{"properties":{"id":{"type":"integer"}}},"key_properties":["id"]}'
@@ -144,7 +153,7 @@ func (w *world) start(args ...string) *daemon {
 	w.t.Helper()
 	d := &daemon{Cmd: exec.Command(cmp.Or(w.program, elt), append([]string{"--cwd", w.dir}, args...)...)}
 	d.Stderr = &d.said
-	d.Env = append(os.Environ(), w.mark(), "ELT_SERVER=http://127.0.0.1:1", "ELT_WORKER_TTL=2s", "BEGUN="+filepath.Join(w.dir, "begun"))
+	d.Env = append(os.Environ(), w.mark(), "ELT_SERVER=http://127.0.0.1:1", "ELT_WORKER_TTL=6s", "BEGUN="+filepath.Join(w.dir, "begun"))
 	d.Env = append(d.Env, w.env...)
 	if err := d.Start(); err != nil {
 		w.t.Fatal(err)
@@ -167,7 +176,7 @@ func (w *world) mark() string { return "ELT_TEST_MARK=" + w.dir }
 func (w *world) until(what string, ok func([]state.Execution) bool) []state.Execution {
 	w.t.Helper()
 	var list []state.Execution
-	for end := time.Now().Add(60 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		var err error
 		if list, err = w.store.Executions(w.t.Context(), state.Which{}); err != nil {
 			w.t.Fatal(err)
@@ -195,7 +204,7 @@ func are(want string) func([]state.Execution) bool {
 
 func (w *world) begun(n int) {
 	w.t.Helper()
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		if text, _ := os.ReadFile(filepath.Join(w.dir, "begun")); bytes.Count(text, []byte("begun")) >= n {
 			return
 		}
@@ -218,22 +227,26 @@ func (w *world) wantRows(want string) {
 
 // survivors are the processes of this world still there after a while.
 func (w *world) survivors() (left []string) {
-	for end := time.Now().Add(3 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
-		left = nil
-		found, _ := filepath.Glob("/proc/[0-9]*/environ")
-		for _, path := range found {
-			environ, _ := os.ReadFile(path)
-			stat, _ := os.ReadFile(filepath.Join(filepath.Dir(path), "stat"))
-			if bytes.Contains(environ, []byte(w.mark()+"\x00")) && !bytes.Contains(stat, []byte(") Z ")) {
-				cmdline, _ := os.ReadFile(filepath.Join(filepath.Dir(path), "cmdline"))
-				left = append(left, strings.ReplaceAll(string(cmdline), "\x00", " "))
-			}
-		}
-		if len(left) == 0 {
+	for end := time.Now().Add(15 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		if left = w.living(); len(left) == 0 {
 			return nil
 		}
 	}
 	return left
+}
+
+// living are the command lines of the processes of this world.
+func (w *world) living() (all []string) {
+	found, _ := filepath.Glob("/proc/[0-9]*/environ")
+	for _, path := range found {
+		environ, _ := os.ReadFile(path)
+		stat, _ := os.ReadFile(filepath.Join(filepath.Dir(path), "stat"))
+		if bytes.Contains(environ, []byte(w.mark()+"\x00")) && !bytes.Contains(stat, []byte(") Z ")) {
+			cmdline, _ := os.ReadFile(filepath.Join(filepath.Dir(path), "cmdline"))
+			all = append(all, strings.ReplaceAll(string(cmdline), "\x00", " "))
+		}
+	}
+	return all
 }
 
 // minutesAgo is a start_date by which an "every: 1m" has n slots due.
@@ -245,6 +258,7 @@ func minutesAgo(n int) string {
 func TestSeveralDaemonsFireEachSlotOnce(t *testing.T) {
 	w := newWorld(t, fmt.Sprintf("- {name: s, job: load, every: 1h, start_date: '%s', catchup: all, overlap: queue}\n",
 		time.Now().UTC().Truncate(time.Minute).Add(-150*time.Minute).Format(time.RFC3339)))
+	w.calmly()
 	for range 3 {
 		w.daemon()
 	}
@@ -272,7 +286,9 @@ func TestSeveralDaemonsFireEachSlotOnce(t *testing.T) {
 // A daemon killed in mid-run leaves no process; the next one declares the run
 // lost and repeats it.
 func TestKilledDaemon(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, fmt.Sprintf("- {name: s, job: load, every: 1h, start_date: '%s', catchup: all, retries: 1, retry_delay: 1s}\n", minutesAgo(2)))
+	w.briefly()
 	w.write("hang", "")
 	d := w.daemon()
 	w.begun(1)
@@ -293,6 +309,7 @@ func TestKilledDaemon(t *testing.T) {
 // SIGTERM in mid-run: the run is stopped and handed back, the daemon ends with
 // 0 and leaves nothing behind; the next one runs it.
 func TestStoppedDaemon(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, fmt.Sprintf("- {name: s, job: load, every: 1h, start_date: '%s', catchup: all}\n", minutesAgo(2)))
 	w.write("hang", "")
 	d := w.daemon()
@@ -317,6 +334,7 @@ func TestStoppedDaemon(t *testing.T) {
 // A cancelled run ends with its processes; a failed one says why, with its
 // last lines; a bad schedule is told and harms no other.
 func TestCancelAndFailure(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, fmt.Sprintf(`- {name: s, job: load, every: 1h, start_date: '%s', catchup: all}
 - {name: bad, job: load, interval: never}
 `, minutesAgo(2)))

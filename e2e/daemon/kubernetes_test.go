@@ -16,6 +16,7 @@ import (
 // Runs are Jobs: the daemon is killed and another replaces it, and the run
 // notices nothing; one that stops leaves its runs alone.
 func TestKubernetesJobs(t *testing.T) {
+	t.Parallel()
 	uri := pgtest.URL(t)
 	w := onPostgres(t, fmt.Sprintf("- {name: s, job: load, every: 1h, start_date: '%s', catchup: all}\n", minutesAgo(2)), uri, uri)
 	cluster := fake.Start(func(_ string, args, env []string) *exec.Cmd {
@@ -33,6 +34,7 @@ users: [{name: u, user: {token: %s}}]
   {name: ELT_DATABASE_URI, value: '%s'}, {name: BEGUN, value: '%s'}]}]}
 `, uri, filepath.Join(w.dir, "begun")))
 	w.env = append(w.env, "KUBECONFIG="+filepath.Join(w.dir, "kubeconfig"), "ELT_KUBERNETES_POD_TEMPLATE="+filepath.Join(w.dir, "pod.yml"), "ELT_EXECUTOR=kubernetes")
+	w.briefly()
 	w.write("hang", "")
 	first := w.daemon()
 	w.begun(1)

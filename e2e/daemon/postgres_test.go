@@ -86,6 +86,7 @@ func TestManyWorkers(t *testing.T) {
 	w := onPostgres(t, fmt.Sprintf(`- {name: s, job: load, every: 1h, start_date: '%s', catchup: all, queue: narrow}
 queues: [{name: narrow, limit: 1}]
 `, minutesAgo(2)), uri, uri)
+	w.calmly()
 	w.env = append(w.env, "ELT_KEEP_RUNS=1000000") // all are counted below
 	w.daemon("--role", "scheduler")
 	for range 3 {
@@ -147,6 +148,7 @@ queues: [{name: narrow, limit: 1}]
 // A worker is killed with SIGKILL: with the times that elt has when nobody
 // sets them, another one repeats its run.
 func TestWorkerKilled(t *testing.T) {
+	t.Parallel()
 	uri := pgtest.URL(t)
 	w := onPostgres(t, fmt.Sprintf("- {name: s, job: load, every: 1h, start_date: '%s', catchup: all, retries: 1}\n", minutesAgo(2)), uri, uri)
 	w.env = append(w.env, "ELT_WORKER_TTL=12s")
@@ -172,8 +174,10 @@ func TestWorkerKilled(t *testing.T) {
 // suspended, and go on after another has repeated the run: they write neither
 // rows nor a bookmark, and end.
 func TestZombies(t *testing.T) {
+	t.Parallel()
 	uri := pgtest.URL(t)
 	w := onPostgres(t, fmt.Sprintf("- {name: s, job: load, every: 1h, start_date: '%s', catchup: all, retries: 1}\n", minutesAgo(2)), uri, uri)
+	w.briefly()
 	w.env = append(w.env, "ELT_LEASE_TTL=2s")
 	rows, hang, _ := strings.Cut(tap, "echo begun >>\"$BEGUN\"\n") // rows come after the wait: no transaction is open meanwhile
 	w.write("tap.sh", "#!/bin/sh\necho begun >>\"$BEGUN\"\n"+hang+rows)
@@ -217,10 +221,11 @@ func TestZombies(t *testing.T) {
 // Connections to the database are killed all the time, then the network is
 // cut, then it swallows everything for a while: every run begins and ends once.
 func TestLostConnections(t *testing.T) {
+	t.Parallel()
 	direct := pgtest.URL(t)
 	net, uri := newLink(t, direct)
 	w := onPostgres(t, "- {name: s, job: load, interval: '@once'}\n", uri, direct)
-	w.env = append(w.env, "ELT_WORKER_TTL=6s")
+	w.env = append(w.env, "ELT_WORKER_TTL=8s")
 	for range 2 {
 		w.daemon("--workers", "2")
 	}
@@ -291,7 +296,7 @@ func (w *world) tree(root int) []int {
 // gone waits until none of the processes runs.
 func (w *world) gone(pids []int) {
 	w.t.Helper()
-	for end := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
 		left := slices.DeleteFunc(slices.Clone(pids), func(pid int) bool {
 			stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 			cmdline, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))

@@ -51,6 +51,7 @@ func executor(t *testing.T, c *Client, s Settings) *Executor {
 }
 
 func TestConformance(t *testing.T) {
+	t.Parallel()
 	executortest.Run(t, func(t *testing.T) executortest.Place {
 		dir := t.TempDir()
 		s := cluster(t, dir)
@@ -62,6 +63,7 @@ func TestConformance(t *testing.T) {
 
 // The same while the API server has trouble all the time.
 func TestConformanceInTrouble(t *testing.T) {
+	t.Parallel()
 	executortest.Run(t, func(t *testing.T) executortest.Place {
 		dir := t.TempDir()
 		s := cluster(t, dir)
@@ -141,6 +143,7 @@ func wait(t *testing.T, what string, ok func() bool) {
 // A pod that was taken away is lost, not failed, whether or not an exit code
 // is left; a Job that was deleted by hand too.
 func TestPodsTakenAway(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	s := cluster(t, dir)
 	for name, take := range map[string]func(job string){
@@ -163,6 +166,7 @@ func TestPodsTakenAway(t *testing.T) {
 
 // A pod that does not start says why in the log, and fails in the end.
 func TestPodDoesNotStart(t *testing.T) {
+	t.Parallel()
 	s := cluster(t, t.TempDir())
 	s.Hold("ErrImagePull")
 	set := settings
@@ -185,6 +189,7 @@ func TestPodDoesNotStart(t *testing.T) {
 
 // A log whose connection breaks again and again arrives whole, once.
 func TestLogIsWhole(t *testing.T) {
+	t.Parallel()
 	s := cluster(t, t.TempDir())
 	r, path, _ := one(t, s, settings, `i=0; while [ $i -lt 300 ]; do echo line $i; i=$((i+1)); [ $((i%10)) = 0 ] && sleep 0.02; done`)
 	for had := int64(-1); !isClosed(r.Ended()); time.Sleep(20 * time.Millisecond) {
@@ -214,6 +219,7 @@ func isClosed(c <-chan struct{}) bool {
 // A second Start of the same taking finds the Job; one of a later taking
 // deletes it first, and begins anew.
 func TestJobsAreFoundAgain(t *testing.T) {
+	t.Parallel()
 	s := cluster(t, t.TempDir())
 	r, _, e := one(t, s, settings, "sleep 600")
 	log, err := worker.OpenLog(filepath.Join(t.TempDir(), "log"))

@@ -99,8 +99,9 @@ type Reader struct {
 	batch   batchPlace // set while a BATCH file is read
 	warned  map[string]bool
 	ended   bool
-	stopped bool // by ELT_STOP
-	cut     bool // the line has no newline: the input ended
+	stopped bool          // by ELT_STOP
+	cut     bool          // the line has no newline: the input ended
+	every   time.Duration // rows wait no longer than this, nor does Tick
 	tick    *time.Ticker
 }
 
@@ -119,7 +120,7 @@ func NewReader(in io.Reader, o ReaderOptions) *Reader {
 	if o.Warn == nil {
 		o.Warn = func(string) {}
 	}
-	return &Reader{in: in, o: o, pool: row.NewPool(0), streams: map[string]*stream{}, warned: map[string]bool{}}
+	return &Reader{in: in, o: o, every: tickTime, pool: row.NewPool(0), streams: map[string]*stream{}, warned: map[string]bool{}}
 }
 
 // Run reads to the end of the input and hands everything to h. It returns
@@ -127,7 +128,7 @@ func NewReader(in io.Reader, o ReaderOptions) *Reader {
 // is still blocked in reading then ends with the input (see frames.close).
 func (r *Reader) Run(ctx context.Context, h Handler) (end End, err error) {
 	r.h = h
-	r.tick = time.NewTicker(tickTime)
+	r.tick = time.NewTicker(r.every)
 	defer r.tick.Stop()
 	defer r.release()
 	f := newFrames(r.in)

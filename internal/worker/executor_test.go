@@ -22,6 +22,7 @@ func TestMain(m *testing.M) {
 }
 
 func TestProcessesOverSQLite(t *testing.T) {
+	t.Parallel()
 	executortest.Run(t, func(t *testing.T) executortest.Place {
 		s, err := sqlite.Open(t.Context(), sqlite.Options{Path: filepath.Join(t.TempDir(), "elt.db")})
 		if err != nil {
@@ -33,6 +34,7 @@ func TestProcessesOverSQLite(t *testing.T) {
 }
 
 func TestProcessesOverPostgres(t *testing.T) {
+	t.Parallel()
 	executortest.Run(t, func(t *testing.T) executortest.Place {
 		s, err := postgres.Open(t.Context(), postgres.Options{URI: pgtest.URL(t)})
 		if err != nil {

@@ -45,12 +45,13 @@ func newPod(s *Server, name string, job object) *pod {
 	template := job["spec"].(object)["template"].(object)
 	spec := template["spec"].(object)
 	c := spec["containers"].([]any)[0].(object)
-	p := &pod{server: s, job: name, name: name + "-x7k2p", container: c["name"].(string), image: c["image"].(string), grace: 30 * time.Second,
+	uid := job["metadata"].(object)["uid"].(string)
+	p := &pod{server: s, job: name, name: name + "-" + uid, container: c["name"].(string), image: c["image"].(string), grace: 30 * time.Second,
 		ended: make(chan struct{}), stopped: make(chan struct{})}
 	if g, ok := spec["terminationGracePeriodSeconds"].(float64); ok {
 		p.grace = time.Duration(g) * time.Second
 	}
-	p.mark = fmt.Sprintf("FAKE_POD=%s/%s", s.URL, job["metadata"].(object)["uid"])
+	p.mark = fmt.Sprintf("FAKE_POD=%s/%s", s.URL, uid)
 	p.env = []string{"PATH=" + os.Getenv("PATH"), p.mark}
 	args, _ := c["args"].([]any)
 	for _, a := range args {

@@ -82,6 +82,7 @@ const work = `echo $EXECUTION >>begun; while [ ! -e go ]; do sleep 0.02; done; e
 // lost and repeated; elsewhere another worker takes it over, and the run
 // itself notices nothing. Either way one finishes.
 func killed(t *testing.T, w *world) {
+	w.silent = brief
 	first := w.worker()
 	id := w.ask(work, schedule.Options{})
 	w.wait("the run", func() bool { return len(w.lines("begun")) == 1 })
@@ -117,6 +118,7 @@ func killed(t *testing.T, w *world) {
 // A worker that is told to stop in mid-run hands back what would end with it,
 // and leaves the rest to the next one; the run succeeds in the end.
 func handBack(t *testing.T, w *world) {
+	w.silent = brief
 	first := w.worker()
 	id := w.ask(work, schedule.Options{})
 	w.wait("the run", func() bool { return len(w.lines("begun")) == 1 })
@@ -161,6 +163,7 @@ func twice(t *testing.T, w *world) {
 // another's: it lets go, and tells no end. Where runs die with their workers
 // it ends the run first.
 func overtaken(t *testing.T, w *world) {
+	w.silent = brief
 	first := w.worker()
 	id := w.ask(work, schedule.Options{})
 	w.wait("the run", func() bool { return len(w.lines("begun")) == 1 })

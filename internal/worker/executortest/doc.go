@@ -4,6 +4,7 @@ package executortest
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"context"
 	"errors"
@@ -42,6 +43,7 @@ func Run(t *testing.T, make func(t *testing.T) Place) {
 		"HandBack": handBack, "Twice": twice, "Overtaken": overtaken,
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel() // each waits more than it works
 			p := make(t)
 			f(t, &world{Place: p, t: t})
 		})
@@ -52,6 +54,8 @@ func Run(t *testing.T, make func(t *testing.T) Place) {
 type world struct {
 	Place
 	t *testing.T
+
+	silent time.Duration // 0: silent
 
 	mu    sync.Mutex
 	count int
@@ -72,7 +76,9 @@ func (h *hand) end() {
 	<-h.done
 }
 
-const beat, silent = 50 * time.Millisecond, 1500 * time.Millisecond
+// A worker that is alive beats within silent, however busy the machine; tests
+// that wait until a dead one is missed say so.
+const beat, silent, brief = 50 * time.Millisecond, 2 * time.Minute, 3 * time.Second
 
 func (w *world) worker() *hand {
 	w.t.Helper()
@@ -87,7 +93,7 @@ func (w *world) worker() *hand {
 	store := &cut{Store: w.Store}
 	h := &hand{cut: store, kill: kill, done: make(chan struct{}), Worker: worker.New(worker.Worker{
 		Queue: store, Name: name, Project: "p", Environment: "dev", Slots: 4, Executor: x, LogPath: w.logPath, Copies: worker.Copies{Logs: w.Store, Tail: 1 << 20},
-		After: w.after, Log: zerolog.New(zerolog.TestWriter{T: w.t}), Grace: 5 * time.Second, Beat: beat, Silent: silent,
+		After: w.after, Log: zerolog.New(zerolog.TestWriter{T: w.t}), Grace: 5 * time.Second, Beat: beat, Silent: cmp.Or(w.silent, silent),
 	})}
 	ctx, stop := context.WithCancel(context.Background())
 	h.stop = stop
@@ -167,7 +173,7 @@ func (w *world) until(id string, statuses ...string) state.Execution {
 
 func (w *world) wait(what string, ok func() bool) {
 	w.t.Helper()
-	for end := time.Now().Add(60 * time.Second); !ok(); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(3 * time.Minute); !ok(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
 			w.t.Fatalf("in vain waited for %s", what)
 		}

@@ -50,6 +50,13 @@ async function main() {
 main()
 `
 
+// No schedule fires while a test goes on: each has two times, and takes the one that is far away.
+const at = (timeZone) => new Intl.DateTimeFormat('en-GB', { timeZone, hour: 'numeric', minute: 'numeric', hourCycle: 'h23' }).format().split(':').map(Number)
+const minute = at('Europe/Berlin')[1]
+const [hour] = at('America/New_York')
+const hourly = minute > 15 && minute < 50 ? 15 : 45
+const daily = hour > 5 && hour < 19 ? 5 : 17
+
 const project = `default_environment: prod
 environments: [{name: prod}]
 plugins:
@@ -78,8 +85,8 @@ jobs:
 - {name: events, tasks: [tap-slow target-sqlite]}
 - {name: archive, tasks: [tap-shop target-sqlite]}
 schedules:
-- {name: shop-hourly, job: shop, interval: '15 * * * *', timezone: Europe/Berlin}
-- {name: crm-daily, job: crm, interval: '30 5 * * *', timezone: America/New_York, retries: 0}
+- {name: shop-hourly, job: shop, interval: '${hourly} * * * *', timezone: Europe/Berlin}
+- {name: crm-daily, job: crm, interval: '30 ${daily} * * *', timezone: America/New_York, retries: 0}
 - {name: events-weekly, job: events, interval: '@weekly'}
 `
 
@@ -117,7 +124,7 @@ export class World {
 
   async start() {
     this.said = ''
-    this.daemon = spawn(elt, ['--cwd', this.dir, 'daemon', '--listen', `127.0.0.1:${this.port}`, '--workers', '4'], { stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, ELT_WORKER_TTL: '4s', ELT_STOP_GRACE: '2s' } })
+    this.daemon = spawn(elt, ['--cwd', this.dir, 'daemon', '--listen', `127.0.0.1:${this.port}`, '--workers', '4'], { stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, ELT_WORKER_TTL: '30s', ELT_STOP_GRACE: '2s' } })
     this.daemon.stderr.on('data', (d) => (this.said += d))
     await this.until('the daemon answers', async () => (await fetch(this.url + '/readyz').catch(() => undefined))?.ok)
   }
@@ -136,7 +143,7 @@ export class World {
 
   async until(what, ok) {
     let last
-    for (const end = Date.now() + 60_000; Date.now() < end; await pause(100)) {
+    for (const end = Date.now() + 180_000; Date.now() < end; await pause(100)) {
       last = await ok()
       if (last) return last
       if (this.daemon.exitCode !== null) break
@@ -165,7 +172,7 @@ export class World {
     this.browser ??= await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'] })
     const context = await this.browser.newContext({ viewport: { width: 1280, height: 800 }, locale: 'en-GB', timezoneId: 'Europe/Berlin', reducedMotion: 'reduce', ...options })
     const page = await context.newPage()
-    page.setDefaultTimeout(15_000)
+    page.setDefaultTimeout(60_000)
     page.problems = []
     page.on('request', (r) => this.requests.add(`${r.method()} ${new URL(r.url()).pathname}`))
     page.asked = new Set() // what has not been answered, but for logs that are followed
