@@ -11,13 +11,16 @@ import (
 )
 
 const (
-	// openPartitions is how many files of a stream are written at the same
-	// time. What belongs to others is spilled, and written at the commit, one
-	// file after the other: so a commit makes one file per partition however
-	// its rows are ordered, and memory does not grow with the partitions.
-	openPartitions = 4
-	// pendingBytes of rows wait in memory, sorted into their partitions.
-	pendingBytes = 8 << 20
+	// pendingBytes of rows wait in memory, sorted into their partitions. Of
+	// what is more the first partition's go into its file; those of others are
+	// spilled, and written at the commit, one file after the other. So a
+	// commit makes one file per partition however its rows are ordered, and
+	// as much memory is needed as for a file that is open, however many
+	// partitions there are.
+	pendingBytes = 4 << 20
+	// pieceBytes of rows are given to a file at a time: what it needs to turn
+	// them into columns is several times as much.
+	pieceBytes = 256 << 10
 )
 
 // partitioned writes a stream's rows into folders that are called after the
@@ -30,9 +33,10 @@ type partitioned struct {
 	groups  map[string]*group
 	order   []*group // as they came
 	last    *group
-	open    []*group // whose file is being written
-	pending int64    // bytes of rows that wait
+	open    *group // whose file is being written, nil: nobody's
+	pending int64  // bytes of rows that wait
 	spill   spill
+	offsets []int32    // scratch
 	key     []byte     // scratch
 	fields  []fieldPos // scratch: of the row at hand
 }
@@ -166,12 +170,12 @@ func (p *partitioned) group(schema *row.Schema) (*group, error) {
 }
 
 // relieve takes half of the rows that wait out of memory, those of the largest
-// groups, into their files or the spill.
+// groups, into the open file or the spill.
 func (p *partitioned) relieve() error {
 	for p.pending > pendingBytes/2 {
 		g := slices.MaxFunc(p.order, func(a, b *group) int { return len(a.rows.Data) - len(b.rows.Data) })
 		var err error
-		if g.segment != nil || len(p.open) < openPartitions {
+		if p.open == nil || p.open == g {
 			err = p.write(g, &g.rows)
 		} else {
 			var e extent
@@ -191,15 +195,38 @@ func (p *partitioned) relieve() error {
 // group's turn never again.
 func (p *partitioned) empty(g *group) {
 	p.pending -= int64(len(g.rows.Data))
-	if cap(g.rows.Data) > pendingBytes/openPartitions {
+	if cap(g.rows.Data) > pieceBytes {
 		g.rows = row.Batch{}
 	}
 	g.rows.Reset(p.rest)
 }
 
-// write adds rows to the group's file. All open files together keep no more
-// in memory than one that is not partitioned.
+// write adds rows to the group's file, piece by piece.
 func (p *partitioned) write(g *group, rows *row.Batch) error {
+	for from, to := 0, 0; from < rows.Len(); from = to {
+		start, end := rows.Offsets[from], int32(len(rows.Data))
+		offsets := p.offsets[:0]
+		for to = from; to < rows.Len(); to++ {
+			if rows.Offsets[to]-start >= pieceBytes {
+				end = rows.Offsets[to]
+				break
+			}
+			offsets = append(offsets, rows.Offsets[to]-start)
+		}
+		p.offsets = offsets
+		piece := row.Batch{Schema: rows.Schema, Data: rows.Data[start:end], Offsets: offsets, Unset: rows.Unset}
+		if rows.Ops != nil {
+			piece.Ops = rows.Ops[from:to]
+		}
+		if err := p.put(g, &piece); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// put adds a piece.
+func (p *partitioned) put(g *group, rows *row.Batch) error {
 	d := p.d
 	for {
 		if g.segment != nil && !slices.Equal(g.segment.layout, d.layout) {
@@ -213,12 +240,12 @@ func (p *partitioned) write(g *group, rows *row.Batch) error {
 				return err
 			}
 			s.folder, g.segment = g.folder, s
-			p.open = append(p.open, g)
+			p.open = g
 		}
 		err := g.segment.whole.Write(rows)
 		if err == nil {
 			g.segment.rows += int64(rows.Len())
-			return p.hold()
+			return nil
 		}
 		var misfit Misfit
 		if !errors.As(err, &misfit) || !d.widen(misfit.Column) {
@@ -234,45 +261,22 @@ func (p *partitioned) write(g *group, rows *row.Batch) error {
 	}
 }
 
-// hold lets the fullest files write out what they keep.
-func (p *partitioned) hold() error {
-	for {
-		var all int64
-		var fullest *group
-		for _, g := range p.open {
-			held := g.segment.whole.Held()
-			if all += held; fullest == nil || held > fullest.segment.whole.Held() {
-				fullest = g
-			}
-		}
-		if all <= p.d.part.whole.MostHeld() {
-			return nil
-		}
-		if err := fullest.segment.whole.Flush(); err != nil {
-			return err
-		}
-	}
-}
-
 func (p *partitioned) finish(g *group) error {
 	s := g.segment
 	p.shut(g)
 	return s.finish()
 }
 
-// shut takes a group from the open ones.
+// shut forgets the group's file.
 func (p *partitioned) shut(g *group) {
-	g.segment = nil
-	p.open = slices.DeleteFunc(p.open, func(other *group) bool { return other == g })
+	g.segment, p.open = nil, nil
 }
 
-// drain completes the files of all partitions: first those that are open.
+// drain completes the files of all partitions, the open one first.
 func (p *partitioned) drain() error {
-	list := slices.Clone(p.open)
-	for _, g := range p.order {
-		if g.segment == nil {
-			list = append(list, g)
-		}
+	list := p.order
+	if p.open != nil {
+		list = append([]*group{p.open}, slices.DeleteFunc(slices.Clone(p.order), func(g *group) bool { return g == p.open })...)
 	}
 	for _, g := range list {
 		err := p.spill.each(g.spilled, p.rest, func(rows *row.Batch) error { return p.write(g, rows) })

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"elt/internal/row"
 )
@@ -16,6 +17,7 @@ type spill struct {
 	file *os.File // nil until there is something
 	name string   // where a file cannot be without
 	end  int64
+	raw  []byte // scratch
 }
 
 // extent is where a batch lies: its rows, and then an operation per row where
@@ -78,7 +80,8 @@ func (s *spill) each(list []extent, schema *row.Schema, use func(*row.Batch) err
 
 // read adds the rows of an extent to b.
 func (s *spill) read(b *row.Batch, e extent) error {
-	raw := make([]byte, e.rows+e.ops)
+	s.raw = slices.Grow(s.raw[:0], int(e.rows+e.ops))
+	raw := s.raw[:e.rows+e.ops]
 	if _, err := io.ReadFull(io.NewSectionReader(s.file, e.at, e.rows+e.ops), raw); err != nil {
 		return err
 	}

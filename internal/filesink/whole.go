@@ -24,8 +24,6 @@ type Whole interface {
 	// Begin starts a file for rows of a shape; partition is the values of the
 	// columns that the file does not have, where it is one of a partition.
 	Begin(w io.Writer, s *row.Schema, partition []hive.Value) (File, error)
-	// MostHeld is how many bytes of rows the open files of a stream may hold.
-	MostHeld() int64
 }
 
 // File is one that is being written. Batches may have narrower columns than
@@ -34,9 +32,6 @@ type File interface {
 	// Write adds all rows of a batch. It fails with a Misfit, and has written
 	// nothing, when a value cannot stand in its column.
 	Write(b *row.Batch) error
-	// Held is how many bytes of rows are not written out yet, Flush does that.
-	Held() int64
-	Flush() error
 	Close() error
 }
 

@@ -18,7 +18,6 @@ import (
 type ended struct{}
 
 func (ended) Layout(s *row.Schema) []string { return []string{fmt.Sprint(s.Columns[0].Wire)} }
-func (ended) MostHeld() int64               { return 1 << 20 }
 func (ended) Begin(w io.Writer, s *row.Schema, _ []hive.Value) (File, error) {
 	return &endedFile{w: w, text: s.Columns[0].Wire == row.WireText}, nil
 }
@@ -36,9 +35,6 @@ func (f *endedFile) Write(b *row.Batch) error {
 	_, err := f.w.Write(lines)
 	return err
 }
-
-func (f *endedFile) Held() int64  { return 0 }
-func (f *endedFile) Flush() error { return nil }
 
 func (f *endedFile) Close() error {
 	_, err := io.WriteString(f.w, "end\n")

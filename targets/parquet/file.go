@@ -32,9 +32,6 @@ const (
 	kindsKey = "elt.kinds"
 )
 
-// MostHeld implements filesink.Whole.
-func (f format) MostHeld() int64 { return f.rowGroup }
-
 // Layout tells apart what needs files of their own.
 func (f format) Layout(s *row.Schema) []string {
 	var out []string
@@ -188,14 +185,6 @@ func (f *file) Write(b *row.Batch) error {
 	if f.size += int64(len(b.Data)); f.size < f.rowGroup {
 		return nil
 	}
-	return f.Flush()
-}
-
-// Held implements filesink.File.
-func (f *file) Held() int64 { return f.size }
-
-// Flush implements filesink.File: it ends the row group.
-func (f *file) Flush() error {
 	f.size = 0
 	return f.w.Flush()
 }
