@@ -64,6 +64,7 @@ func connector(argv []string) []string {
 func execute(ctx context.Context, a *app, args []string) int {
 	started := false
 	root := newRoot(a.App)
+	root.InitDefaultCompletionCmd() // here rather than by cobra itself, so that it is treated as the others
 	eachCommand(root, func(c *cobra.Command) {
 		if c.HasSubCommands() && !c.Runnable() {
 			c.RunE = onlySubcommands

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"time"
 
@@ -99,6 +100,9 @@ func input(app *cli.App, argument, file string) (json.RawMessage, error) {
 		return io.ReadAll(app.IO.In)
 	}
 	raw, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) { // wrong usage, as in Meltano
+		return nil, fault.New(fault.Usage, "there is no file %s for --input-file", file)
+	}
 	if err != nil {
 		return nil, fault.Wrap(fault.Failed, err, "cannot read the state")
 	}
@@ -106,14 +110,19 @@ func input(app *cli.App, argument, file string) (json.RawMessage, error) {
 }
 
 // parse takes what Meltano keeps, {"singer_state": {…}}; not validated, also
-// a bare STATE value.
+// a bare STATE value. A bare {} or null is refused unless that is asked for:
+// it would clear the bookmarks without saying so.
 func parse(raw json.RawMessage, validate bool) (json.RawMessage, error) {
 	value, err := singer.UnwrapState(raw)
+	var object map[string]json.RawMessage
+	broken := json.Unmarshal(raw, &object)
+	if _, ok := object["singer_state"]; err == nil && validate && !ok {
+		err = errors.New(`the key "singer_state" is missing`)
+	}
 	if err == nil {
 		return value, nil
 	}
-	var object map[string]json.RawMessage
-	if !validate && json.Unmarshal(raw, &object) == nil {
+	if !validate && broken == nil {
 		return singer.NewBookmarks(raw).Raw(), nil
 	}
 	return nil, fault.Wrap(fault.Failed, err, "this is no state").WithHint(`a state looks like {"singer_state": {"bookmarks": {…}}}`)

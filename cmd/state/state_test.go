@@ -126,9 +126,12 @@ func TestWrongInput(t *testing.T) {
 	}{
 		{"singer_state", []string{"set", "--force", "a", `{"n":1}`}},
 		{"no state", []string{"set", "--force", "a", `{`}},
+		{"singer_state", []string{"set", "--force", "dev:tap-x-to-target-y", `{}`}},
+		{"singer_state", []string{"merge", "dev:tap-x-to-target-y", `null`}},
 		{"no state", []string{"set", "--force", "a", "--no-validate", `[1]`}},
 		{"either", []string{"set", "--force", "a"}},
-		{"cannot read", []string{"set", "--force", "a", "--input-file", "/nowhere"}},
+		{"no file /nowhere", []string{"set", "--force", "a", "--input-file", "/nowhere"}},
+		{"cannot read", []string{"set", "--force", "a", "--input-file", "/"}},
 		{`did you mean "dev:tap-x-to-target-y"`, []string{"copy", "--force", "dev:tap-x-to-target-z", "b"}},
 		{"both state ids", []string{"move", "--force", "a", "a"}},
 		{"one state id, or --all", []string{"clear", "--force"}},
