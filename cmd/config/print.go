@@ -3,7 +3,6 @@ package config
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -95,7 +94,7 @@ func printEnv(app *cli.App, t target, s *project.Settings, o *PrintOptions) erro
 			text = mask
 		}
 		for _, name := range t.project.WrittenVariables(t.plugin, v.Definition) {
-			if _, err := fmt.Fprintf(app.IO.Out, "%s='%s'\n", name, strings.ReplaceAll(text, "'", `\'`)); err != nil {
+			if _, err := fmt.Fprintf(app.IO.Out, "%s=%s\n", name, project.QuoteDotenv(text)); err != nil {
 				return err
 			}
 		}

@@ -49,8 +49,8 @@ var (
 	dotenvName = sync.OnceValue(func() *regexp.Regexp {
 		return regexp.MustCompile(`^[^\S\n]*(?:export[^\S\n]+)?(?:'([^'\n]+)'|([^=#\s'"]+))[^\S\n]*`)
 	})
-	dotenvSingle = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^'((?:\\'|[^'])*)'`) })
-	dotenvDouble = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^"((?:\\"|[^"])*)"`) })
+	dotenvSingle = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^'((?:\\[\\']|[^'])*)'`) })
+	dotenvDouble = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^"((?:\\[\\"]|[^"])*)"`) })
 	dotenvEnd    = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[^\S\n]*(?:#[^\n]*)?(?:\n|$)`) })
 	dotenvNote   = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\s+#.*`) })
 )

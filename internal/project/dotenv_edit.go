@@ -13,7 +13,13 @@ import (
 // SetDotenv sets a variable in the .env file and removes others that would
 // say the same; everything else in the file stays.
 func (p *Project) SetDotenv(name, value string, others []string) error {
-	return p.editDotenv(append(slices.Clone(others), name), name+"='"+strings.ReplaceAll(value, "'", `\'`)+"'\n", name)
+	return p.editDotenv(append(slices.Clone(others), name), name+"="+QuoteDotenv(value)+"\n", name)
+}
+
+// QuoteDotenv is a value as a .env file takes it, in single quotes; reading it
+// decodes \\ and \', so both are escaped, as python-dotenv does.
+func QuoteDotenv(value string) string {
+	return "'" + strings.NewReplacer(`\`, `\\`, "'", `\'`).Replace(value) + "'"
 }
 
 // UnsetDotenv removes variables from the .env file, and the file when nothing

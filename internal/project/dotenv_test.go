@@ -80,6 +80,21 @@ func TestEditDotenv(t *testing.T) {
 	check("")
 }
 
+// TestDotenvKeepsBackslashes: what config set writes is read back as it was, whatever follows it.
+func TestDotenvKeepsBackslashes(t *testing.T) {
+	dir := t.TempDir()
+	writeFile(t, dir+"/elt.yml", "jobs: []\n")
+	writeFile(t, dir+"/.env", "A=1\nZ='z'\n")
+	for _, value := range []string{`ends\`, `two\\in`, `two at the end\\`, `quote\'d`, `'`, `\n`} {
+		if err := load1(t, Options{Dir: dir}).SetDotenv("A", value, nil); err != nil {
+			t.Fatal(err)
+		}
+		if p := load1(t, Options{Dir: dir}); p.dotenv["A"] != value || p.dotenv["Z"] != "z" {
+			t.Errorf("%q was read back as %q, beside %q", value, p.dotenv["A"], p.dotenv["Z"])
+		}
+	}
+}
+
 func TestNewDotenvIsPrivate(t *testing.T) {
 	dir := t.TempDir()
 	writeFile(t, dir+"/elt.yml", "jobs: []\n")
