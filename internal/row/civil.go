@@ -69,11 +69,23 @@ func appendCivil(dst []byte, days int) (out []byte, bc bool) {
 		y = 1 - y
 	}
 	if y < 10000 {
-		dst = append(dst, byte('0'+y/1000), byte('0'+y/100%10), byte('0'+y/10%10), byte('0'+y%10))
+		dst = appendGroup(dst, uint16(y))
 	} else {
 		dst = strconv.AppendInt(dst, int64(y), 10)
 	}
-	return append(dst, '-', byte('0'+m/10), byte('0'+m%10), '-', byte('0'+d/10), byte('0'+d%10)), bc
+	return append(dst, '-', pairs[2*m], pairs[2*m+1], '-', pairs[2*d], pairs[2*d+1]), bc
+}
+
+// pair is the number that two digits stand for; anything else is negative,
+// also after it was multiplied by a hundred and added to another.
+func pair(high, low byte) int {
+	if high -= '0'; high > 9 {
+		return -1 << 20
+	}
+	if low -= '0'; low > 9 {
+		return -1 << 20
+	}
+	return int(high)*10 + int(low)
 }
 
 // number reads between lo and hi digits and returns what follows.
@@ -110,6 +122,12 @@ func parseCivil(text []byte) (y, m, d int, rest []byte, ok bool) {
 // ParseDate reads YYYY-MM-DD (years beyond 9999, a leading sign and " BC"
 // too), "infinity" and "-infinity" into days since 2000-01-01.
 func ParseDate(text []byte) (days int32, ok bool) {
+	if len(text) == len("2006-01-02") && text[4] == '-' && text[7] == '-' {
+		y, m, d := pair(text[0], text[1])*100+pair(text[2], text[3]), pair(text[5], text[6]), pair(text[8], text[9])
+		if y|m|d >= 0 {
+			return int32(daysOf(y, m, d) - pgEpochDays), validDate(y, m, d)
+		}
+	}
 	switch string(text) {
 	case "infinity":
 		return infinityDate, true

@@ -23,6 +23,9 @@ const (
 // digits, point, exponent, or NaN, Infinity, -Infinity. False, and dst as it
 // was, for anything else and for what no server could store.
 func AppendNumeric(dst, text []byte) ([]byte, bool) {
+	if out, d := AppendNumericPrefix(dst, text); d.End == len(text) && d.End > 0 {
+		return out, true
+	}
 	i, neg := 0, false
 	if len(text) > 0 && (text[0] == '-' || text[0] == '+') {
 		neg, i = text[0] == '-', 1
@@ -108,6 +111,67 @@ func AppendNumeric(dst, text []byte) ([]byte, bool) {
 	return dst, true
 }
 
+// Decimal is where a decimal ends in a text, and how many digits it has before
+// and after its point.
+type Decimal struct{ End, Before, After int }
+
+// AppendNumericPrefix appends the WireNumeric form of the decimal that text
+// begins with, where that is a plain one as most are: as JSON writes it, with
+// up to 16 digits before the point and 8 after it, and no exponent. For any
+// other End is 0 and nothing is appended: AppendNumeric knows them all.
+func AppendNumericPrefix(dst, text []byte) ([]byte, Decimal) {
+	i, sign := 0, byte(0)
+	if len(text) > 0 && text[0] == '-' {
+		i, sign = 1, numericNeg>>8
+	}
+	start, whole := i, uint64(0)
+	for i < len(text) && text[i]-'0' <= 9 {
+		whole = whole*10 + uint64(text[i]-'0')
+		i++
+	}
+	d := Decimal{Before: i - start}
+	if d.Before == 0 || d.Before > 16 || d.Before > 1 && text[start] == '0' {
+		return dst, Decimal{}
+	}
+	frac := uint32(0)
+	if i < len(text) && text[i] == '.' {
+		i++
+		for start = i; i < len(text) && text[i]-'0' <= 9; i++ {
+			frac = frac*10 + uint32(text[i]-'0')
+		}
+		if d.After = i - start; d.After == 0 || d.After > 8 {
+			return dst, Decimal{}
+		}
+	}
+	if i < len(text) && text[i]|0x20 == 'e' {
+		return dst, Decimal{}
+	}
+	d.End = i
+	// Six groups of four digits: four before the point, two after it.
+	frac *= tens[8-d.After]
+	high, low := uint32(whole/1e8), uint32(whole%1e8)
+	groups := [6]uint32{high / 1e4, high % 1e4, low / 1e4, low % 1e4, frac / 1e4, frac % 1e4}
+	first, last := 0, len(groups)
+	for first < last && groups[first] == 0 {
+		first++
+	}
+	for last > first && groups[last-1] == 0 {
+		last--
+	}
+	if first == last {
+		return append(dst, 0, 0, 0, 0, 0, 0, 0, byte(d.After)), d
+	}
+	weight := 3 - first
+	dst = append(dst, 0, byte(last-first), byte(weight>>8), byte(weight), sign, 0, 0, byte(d.After))
+	for _, g := range groups[first:last] {
+		dst = append(dst, byte(g>>8), byte(g))
+	}
+	return dst, d
+}
+
+// tens are the powers of ten.
+var tens = [...]uint32{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8}
+
 // AppendNumericInt appends the WireNumeric form of v.
 func AppendNumericInt(dst []byte, v int64) []byte {
 	var buf [20]byte
@@ -184,16 +248,16 @@ func AppendNumericText(dst, field []byte) []byte {
 		dst = append(dst, '-')
 	}
 	digits := field[8:]
-	group := func(n int) int {
+	group := func(n int) uint16 {
 		if n < 0 || n >= ndigits {
 			return 0
 		}
-		return int(binary.BigEndian.Uint16(digits[2*n:]))
+		return binary.BigEndian.Uint16(digits[2*n:])
 	}
 	if weight < 0 {
 		dst = append(dst, '0')
 	} else {
-		dst = strconv.AppendInt(dst, int64(group(0)), 10)
+		dst = appendShort(dst, group(0))
 		for n := 1; n <= weight; n++ {
 			dst = appendGroup(dst, group(n))
 		}
@@ -209,8 +273,29 @@ func AppendNumericText(dst, field []byte) []byte {
 	return dst[:end]
 }
 
-func appendGroup(dst []byte, g int) []byte {
-	return append(dst, byte('0'+g/1000), byte('0'+g/100%10), byte('0'+g/10%10), byte('0'+g%10))
+// pairs are the two digits of each number below 100.
+const pairs = "00010203040506070809101112131415161718192021222324252627282930313233343536373839404142434445464748495051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899"
+
+// appendPair appends two digits.
+func appendPair(dst []byte, n int) []byte { return append(dst, pairs[2*n], pairs[2*n+1]) }
+
+// appendGroup appends the four digits of a group.
+func appendGroup(dst []byte, g uint16) []byte {
+	high, low := 2*int(g/100%100), 2*int(g%100)
+	return append(dst, pairs[high], pairs[high+1], pairs[low], pairs[low+1])
+}
+
+// appendShort appends a group without zeros before it.
+func appendShort(dst []byte, g uint16) []byte {
+	switch {
+	case g < 10:
+		return append(dst, byte('0'+g))
+	case g < 100:
+		return appendPair(dst, int(g))
+	case g < 1000:
+		return appendPair(append(dst, byte('0'+g/100)), int(g%100))
+	}
+	return appendGroup(dst, g)
 }
 
 var errNotInt64 = errors.New("is no 64-bit integer")

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"math"
+	"math/bits"
 	"strconv"
 	"unicode/utf8"
 )
@@ -123,9 +124,10 @@ const hexDigits = "0123456789abcdef"
 // AppendJSONString appends text as a JSON string; bytes that are no UTF-8
 // become U+FFFD.
 func AppendJSONString(dst, text []byte) []byte {
+	i := plain(text)
 	dst = append(dst, '"')
 	start := 0
-	for i := 0; i < len(text); {
+	for i < len(text) {
 		c := text[i]
 		if c < utf8.RuneSelf {
 			if c >= 0x20 && c != '"' && c != '\\' {
@@ -161,6 +163,26 @@ func AppendJSONString(dst, text []byte) []byte {
 	}
 	dst = append(dst, text[start:]...)
 	return append(dst, '"')
+}
+
+// plain is how many bytes text begins with that stand for themselves in a JSON
+// string: ASCII without quotes, backslashes and control characters.
+func plain(text []byte) int {
+	const every, high = 0x0101010101010101, 0x8080808080808080
+	i := 0
+	for ; i+8 <= len(text); i += 8 {
+		w := binary.LittleEndian.Uint64(text[i:])
+		q, s := w^every*'"', w^every*'\\'
+		if hit := ((q-every)&^q | (s-every)&^s | (w-every*0x20)&^w | w) & high; hit != 0 {
+			return i + bits.TrailingZeros64(hit)>>3
+		}
+	}
+	for ; i < len(text); i++ {
+		if c := text[i]; c < 0x20 || c >= utf8.RuneSelf || c == '"' || c == '\\' {
+			break
+		}
+	}
+	return i
 }
 
 // ParseUUID reads the 36-character form (upper or lower case).

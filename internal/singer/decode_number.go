@@ -48,6 +48,20 @@ func (d *decoder) numeric(c *column, text []byte, i int) error {
 	return nil
 }
 
+// decimal appends the number at line[i] to a column of decimals, if it is a
+// plain one that fits; else it does nothing.
+func (d *decoder) decimal(c *column, i int) (end int, ok bool) {
+	at := d.open()
+	dst, n := row.AppendNumericPrefix(d.dst, d.line[i:])
+	if n.End == 0 || c.Precision > 0 && (n.Before > c.Precision-c.Scale || n.After > c.Scale) {
+		d.dst = d.dst[:at-4]
+		return i, false
+	}
+	d.dst = dst
+	d.close(at)
+	return i + n.End, true
+}
+
 // digits counts the digits before and after the point of a numeric field,
 // zeros at the end left out.
 func digits(field []byte) (before, after int) {
@@ -123,8 +137,17 @@ func (d *decoder) float(c *column, text []byte) bool {
 }
 
 func (d *decoder) int8(v int64) {
-	d.dst = append(d.dst, 0, 0, 0, 8)
-	d.dst = binary.BigEndian.AppendUint64(d.dst, uint64(v))
+	var field [12]byte
+	field[3] = 8
+	binary.BigEndian.PutUint64(field[4:], uint64(v))
+	d.dst = append(d.dst, field[:]...)
+}
+
+func (d *decoder) int4(v int32) {
+	var field [8]byte
+	field[3] = 4
+	binary.BigEndian.PutUint32(field[4:], uint32(v))
+	d.dst = append(d.dst, field[:]...)
 }
 
 // decimalText says whether a string may become a number: not when digits

@@ -18,11 +18,19 @@ func (d *decoder) object(k *keys, i int) (int, error) {
 	for first := true; ; first = false {
 		var n int
 		if g < len(k.order) && k.order[g].first == first && literal(line, i, k.order[g].text) {
-			n = k.order[g].slot
-			if i += len(k.order[g].text); i < len(line) && line[i] <= ' ' {
+			o := &k.order[g]
+			if i += len(o.text); i < len(line) && line[i] <= ' ' {
 				i = space(line, i) // written in another style than before
 			}
 			g++
+			if n = o.slot; d.direct && k.slots[n].column == d.next { // the usual case
+				d.next++
+				var err error
+				if i, err = d.value(&d.columns[d.next-1], i); err != nil {
+					return i, err
+				}
+				continue
+			}
 		} else {
 			key, from, err := d.key(i, first)
 			if err != nil || key == nil {

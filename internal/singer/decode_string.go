@@ -34,8 +34,7 @@ func (d *decoder) fromString(c *column, i int) (int, error) {
 		return end, nil
 	case row.WireDate:
 		if days, ok := dateOf(text); ok {
-			d.dst = append(d.dst, 0, 0, 0, 4)
-			d.dst = binary.BigEndian.AppendUint32(d.dst, uint32(days))
+			d.int4(days)
 			return end, nil
 		}
 		if _, ok := row.ParseTimestamp(text); ok {

@@ -69,8 +69,7 @@ func (d *decoder) value(c *column, i int) (int, error) {
 		}
 	case row.WireInt4:
 		if v, end, ok := integerAt(line, i); ok && v == int64(int32(v)) {
-			d.dst = append(d.dst, 0, 0, 0, 4)
-			d.dst = binary.BigEndian.AppendUint32(d.dst, uint32(v))
+			d.int4(int32(v))
 			return end, nil
 		}
 	case row.WireInt2:
@@ -79,8 +78,18 @@ func (d *decoder) value(c *column, i int) (int, error) {
 			return end, nil
 		}
 	case row.WireNumeric:
+		if end, ok := d.decimal(c, i); ok {
+			return end, nil
+		}
 		if end := scanNumber(line, i); end >= 0 {
 			return end, d.numeric(c, line[i:end], i)
+		}
+	case row.WireDate:
+		if end := i + len(`"2006-01-02`); end < len(line) && line[i] == '"' && line[end] == '"' {
+			if days, ok := row.ParseDate(line[i+1 : end]); ok {
+				d.int4(days)
+				return end + 1, nil
+			}
 		}
 	case row.WireBool:
 		if literal(line, i, "true") {

@@ -40,7 +40,7 @@ type Encoder struct {
 
 type encodedColumn struct {
 	column row.Column
-	key    []byte // "name": with quotes and colon
+	key    []byte // ,"name": with comma, quotes and colon
 	write  func(e *Encoder, c *row.Column, dst, field []byte) []byte
 }
 
@@ -52,7 +52,7 @@ func NewEncoder(s *row.Schema, style Style, deletes bool) *Encoder {
 	e.head = row.AppendJSONString([]byte(`{"type":"RECORD","stream":`), []byte(s.Stream))
 	e.head = append(e.head, `,"record":`...)
 	for _, c := range s.Columns {
-		key := append(row.AppendJSONString(nil, []byte(c.Name)), ':')
+		key := append(row.AppendJSONString([]byte{','}, []byte(c.Name)), ':')
 		write := writerOf(c, style)
 		if c.Kind == row.JSON && style == Native && s.Source == nil {
 			write = writeJSONText
@@ -90,21 +90,18 @@ func (e *Encoder) AppendRecord(dst []byte, b *row.Batch, i int) []byte {
 func (e *Encoder) AppendObject(dst []byte, b *row.Batch, i int) []byte {
 	deleted := b.Op(i) == row.Delete
 	fields := b.Fields(i)
-	sep := byte('{')
+	at := len(dst)
 	for n := range e.columns {
 		c := &e.columns[n]
 		field, state := fields.Next()
 		if deleted && n == e.marker && state != row.Value {
-			dst = append(append(dst, sep), c.key...)
-			dst = e.appendDeletedAt(dst, b, i)
-			sep = ','
+			dst = e.appendDeletedAt(append(dst, c.key...), b, i)
 			continue
 		}
 		if state == row.IsUnset {
 			continue
 		}
-		dst = append(append(dst, sep), c.key...)
-		sep = ','
+		dst = append(dst, c.key...)
 		if state == row.IsNull {
 			dst = append(dst, "null"...)
 		} else {
@@ -112,17 +109,17 @@ func (e *Encoder) AppendObject(dst []byte, b *row.Batch, i int) []byte {
 		}
 	}
 	if e.deletes {
-		dst = append(append(dst, sep), `"`+DeletedAt+`":`...)
-		sep = ','
+		dst = append(dst, `,"`+DeletedAt+`":`...)
 		if deleted {
 			dst = e.appendDeletedAt(dst, b, i)
 		} else {
 			dst = append(dst, "null"...)
 		}
 	}
-	if sep == '{' {
-		dst = append(dst, '{')
+	if len(dst) == at {
+		return append(dst, '{', '}')
 	}
+	dst[at] = '{' // for the comma of the first
 	return append(dst, '}')
 }
 
@@ -140,9 +137,15 @@ func writerOf(c row.Column, style Style) func(*Encoder, *row.Column, []byte, []b
 		return writeJSON
 	case row.WireInt8:
 		return writeInt8
+	case row.WireInt4:
+		return writeInt4
 	case row.WireText:
 		return writeText
-	case row.WireFloat4, row.WireFloat8, row.WireNumeric:
+	case row.WireDate:
+		return writeDate
+	case row.WireNumeric:
+		return writeNumeric
+	case row.WireFloat4, row.WireFloat8:
 		if style != Native {
 			return writeNumber
 		}
@@ -160,6 +163,25 @@ func writeAny(_ *Encoder, c *row.Column, dst, field []byte) []byte {
 
 func writeInt8(_ *Encoder, _ *row.Column, dst, field []byte) []byte {
 	return strconv.AppendInt(dst, int64(binary.BigEndian.Uint64(field)), 10)
+}
+
+func writeInt4(_ *Encoder, _ *row.Column, dst, field []byte) []byte {
+	return strconv.AppendInt(dst, int64(int32(binary.BigEndian.Uint32(field))), 10)
+}
+
+func writeDate(_ *Encoder, _ *row.Column, dst, field []byte) []byte {
+	return append(row.AppendDateText(append(dst, '"'), int32(binary.BigEndian.Uint32(field))), '"')
+}
+
+// writeNumeric is writeNumber for decimals.
+func writeNumeric(e *Encoder, c *row.Column, dst, field []byte) []byte {
+	if !row.NumericSpecial(field) {
+		return row.AppendNumericText(dst, field)
+	}
+	if e.style == Native {
+		return row.AppendJSON(dst, c, field)
+	}
+	return append(dst, "null"...)
 }
 
 func writeText(_ *Encoder, _ *row.Column, dst, field []byte) []byte {
