@@ -28,22 +28,18 @@ func daysOf(y, m, d int) int {
 	return era*146097 + doe - 719468
 }
 
-// civil is the inverse of daysOf.
+// civil is the inverse of daysOf (C. Neri, L. Schneider, "Euclidean affine
+// functions and their application to calendar algorithms").
 func civil(days int) (y, m, d int) {
-	z := days + 719468
-	era := floorDiv(z, 146097)
-	doe := z - era*146097
-	yoe := (doe - doe/1460 + doe/36524 - doe/146096) / 365
-	doy := doe - (365*yoe + yoe/4 - yoe/100)
-	mp := (5*doy + 2) / 153
-	d = doy - (153*mp+2)/5 + 1
-	m = mp + 3
-	if m > 12 {
-		m -= 12
-	}
-	y = yoe + era*400
-	if m <= 2 {
-		y++
+	const eras = 15000 // of 400 years, so that nothing is negative
+	quarters := uint64(days+719468+146097*eras)*4 + 3
+	century, rest := quarters/146097, uint64(quarters%146097|3)
+	year := 2939745 * rest
+	day := uint32(year) / 2939745 / 4 // of the year that begins in March
+	month := 2141*day + 197913
+	y, m, d = int(100*century+year>>32)-400*eras, int(month>>16), int(month&0xffff)/2141+1
+	if day >= 306 {
+		return y + 1, m - 12, d
 	}
 	return y, m, d
 }

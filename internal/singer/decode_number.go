@@ -137,17 +137,11 @@ func (d *decoder) float(c *column, text []byte) bool {
 }
 
 func (d *decoder) int8(v int64) {
-	var field [12]byte
-	field[3] = 8
-	binary.BigEndian.PutUint64(field[4:], uint64(v))
-	d.dst = append(d.dst, field[:]...)
+	d.dst = binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint32(d.dst, 8), uint64(v))
 }
 
 func (d *decoder) int4(v int32) {
-	var field [8]byte
-	field[3] = 4
-	binary.BigEndian.PutUint32(field[4:], uint32(v))
-	d.dst = append(d.dst, field[:]...)
+	d.dst = binary.BigEndian.AppendUint64(d.dst, 4<<32|uint64(uint32(v)))
 }
 
 // decimalText says whether a string may become a number: not when digits

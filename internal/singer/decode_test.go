@@ -1,8 +1,11 @@
 package singer
 
 import (
+	"bytes"
 	"strings"
 	"testing"
+
+	"elt/internal/row"
 )
 
 // value reads one record with one property and returns the column, and the
@@ -230,6 +233,25 @@ func TestBadRecords(t *testing.T) {
 		got := readLines(t, ReaderOptions{}, schema, record)
 		if last := got[len(got)-1]; last != "error: "+want {
 			t.Errorf("%s\ngot  %s\nwant error: %s", record, last, want)
+		}
+	}
+}
+
+// Decimals at the edge of their columns, also at the very end of a line.
+func TestDecimalsThatBarelyFit(t *testing.T) {
+	const schema = `{"type":"SCHEMA","stream":"s","key_properties":[],"schema":{"properties":{"n":{"type":["null","number"],"x-elt-kind":"numeric","x-elt-precision":4,"x-elt-scale":2}}}}`
+	for text, want := range map[string]int{ // the scale of the column afterwards
+		"99.99": 2, "-99.99": 2, "0": 2, "-0.00": 2, "0.5": 2, "1.500": 2, "100": 2, "99.999": 3, "12345678901234567.1": 2, "1e1": 2, "0.000000001": 9,
+	} {
+		k := &keepBatches{}
+		_, err := NewReader(strings.NewReader(schema+"\n"+`{"type":"RECORD","stream":"s","record":{"n":`+text+"}}"), ReaderOptions{}).Run(t.Context(), k)
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		field, _ := row.AppendNumeric(nil, []byte(text))
+		if len(k.data) < 6 || !bytes.Equal(k.data[6:], field) || k.schema.Columns[0].Scale != want {
+			t.Errorf("%s became %x in numeric(%d,%d), want %x and a scale of %d", text, k.data, k.schema.Columns[0].Precision, k.schema.Columns[0].Scale, field, want)
 		}
 	}
 }
