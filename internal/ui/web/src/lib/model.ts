@@ -88,7 +88,7 @@ export function usualOf(p: Pipeline): number | undefined {
 export type Need = { pipeline: Pipeline; status: string; word: string; cause: string; at?: string; run?: string; action: 'retry' | 'resume' | 'run'; schedule?: string; label: string }
 
 const kinds: Record<string, [status: string, word: string]> = {
-  failure: ['failed', 'failed'], long_run: ['late', 'long'], odd_volume: ['late', 'odd volume'], missed_slot: ['late', 'missed'], silent: ['late', 'silent'], stale: ['late', 'stale'], slot_lag: ['late', 'waits'],
+  failure: ['failed', 'failed'], long_run: ['late', 'long'], odd_volume: ['late', 'odd volume'], missed_slot: ['late', 'missed'], silent: ['late', 'silent'], stale: ['late', 'stale'], late_start: ['late', 'waits'], replication_lag: ['late', 'log kept'],
 }
 
 /** What the daemon judged to be wrong and is not known from the pipelines themselves. */

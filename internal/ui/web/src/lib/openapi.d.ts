@@ -795,7 +795,7 @@ export interface components {
         Alert: {
             detail?: string;
             id: string;
-            /** @description failure, long_run, odd_volume, missed_slot, silent, stale, slot_lag: docs/alerts.md. */
+            /** @description failure, long_run, odd_volume, missed_slot, silent, stale, late_start, replication_lag: docs/alerts.md. */
             kind: string;
             open: boolean;
             /** Format: date-time */
