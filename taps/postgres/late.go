@@ -28,9 +28,10 @@ import (
 // from which key on they can be. The rule is that a transaction gives no key
 // that is older than its begin (times), or than those that were visible when
 // it first wrote to the table (everything else: sequences). So a time goes
-// back by the age of the oldest open transaction. Elsewhere, and where the
-// role may not see how old transactions are, it is the bookmark before this
-// one, provided that none of the transactions that were open then still is.
+// back by the age of the oldest open transaction, and by standstill. Elsewhere,
+// and where the role may not see how old transactions are, it is the bookmark
+// before this one, provided that none of the transactions that were open then
+// still is.
 type late struct {
 	Snapshot string `json:"snapshot"` // xmin:xmax:xip,…
 	// Back is how many µs below the bookmark late keys may be; 0: From says it.
@@ -40,6 +41,7 @@ type late struct {
 	Open []string        `json:"open,omitempty"` // virtual transactions that were open
 
 	begin time.Time // of the oldest, where Back is known
+	quiet time.Time // when nothing was seen to be open; zero: something was
 }
 
 //go:embed late.sql
@@ -85,6 +87,10 @@ func (p *plan) keyType() uint32 {
 	return oid
 }
 
+// standstill is how long a backend may stand still, on a busy machine, between
+// taking the time of its begin and showing its transaction to others.
+const standstill = 10 * time.Second
+
 // latecomers is what the run's bookmarks say of transactions that are open at
 // its snapshot, nil if there are none. before was looked ahead of it, now in it.
 func (p *plan) latecomers(before, now look) *late {
@@ -97,10 +103,13 @@ func (p *plan) latecomers(before, now look) *late {
 		xmin, xmax := bounds(now.snapshot)
 		quiet = xmin == xmax
 	}
-	if quiet {
+	if quiet && (now.standby || !p.timed()) {
 		return nil
 	}
 	l := &late{Snapshot: now.snapshot, Open: now.open}
+	if quiet {
+		l.quiet = now.at
+	}
 	known := (len(before.open) == 0 || before.oldest != nil) && (len(now.open) == 0 || now.oldest != nil)
 	if p.timed() && known && !now.standby {
 		begin := before.at
@@ -109,7 +118,8 @@ func (p *plan) latecomers(before, now look) *late {
 				begin = *t
 			}
 		}
-		l.Back, l.Open, l.begin = max(1, now.at.Sub(begin).Microseconds()), nil, begin
+		begin = begin.Add(-standstill)
+		l.Back, l.Open, l.begin = now.at.Sub(begin).Microseconds(), nil, begin
 		return l
 	}
 	if p.resumed {
@@ -130,14 +140,33 @@ func (p *plan) lateBelow(key string) *late {
 	}
 	at, ok := row.ParseTimestamp([]byte(key))
 	micros, exact := at.Micros()
+	if !ok || !exact {
+		return p.open
+	}
+	zoned := p.keyType() == pgtype.TimestamptzOID
+	last := time.UnixMicro(micros).Add(sinceUnix)
 	begin := p.open.begin
-	if p.keyType() != pgtype.TimestamptzOID {
+	if !zoned {
 		begin = begin.Add(-anyZone)
 	}
-	if ok && exact && micros < begin.UnixMicro()-time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC).UnixMicro() {
+	if last.Before(begin) || !p.open.quiet.IsZero() && !justBefore(p.open.quiet, last, zoned) {
 		return nil // what is open writes greater keys
 	}
 	return p.open
+}
+
+// sinceUnix is from 1970, where Go's microseconds begin, to 2000, where PostgreSQL's do.
+const sinceUnix = 946684800 * time.Second
+
+// justBefore says that key may be a time within standstill before now. One
+// that shows no zone may be off by any number of quarters of an hour.
+func justBefore(now, key time.Time, zoned bool) bool {
+	age := now.Sub(key)
+	if zoned {
+		return age >= 0 && age <= standstill
+	}
+	const quarter = 15 * time.Minute
+	return age.Abs() <= 2*anyZone && (age%quarter+quarter)%quarter <= standstill
 }
 
 // lasts says that a transaction that was open then may still be.

@@ -77,7 +77,7 @@ func TestRowsThatCommitLate(t *testing.T) {
 				t.Fatalf("after %s: %v", second.state(), third.rows)
 			}
 			fourth := w.mustSync(cat, third.state()).streams["public-t"]
-			if strings.Contains(fourth.state(), "elt_late") || len(fourth.rows) > 4 {
+			if late := strings.Contains(fourth.state(), "elt_late"); late && strings.Contains(c.key, "nextval") || len(fourth.rows) > 4 {
 				t.Errorf("with nothing open: %v, %s", fourth.rows, fourth.state())
 			}
 		})
