@@ -161,7 +161,7 @@ func (s *source) command(self string, e state.Execution) (proc.Command, error) {
 	if o.Resume {
 		args = append(args, "backfill", "resume", o.Backfill)
 	} else if pair, ok := s.pair(e); ok { // a schedule's pair has the schedule's name as its state id
-		args = append(append(args, "el", pair.Extractor, pair.Loader, "--state-id="+pair.StateID()), more...)
+		args = append(append(args, pair.Command()...), more...)
 	} else {
 		args = append(append(append(args, "run"), more...), e.Blocks...)
 	}

@@ -4,6 +4,7 @@ package el
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -116,7 +117,7 @@ func NewLegacyCmd(app *cli.App) *cobra.Command {
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if *transform != "skip" {
 			return fault.New(fault.Failed, "--transform=%s: transforms are not run here", *transform).
-				WithHint("run them as a block of their own: elt run %s %s dbt:run", "TAP", "TARGET")
+				WithHint("run them as a block of their own: elt run %s dbt:run, or a job of those blocks", strings.Join(args, " "))
 		}
 		return inner(cmd, args)
 	}

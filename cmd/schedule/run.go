@@ -64,7 +64,7 @@ func runArgs(app *cli.App, p *project.Project, s project.Schedule, more []string
 		}
 	}
 	if s.Job == "" {
-		return append(append(append(argv, "el"), s.Extractor, s.Loader, "--state-id="+s.StateID()), more...), nil
+		return append(append(argv, s.Command()...), more...), nil
 	}
 	if _, err := jobFor(p, s); err != nil {
 		return nil, err

@@ -54,6 +54,9 @@ func (p *Project) editDotenv(drop []string, line, at string) error {
 	if !changed {
 		return nil
 	}
+	if p.ReadOnly() {
+		return readOnly()
+	}
 	if line != "" && !written {
 		if s := out.String(); s != "" && !strings.HasSuffix(s, "\n") {
 			out.WriteByte('\n')

@@ -20,11 +20,15 @@ type Editor struct {
 	lock  *flock.Flock
 }
 
+func readOnly() error {
+	return fault.New(fault.Failed, "the project is read-only (project_readonly)")
+}
+
 // Edit begins a change. It waits for another elt that is changing the same
 // project; Save or Close ends it. The project itself stays as it was loaded.
 func (p *Project) Edit() (*Editor, error) {
 	if p.ReadOnly() {
-		return nil, fault.New(fault.Failed, "the project is read-only (project_readonly)")
+		return nil, readOnly()
 	}
 	e := &Editor{p: p, files: map[*source]*textedit{}}
 	if err := os.MkdirAll(p.SysDir(), 0o755); err == nil {

@@ -77,6 +77,15 @@ func (s Schedule) Blocks() []string {
 // StateID is the state id of a pair's schedule: its name.
 func (s Schedule) StateID() string { return s.Name }
 
+// Command is the elt command that runs a pair's schedule. One with a transform
+// goes to the command that says that there are none here.
+func (s Schedule) Command() []string {
+	if s.Transform != "skip" {
+		return []string{"elt", s.Extractor, s.Loader, "--state-id=" + s.StateID(), "--transform=" + s.Transform}
+	}
+	return []string{"el", s.Extractor, s.Loader, "--state-id=" + s.StateID()}
+}
+
 // readJobs reads jobs; of two with one name the first counts, as in Meltano.
 func (p *Project) readJobs(c *checker) {
 	seen := map[string]bool{}
