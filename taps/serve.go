@@ -73,7 +73,7 @@ func read(ctx context.Context, tap Tap, cfg spec.Config, catalog *singer.Catalog
 	if test != "" {
 		err = tested(tap.Sync(ctx, cfg, catalog, singer.Bookmarks{}, probe{o, test == "schema"}))
 	} else {
-		err = tap.Sync(ctx, cfg, catalog, bookmarks, o)
+		err = tap.Sync(ctx, cfg, catalog.BeginAt(bookmarks.Interrupted()), bookmarks, o)
 	}
 	o.close()
 	if wrote := w.Close(); wrote != nil {

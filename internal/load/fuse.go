@@ -131,7 +131,7 @@ func Fuse(ctx context.Context, f Fused, std IO, environ []string) (err error) {
 	_, free := f.Tap.(taps.NULFree)
 	out.clean = cleaner{policy: reading.NUL, textFree: free, warn: s.warn}
 	read := func(ctx context.Context, out taps.Output) error {
-		return source.Sync(ctx, f.Catalog, bookmarks, out)
+		return source.Sync(ctx, f.Catalog.BeginAt(bookmarks.Interrupted()), bookmarks, out)
 	}
 	if env.claim != nil && env.claim.Limits.Any() {
 		return stopped(ctx, fuseLimited(ctx, env.claim.Limits, out, read))

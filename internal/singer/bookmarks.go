@@ -48,7 +48,19 @@ func (b Bookmarks) SkipsNothing() bool {
 }
 
 type singerState struct {
-	Bookmarks map[string]json.RawMessage `json:"bookmarks"`
+	Bookmarks        map[string]json.RawMessage `json:"bookmarks"`
+	CurrentlySyncing *string                    `json:"currently_syncing"`
+}
+
+// Interrupted is the stream in which a tap of PipelineWise's was broken off
+// (currently_syncing), "" for none. It is where the next run begins; our own
+// taps keep a position of each stream, and say no such thing.
+func (b Bookmarks) Interrupted() string {
+	var s singerState
+	if b.raw == nil || json.Unmarshal(b.raw, &s) != nil || s.CurrentlySyncing == nil {
+		return ""
+	}
+	return *s.CurrentlySyncing
 }
 
 // Stream is the object under bookmarks.<stream>, nil when there is none.

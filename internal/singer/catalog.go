@@ -58,6 +58,21 @@ func (c *Catalog) Stream(id string) *CatalogStream {
 	return nil
 }
 
+// BeginAt is c with the stream of that tap_stream_id first, and those that
+// stood before it last; c itself when there is none.
+func (c *Catalog) BeginAt(id string) *Catalog {
+	if c == nil {
+		return nil
+	}
+	at := slices.IndexFunc(c.Streams, func(s *CatalogStream) bool { return s.ID() == id })
+	if at <= 0 {
+		return c
+	}
+	turned := *c
+	turned.Streams = slices.Concat(c.Streams[at:], c.Streams[:at])
+	return &turned
+}
+
 // Selected are the streams to be read, in catalog order.
 func (c *Catalog) Selected() []*CatalogStream {
 	var out []*CatalogStream

@@ -48,6 +48,7 @@ func NewMarks(b Bookmarks) *Marks {
 		}
 	}
 	delete(whole, "bookmarks")
+	delete(whole, "currently_syncing") // was true of the run before
 	for _, key := range slices.Sorted(maps.Keys(whole)) {
 		var b bytes.Buffer
 		m.err = cmp.Or(m.err, json.Compact(&b, whole[key]))
