@@ -31,6 +31,12 @@ type Planner interface {
 	Method(schema *row.Schema) Method
 }
 
+// Remote is a Target whose Open connects to a server and leaves nothing there,
+// so it may go ahead before it is known whether the tap has anything to read.
+type Remote interface {
+	Remote()
+}
+
 // Placer is a Target that says, without connecting, where and how it will load
 // a stream; of the schema it looks at the name and the key.
 type Placer interface {

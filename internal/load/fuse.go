@@ -96,12 +96,18 @@ func Fuse(ctx context.Context, f Fused, std IO, environ []string) (err error) {
 	var opening sync.WaitGroup
 	connecting, stop := context.WithCancel(ctx)
 	defer stop()
-	opening.Go(func() { // while the target connects
+	opening.Go(func() {
 		if source, failed = f.source(ctx, std); failed != nil {
 			stop()
 		}
 	})
-	s, err := openSession(connecting, f.Target, f.TargetConfig, env, std.Out, talk.Log)
+	if _, ok := f.Target.(targets.Remote); !ok { // Open may make a file
+		opening.Wait()
+	}
+	var s *Session
+	if err = connecting.Err(); err == nil {
+		s, err = openSession(connecting, f.Target, f.TargetConfig, env, std.Out, talk.Log)
+	}
 	opening.Wait()
 	if s != nil {
 		defer func() { err = errors.Join(err, s.Close()) }()

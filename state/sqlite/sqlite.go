@@ -187,12 +187,17 @@ func (f file) migrate(ctx context.Context, db *sql.DB, s sqlstore.Schema) error 
 	if err != nil || version >= s.Newest() {
 		return err
 	}
+	before := fmt.Sprintf("%s.schema%d", f.path, version)
 	if version > 0 {
-		if err := f.save(ctx, db, fmt.Sprintf("%s.schema%d", f.path, version)); err != nil {
+		if err := f.save(ctx, db, before); err != nil {
 			return err
 		}
 	}
-	return s.Up(ctx, db)
+	if err := s.Up(ctx, db); err != nil {
+		os.Remove(before) // a copy of what cannot be migrated is no backup
+		return f.senseless(err)
+	}
+	return nil
 }
 
 // quickCheck is up to which size the whole file is checked when it is opened.

@@ -61,6 +61,9 @@ func (ld *loader) make(ctx context.Context) error {
 	}
 	ld.pending = false
 	s := ld.sink
+	if err := ld.lane.finishCopy(ctx); err != nil { // another stream's, that this one comes between
+		return err
+	}
 	if err := ld.lane.begin(ctx); err != nil {
 		return err
 	}

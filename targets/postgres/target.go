@@ -34,6 +34,9 @@ func (target) Spec() spec.Spec {
 	}
 }
 
+// Remote implements targets.Remote.
+func (target) Remote() {}
+
 func (target) Open(ctx context.Context, cfg spec.Config) (targets.Sink, error) {
 	var set settings
 	if err := cfg.Decode(&set); err != nil {

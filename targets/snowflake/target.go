@@ -34,6 +34,9 @@ func (target) Spec() spec.Spec {
 	}
 }
 
+// Remote implements targets.Remote.
+func (target) Remote() {}
+
 // Open logs in, which needs no warehouse.
 func (target) Open(ctx context.Context, cfg spec.Config) (targets.Sink, error) {
 	set, err := decode(cfg)

@@ -62,6 +62,7 @@ func TestJobGoneBeforeItsPod(t *testing.T) {
 	if err := json.Unmarshal([]byte(job), &gone); err != nil {
 		t.Fatal(err)
 	}
+	gone["metadata"].(object)["uid"] = "1"
 	if p := newPod(s, "j", gone); p != nil {
 		t.Error("a pod without a Job")
 	}
