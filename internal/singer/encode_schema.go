@@ -11,6 +11,7 @@ import (
 // JSON Schema cannot say. Any other reader ignores them.
 const (
 	EltKind      = "x-elt-kind"      // on a property: row.Kind by name
+	EltUnit      = "x-elt-unit"      // on a property: ns, of times whose source counts nanoseconds
 	EltWire      = "x-elt-wire"      // on a property: row.Wire, where it is not the kind's usual one
 	EltPrecision = "x-elt-precision" // on a property: digits of a numeric, length of a text
 	EltScale     = "x-elt-scale"     // on a property: digits after the point
@@ -135,6 +136,9 @@ func columnToElt(c row.Column, style Style) json.RawMessage {
 	more += fmt.Sprintf(`,%q:%q`, EltKind, c.Kind)
 	if c.Wire != c.Kind.DefaultWire() {
 		more += fmt.Sprintf(`,%q:%d`, EltWire, c.Wire)
+		if c.Unit == row.Nanos {
+			more += fmt.Sprintf(`,%q:%q`, EltUnit, c.Unit)
+		}
 	}
 	if c.Precision != 0 {
 		more += fmt.Sprintf(`,%q:%d`, EltPrecision, c.Precision)

@@ -24,6 +24,9 @@ func columnFromElt(raw json.RawMessage) (c row.Column, ok bool) {
 	c.Wire = c.Kind.DefaultWire()
 	if n, err := strconv.ParseUint(number(node.get(EltWire)), 10, 32); err == nil && wireFits(c.Kind, row.Wire(n)) {
 		c.Wire = row.Wire(n)
+		if c.Wire == row.WireTimestampExt && string(node.get(EltUnit)) == `"`+row.Nanos+`"` {
+			c.Unit = row.Nanos
+		}
 	}
 	c.Precision = whole(node.get(EltPrecision))
 	c.Scale = whole(node.get(EltScale))

@@ -1,10 +1,14 @@
 package sqltarget
 
 import (
+	"bytes"
 	"strings"
 
 	"elt/internal/row"
 )
+
+// longestKey is how many bytes of a key's value a message shows.
+const longestKey = 200
 
 // KeyText is the key of row i for a message.
 func KeyText(b *row.Batch, i int) string {
@@ -21,7 +25,11 @@ func KeyText(b *row.Batch, i int) string {
 			values[col.Name] = "NULL"
 			continue
 		}
-		values[col.Name] = string(row.AppendText(nil, col, v))
+		text := row.AppendText(nil, col, v)
+		if len(text) > longestKey {
+			text = append(bytes.ToValidUTF8(text[:longestKey], nil), "…"...)
+		}
+		values[col.Name] = string(text)
 	}
 	for _, k := range b.Schema.Key {
 		parts = append(parts, k+"="+values[k])

@@ -216,6 +216,8 @@ func (c *copying) name(refused *pgconn.PgError) error {
 	return rowError(refused, stream, key, column)
 }
 
+const longKey = "is a value of the key too long for an index? load_method: append-only needs none"
+
 // rowError is the user's text of a refusal.
 func rowError(refused *pgconn.PgError, stream, key, column string) error {
 	where := fmt.Sprintf("stream %q", stream)
@@ -232,6 +234,8 @@ func rowError(refused *pgconn.PgError, stream, key, column string) error {
 			return fault.New(fault.BadInput, "stream %q: key property %q of a record is null", stream, column).WithHint("every record needs its whole key")
 		}
 		return e.WithHint("the table demands a value in column %q, which the stream does not bring: drop the column's NOT NULL or give it a default", column)
+	case "54000":
+		return e.WithHint(longKey)
 	case "23505":
 		return e.WithHint("the table has a unique constraint that the stream's rows do not keep; is its key right?")
 	}

@@ -253,6 +253,9 @@ func (ld *loader) beforeCommit(ctx context.Context, covered bool) error {
 		err = ld.reshape(ctx, ld.schema)
 	}
 	if err == nil && ld.aside && !ld.pending {
+		if err = ld.lane.begin(ctx); err != nil {
+			return err
+		}
 		if ld.ended || promised {
 			err = ld.publish(ctx)
 			ld.direct = err == nil && ld.keyed && ld.unique && ld.mine
@@ -322,7 +325,7 @@ func plain(err error) error {
 	e := fault.Wrap(fault.BadInput, shown, "PostgreSQL refused the rows")
 	switch pg.Code {
 	case "54000":
-		e = e.WithHint("is a value of the key too long for an index? load_method: append-only needs none")
+		e = e.WithHint(longKey)
 	case "23502":
 		e = e.WithHint("the table demands a value in column %q, which the stream does not bring: drop the column's NOT NULL or give it a default", pg.ColumnName)
 	}
