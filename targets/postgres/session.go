@@ -25,12 +25,6 @@ func (s session) query(ctx context.Context, sql string, args ...string) ([][]str
 	return rows, err
 }
 
-// affected runs one statement and returns how many rows it touched.
-func (s session) affected(ctx context.Context, sql string, args ...string) (int64, error) {
-	_, tag, err := s.run(ctx, sql, args)
-	return tag.RowsAffected(), err
-}
-
 func (s session) run(ctx context.Context, sql string, args []string) ([][]string, pgconn.CommandTag, error) {
 	return readAll(s.conn.ExecParams(ctx, sql, params(args), nil, nil, nil))
 }

@@ -232,9 +232,6 @@ func (c *Conn) Confirm(lsn LSN) {
 // Ask makes the server say, by a KeepAlive, how far it has read the log.
 func (c *Conn) Ask() { signal(c.question) }
 
-// Confirmed is what the server was told last.
-func (c *Conn) Confirmed() LSN { return LSN(c.confirm.Load()) }
-
 // Ready signals that Next may have something.
 func (c *Conn) Ready() <-chan struct{} { return c.inbox.ready }
 
