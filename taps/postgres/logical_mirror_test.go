@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -300,5 +299,3 @@ func (l *logged) one(sql string, args ...any) (text string) {
 }
 
 func (l *logged) slot() string { return l.cfg["replication_slot_name"].(string) }
-
-func keysOf[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
